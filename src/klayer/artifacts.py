@@ -1,0 +1,61 @@
+"""Writes files whole or not at all: first under another name, then renamed."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from klayer.errors import KlayerError
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Gives a temporary path beside `path`; on success it becomes `path`, on failure it is removed.
+
+    Raises KlayerError when the disk is full or the folder cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        raise KlayerError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    with whole_file(path) as partial:
+        partial.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_metrics(path: Path, metrics: Mapping[str, float]) -> None:
+    """Writes flat JSON with sorted keys. Raises ValueError for a number that is not finite."""
+    for key, value in metrics.items():
+        if not math.isfinite(value):
+            raise ValueError(f"{path}: {key} is {value}, a metric has to be finite")
+    write_text(path, json.dumps(dict(metrics), indent=2, sort_keys=True, allow_nan=False) + "\n")
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Writes CSV with up to 8 significant digits. Raises ValueError for NaN and infinity."""
+    if not np.isfinite(table.select_dtypes("number").to_numpy(np.float64)).all():
+        raise ValueError(f"{path}: a table has to be finite")
+    write_text(path, table.to_csv(index=False, float_format="%.8g", lineterminator="\n"))
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Writes named arrays as .npz, the same bytes for the same arrays."""
+    with whole_file(path) as partial, partial.open("wb") as file:
+        np.savez(file, **arrays)
