@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from klayer.errors import KlayerError
 
@@ -59,3 +60,9 @@ def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
     """Writes named arrays as .npz, the same bytes for the same arrays."""
     with whole_file(path) as partial, partial.open("wb") as file:
         np.savez(file, **arrays)
+
+
+def write_picture(path: Path, picture: Image.Image) -> None:
+    """Writes a PNG."""
+    with whole_file(path) as partial:
+        picture.save(partial, format="PNG", optimize=True)

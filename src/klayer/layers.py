@@ -17,10 +17,9 @@ Array = NDArray[np.floating]
 Labels = NDArray[np.integer]
 
 
-def split(activations: Array, networks: int) -> Array:
-    """Views (n, M*d) as (M, n, d): the activations of each network."""
-    n, columns = activations.shape
-    return activations.reshape(n, networks, columns // networks).transpose(1, 0, 2)
+def split(columns: Array, networks: int) -> Array:
+    """Views (n, M*d) as (M, n, d): the part of each network."""
+    return columns.reshape(len(columns), networks, -1).transpose(1, 0, 2)
 
 
 class InputAffine:
@@ -196,6 +195,15 @@ class SoftmaxCrossEntropy:
         np.exp(self.shifted, out=self.probabilities)
         total = np.add.reduce(self.probabilities, axis=2, keepdims=True)
         return np.divide(self.probabilities, total, out=self.probabilities)
+
+    def losses(self, labels: Labels) -> Array:
+        """Cross-entropy (n, M) of each sample in each network, -log p[label], without overflow."""
+        total = np.add.reduce(np.exp(self.shifted), axis=2)  # (n, M)
+        return np.asarray(np.log(total) - self.shifted[np.arange(len(labels)), :, labels])
+
+    def predictions(self) -> Labels:
+        """The most probable class (n, M) of each sample in each network."""
+        return self.shifted.argmax(axis=2)
 
     def backward(self, labels: Labels) -> Array:
         """Gradient (n, M*C) of the mean cross-entropy with respect to the scores: (p - y) / n."""

@@ -1,0 +1,83 @@
+"""The images that `preprocess` wrote: 8-bit, memory-mapped, normalised only when they are read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from klayer.errors import KlayerError
+from klayer.layers import Array
+
+PROCESSED = Path("data/processed")
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+PIXELS = 3072  # 3 colour planes of 32 rows of 32 pixels
+
+
+@dataclass(frozen=True)
+class Split:
+    """A part of the data."""
+
+    images: NDArray[np.uint8]  # (N, 3072)
+    labels: NDArray[np.uint8]  # (N,)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def head(self, count: int) -> Split:
+        """The first `count` images."""
+        return Split(self.images[:count], self.labels[:count])
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The three parts, and the mean and deviation of the training images, (3072,) each."""
+
+    train: Split
+    validation: Split
+    test: Split
+    mean: NDArray[np.float64]
+    deviation: NDArray[np.float64]
+
+
+class Normaliser:
+    """(image - mean) / deviation, feature by feature, into an array that is made once."""
+
+    def __init__(self, dataset: Dataset, samples: int, dtype: type = np.float32) -> None:
+        self.mean = dataset.mean.astype(dtype)  # (d_in,)
+        self.inverse = (1 / dataset.deviation).astype(dtype)  # (d_in,)
+        self.pixels = np.empty((samples, len(self.mean)), np.uint8)  # (n, d_in)
+        self.out = np.empty((samples, len(self.mean)), dtype)  # (n, d_in)
+
+    def gather(self, images: NDArray[np.uint8], rows: NDArray[np.integer]) -> Array:
+        """The images (N, d_in) at `rows` (n,), normalised; valid until the next call."""
+        np.take(images, rows, axis=0, out=self.pixels[: len(rows)], mode="clip")
+        return self._normalise(self.pixels[: len(rows)])
+
+    def slice(self, images: NDArray[np.uint8], start: int, stop: int) -> Array:
+        """The images (N, d_in) from `start` to `stop`, normalised; valid until the next call."""
+        return self._normalise(images[start:stop])
+
+    def _normalise(self, pixels: NDArray[np.uint8]) -> Array:
+        out = self.out[: len(pixels)]
+        np.copyto(out, pixels)
+        np.subtract(out, self.mean, out=out)
+        return np.multiply(out, self.inverse, out=out)
+
+
+def open_dataset(folder: Path = PROCESSED) -> Dataset:
+    """Maps the files of `preprocess` into memory. Raises KlayerError when one is missing."""
+    try:
+        train, validation, test = (
+            Split(
+                np.asarray(np.load(folder / f"{name}_images.npy", mmap_mode="r")),
+                np.load(folder / f"{name}_labels.npy"),
+            )
+            for name in ("train", "validation", "test")
+        )
+        mean, deviation = (np.load(folder / f"{name}.npy") for name in ("mean", "deviation"))
+    except (OSError, ValueError) as error:
+        raise KlayerError(f"{folder} is not complete ({error}): run `dvc repro preprocess`") from None
+    return Dataset(train, validation, test, mean, deviation)

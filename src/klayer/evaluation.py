@@ -1,0 +1,56 @@
+"""Loss, accuracy and cost of every network of a population on a part of the data."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from klayer.dataset import Dataset, Normaliser, Split
+from klayer.network import Network, Parameters
+
+CHUNK = 500  # images at a time
+MEASURES = ("loss", "accuracy", "cost")
+
+Measures = dict[str, NDArray[np.float64]]  # each (M,)
+
+
+class Evaluator:
+    """Evaluates with the running averages of batch norm, and changes nothing."""
+
+    def __init__(self, parameters: Parameters, dataset: Dataset) -> None:
+        self.parameters = parameters
+        self.network = Network(parameters, CHUNK)
+        self.normaliser = Normaliser(dataset, CHUNK)
+
+    def measure(self, split: Split, l2: NDArray[np.float64]) -> Measures:
+        """Mean cross-entropy, share of right answers, and loss + lambda sum W^2, of each network.
+
+        A value that overflows comes out as infinity or NaN.
+        """
+        losses = np.zeros(self.parameters.networks)
+        hits = np.zeros(self.parameters.networks)
+        for start in range(0, len(split), CHUNK):
+            labels = split.labels[start : start + CHUNK]
+            network = self._network(len(labels))
+            network.forward(self.normaliser.slice(split.images, start, start + CHUNK), train=False)
+            losses += network.output.losses(labels).sum(axis=0, dtype=np.float64)
+            hits += (network.output.predictions() == labels[:, np.newaxis]).sum(axis=0)
+        loss, accuracy = losses / len(split), hits / len(split)
+        cost = loss + l2 * self.parameters.squared_norm()
+        return {"loss": loss, "accuracy": accuracy, "cost": cost}
+
+    def probabilities(self, split: Split) -> NDArray[np.floating]:
+        """Probabilities (N, M, C) of a part of the data."""
+        parts = []
+        for start in range(0, len(split), CHUNK):
+            images = self.normaliser.slice(split.images, start, start + CHUNK)
+            parts.append(self._network(len(images)).forward(images, train=False).copy())
+        return np.concatenate(parts)
+
+    def _network(self, samples: int) -> Network:
+        return self.network if samples == CHUNK else Network(self.parameters, samples)
+
+
+def chance(classes: int) -> dict[str, float]:
+    """The measures of a guess, which a diverged network counts as: loss ln C, accuracy 1/C."""
+    return {"loss": float(np.log(classes)), "accuracy": 1 / classes, "cost": float(np.log(classes))}

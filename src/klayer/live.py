@@ -1,0 +1,46 @@
+"""What a running stage shows of itself: steps done, and the curves so far, in small files."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from klayer.population import Arrays, Population
+
+LIVE = Path(".klayer/live")
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What one population shows: network-steps done, and its curves, means over its networks."""
+
+    done: int
+    curves: dict[str, list[float]]
+
+
+def start(stage: str) -> Path:
+    """Makes the stage's folder anew and returns it."""
+    folder = LIVE / stage
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def show(folder: Path, index: int, population: Population, step: int, history: Arrays) -> None:
+    """Replaces what population `index` shows. Readers see the old or the new, never a half."""
+    curves = {n: (v.mean(axis=1) if v.ndim == 2 else v).tolist() for n, v in history.items()}
+    partial, path = folder / f".{index}.partial", folder / f"{index}.json"
+    partial.write_text(json.dumps({"done": step * len(population.l2), "curves": curves}))
+    partial.replace(path)
+
+
+def read(folder: Path) -> list[Sight]:
+    """What each population that has begun shows."""
+    return [Sight(**json.loads(path.read_text())) for path in sorted(folder.glob("[0-9]*.json"))]
+
+
+def end(stage: str) -> None:
+    """Removes the stage's folder."""
+    shutil.rmtree(LIVE / stage, ignore_errors=True)

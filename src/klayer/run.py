@@ -1,0 +1,104 @@
+"""One run of a population: trains it and evaluates it at the points of its curves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from klayer.dataset import CLASSES, Dataset, Split
+from klayer.evaluation import Evaluator, Measures, chance
+from klayer.population import Arrays, Outcome, Population
+from klayer.trainer import Trainer, layer_statistics
+
+PROBES = 6  # steps at which the layers are looked into
+TICK = 100  # steps between two signs of life
+Report = Callable[[int, Arrays], None]
+
+
+def train(
+    population: Population,
+    dataset: Dataset,
+    test: bool = True,
+    report: Report = lambda step, history: None,
+) -> Outcome:
+    """Trains a population and evaluates it.
+
+    `report` is told now and then the number of steps done and the history so far. Without `test`
+    the test images are left alone. Raises KlayerError when a batch is larger than the data.
+    """
+    with threadpool_limits(1), np.errstate(all="ignore"):  # what is not finite is looked for
+        return _Run(population, dataset, report).outcome(test)
+
+
+class _Run:
+    def __init__(self, population: Population, dataset: Dataset, report: Report) -> None:
+        self.training, self.dataset, self.report = population.training, dataset, report
+        self.trainer = Trainer(population, dataset)
+        self.evaluator = Evaluator(self.trainer.parameters, dataset)
+        steps, networks, points = self.training.steps, len(population.l2), self.training.evaluations
+        after = [(point + 1) * steps // points for point in range(points)]
+        self.point_after = {step: point for point, step in enumerate(after)}
+        rates = [self.trainer.learning_rate(step - 1) for step in after]
+        self.history: Arrays = {"step": np.array(after), "learning_rate": np.array(rates)}
+        for part in ("train", "validation"):
+            for name, value in chance(len(CLASSES)).items():
+                self.history[f"{part}_{name}"] = np.full((points, networks), value)
+        probes = sorted({round(p) for p in np.linspace(0, steps - 1, PROBES)})
+        self.probe_in = {step: probe for probe, step in enumerate(probes)}
+        shape = (len(probes), networks, len(self.training.hidden) + 1)
+        self.layers: Arrays = {"step": np.array(probes)}
+        self.layers |= {"score_std": np.zeros(shape), "gradient_norm": np.zeros(shape)}
+
+    def outcome(self, test: bool) -> Outcome:
+        for step in range(self.training.steps):
+            self.trainer.passes(step)
+            if step in self.probe_in:
+                self._probe(self.probe_in[step])
+            self.trainer.update(step)
+            if step + 1 in self.point_after:
+                self._evaluate(self.point_after[step + 1], step)
+            if (step + 1) % TICK == 0:
+                self.report(step + 1, self._history_until(step + 1))
+            if (self.trainer.diverged_at >= 0).all():
+                break  # what is left of the history says chance
+        return self._finish(test)
+
+    def _probe(self, probe: int) -> None:
+        deviation, norm = layer_statistics(self.trainer.network)
+        self.layers["score_std"][probe] = np.nan_to_num(deviation)
+        self.layers["gradient_norm"][probe] = np.nan_to_num(norm)
+
+    def _evaluate(self, point: int, step: int) -> None:
+        """The last point takes all images, the others the first `evaluation_images` of each part."""
+        last = point == self.training.evaluations - 1
+        for part in ("train", "validation"):
+            whole: Split = getattr(self.dataset, part)
+            chosen = whole if last else whole.head(self.training.evaluation_images)
+            for name, values in self._measure(chosen, step).items():
+                self.history[f"{part}_{name}"][point] = values
+
+    def _measure(self, part: Split, step: int) -> Measures:
+        """The measures of each network; one that is not finite has diverged and counts as a guess."""
+        measures = self.evaluator.measure(part, self.trainer.l2)
+        self.trainer.stop_diverged(~np.isfinite(measures["cost"]), step)
+        diverged = self.trainer.diverged_at >= 0
+        guess = chance(len(CLASSES))
+        return {name: np.where(diverged, guess[name], values) for name, values in measures.items()}
+
+    def _history_until(self, done: int) -> Arrays:
+        count = int(np.searchsorted(self.history["step"], done, side="right"))
+        return {name: values[:count] for name, values in self.history.items()}
+
+    def _finish(self, test: bool) -> Outcome:
+        final = {n: v[-1] for n, v in self.history.items() if n not in ("step", "learning_rate")}
+        if test:
+            measures = self._measure(self.dataset.test, self.training.steps - 1)
+            final |= {f"test_{name}": values for name, values in measures.items()}
+        final["diverged_at"] = self.trainer.diverged_at
+        self.trainer.parameters.fold_scale()
+        named = self.trainer.parameters.named()
+        return Outcome(
+            self.history, final, self.layers, {n: np.ascontiguousarray(v) for n, v in named.items()}
+        )

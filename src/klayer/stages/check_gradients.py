@@ -1,0 +1,62 @@
+"""Stage `check_gradients`: analytic against numerical gradients on a few real images."""
+
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from klayer import config
+from klayer.artifacts import write_metrics, write_table
+from klayer.dataset import CLASSES, open_dataset
+from klayer.errors import KlayerError
+from klayer.gradient_check import CheckGradients, check_gradients
+from klayer.layers import Array, Labels
+from klayer.parameters import Architecture
+
+
+def run() -> None:
+    """Writes plots/check_gradients.csv and metrics/check_gradients.json.
+
+    Raises KlayerError, which names layer and parameter, when an error exceeds the tolerance.
+    """
+    settings = config.section(config.read(), "check_gradients", CheckGradients)
+    images, labels = _few_images(settings)
+    rows = []
+    networks = product(settings.hidden, (False, True), settings.l2, settings.populations)
+    for hidden, batch_norm, l2, population in networks:
+        architecture = Architecture(settings.features, hidden, len(CLASSES), batch_norm)
+        generator = np.random.default_rng(settings.seed)
+        name = f"{len(hidden) + 1} layers{', BN' if batch_norm else ''}"
+        about = {"network": name, "l2": l2, "population": population}
+        for error in check_gradients(
+            architecture, images, labels, l2, population, generator, settings.step
+        ):
+            rows.append(about | vars(error))
+    table = pd.DataFrame(rows)
+    _judge(table, settings.tolerance)
+    write_table(Path("plots/check_gradients.csv"), table)
+    metrics = {"largest_relative_error": table["relative"].max(), "checked": int(table["entries"].sum())}
+    write_metrics(Path("metrics/check_gradients.json"), metrics)
+    print(f"{metrics['checked']:,} gradients agree: relative errors up to {metrics['largest_relative_error']:.1e}")
+
+
+def _few_images(settings: CheckGradients) -> tuple[Array, Labels]:
+    """The first training images, reduced to evenly spread features, normalised in float64."""
+    dataset = open_dataset()
+    features = np.linspace(0, len(dataset.mean) - 1, settings.features).astype(int)
+    images = dataset.train.images[: settings.images, features].astype(np.float64)
+    normalised = (images - dataset.mean[features]) / dataset.deviation[features]
+    return normalised, dataset.train.labels[: settings.images]
+
+
+def _judge(table: pd.DataFrame, tolerance: float) -> None:
+    worst = table.loc[table["relative"].idxmax()]
+    if not worst["relative"] <= tolerance:
+        raise KlayerError(
+            f"the gradient of {worst['parameter']} in layer {worst['layer']} is wrong ({worst['network']}, "
+            f"l2 {worst['l2']}, population of {worst['population']}): relative error "
+            f"{worst['relative']:.1e}, allowed are {tolerance:.0e}; look at its backward pass"
+        )

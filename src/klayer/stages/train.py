@@ -1,0 +1,28 @@
+"""Stage `train@NAME`: trains the networks of one experiment, one for each seed, and tests them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from klayer import config, parts, results
+from klayer.artifacts import write_arrays, write_metrics, write_picture, write_table
+from klayer.population import Population, Training
+from klayer.session import train_populations
+
+
+def run(name: str) -> None:
+    """Writes metrics/train/NAME.json, plots/*/NAME.* and data/models/NAME.npz.
+
+    Raises KlayerError for an unknown experiment, wrong parameters or missing data.
+    """
+    training = config.section_over(config.read(), "training", f"experiments.{name}", Training)
+    populations = [Population(training, (training.l2,), seed) for seed in training.seeds]
+    stage = f"train@{name}"
+    outcomes = train_populations(stage, populations, test=True)
+    write_arrays(Path(f"data/models/{name}.npz"), results.parameters(outcomes))
+    write_picture(Path(f"plots/weights/{name}.png"), results.weights_picture(outcomes[0]))
+    write_table(Path(f"plots/layers/{name}.csv"), results.layers_table(outcomes))
+    write_table(Path(f"plots/seeds/{name}.csv"), results.seeds_table(outcomes, training.seeds))
+    write_table(Path(f"plots/train/{name}.csv"), results.curves(outcomes))
+    write_metrics(Path(f"metrics/train/{name}.json"), results.summary(outcomes))
+    parts.forget(stage)
