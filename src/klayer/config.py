@@ -53,6 +53,11 @@ def section_over(params: Mapping[str, Any], base: str, path: str, kind: type[S])
     return _validate(kind, merged, lambda key: path if key in changes else base)
 
 
+def names(params: Mapping[str, Any], path: str) -> list[str]:
+    """The keys of the section at a dotted path."""
+    return [str(key) for key in _mapping(params, path)]
+
+
 def _mapping(params: Mapping[str, Any], path: str) -> Mapping[str, Any]:
     value: Any = params
     for key in path.split("."):

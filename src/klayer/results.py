@@ -11,9 +11,11 @@ from PIL import Image
 
 from klayer.dataset import CLASSES
 from klayer.evaluation import MEASURES
+from klayer.layers import Labels
 from klayer.population import Arrays, Outcome
 
 TILES = 10  # units in a row of the picture of the weights
+EXAMPLES = 12  # test images that are shown with their probabilities
 DEAD = 0.01  # a network has learnt nothing if its loss is not this far below that of a guess
 
 
@@ -95,3 +97,31 @@ def parameters(outcomes: Sequence[Outcome]) -> Arrays:
     """The trained parameters of all networks by name, with a leading axis of one for each."""
     names = outcomes[0].parameters
     return {name: np.concatenate([o.parameters[name] for o in outcomes]) for name in names}
+
+
+def confusion(probabilities: NDArray[np.floating], labels: Labels) -> pd.DataFrame:
+    """A row for each actual and predicted class: how often, as the mean over networks.
+
+    probabilities (N, M, C), labels (N,).
+    """
+    predicted = probabilities.argmax(axis=2)  # (N, M)
+    counts = np.zeros((len(CLASSES), len(CLASSES)))
+    np.add.at(counts, (labels[:, np.newaxis], predicted), 1 / predicted.shape[1])
+    rows = [(a, p, counts[i, j]) for i, a in enumerate(CLASSES) for j, p in enumerate(CLASSES)]
+    return pd.DataFrame(rows, columns=["actual", "predicted", "count"])
+
+
+def examples_table(probabilities: NDArray[np.floating], labels: Labels) -> pd.DataFrame:
+    """The probabilities (N, C) of the first few test images, a row for each image and class."""
+    rows = [
+        (image, CLASSES[labels[image]], name, probabilities[image, i])
+        for image in range(EXAMPLES)
+        for i, name in enumerate(CLASSES)
+    ]
+    return pd.DataFrame(rows, columns=["image", "actual", "class", "probability"])
+
+
+def examples_picture(images: NDArray[np.uint8]) -> Image.Image:
+    """The same images (N, 3072) side by side."""
+    tiles = images[:EXAMPLES].reshape(-1, 3, 32, 32).transpose(2, 0, 3, 1)  # row, image, column
+    return Image.fromarray(np.ascontiguousarray(tiles).reshape(32, -1, 3))

@@ -71,12 +71,10 @@ class _Run:
         self.layers["gradient_norm"][probe] = np.nan_to_num(norm)
 
     def _evaluate(self, point: int, step: int) -> None:
-        """The last point takes all images, the others the first `evaluation_images` of each part."""
-        last = point == self.training.evaluations - 1
+        """A point of the curves: always the same first images of each part, so they are one line."""
         for part in ("train", "validation"):
-            whole: Split = getattr(self.dataset, part)
-            chosen = whole if last else whole.head(self.training.evaluation_images)
-            for name, values in self._measure(chosen, step).items():
+            some = getattr(self.dataset, part).head(self.training.evaluation_images)
+            for name, values in self._measure(some, step).items():
                 self.history[f"{part}_{name}"][point] = values
 
     def _measure(self, part: Split, step: int) -> Measures:
@@ -92,10 +90,10 @@ class _Run:
         return {name: values[:count] for name, values in self.history.items()}
 
     def _finish(self, test: bool) -> Outcome:
-        final = {n: v[-1] for n, v in self.history.items() if n not in ("step", "learning_rate")}
-        if test:
-            measures = self._measure(self.dataset.test, self.training.steps - 1)
-            final |= {f"test_{name}": values for name, values in measures.items()}
+        final: Arrays = {}
+        for part in ("train", "validation", "test") if test else ("train", "validation"):
+            measures = self._measure(getattr(self.dataset, part), self.training.steps - 1)
+            final |= {f"{part}_{name}": values for name, values in measures.items()}
         final["diverged_at"] = self.trainer.diverged_at
         self.trainer.parameters.fold_scale()
         named = self.trainer.parameters.named()

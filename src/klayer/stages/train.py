@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from klayer import config, parts, results
-from klayer.artifacts import write_arrays, write_metrics, write_picture, write_table
+from klayer.artifacts import write_metrics, write_picture, write_table
+from klayer.models import save_model
 from klayer.population import Population, Training
 from klayer.session import train_populations
 
@@ -19,7 +20,8 @@ def run(name: str) -> None:
     populations = [Population(training, (training.l2,), seed) for seed in training.seeds]
     stage = f"train@{name}"
     outcomes = train_populations(stage, populations, test=True)
-    write_arrays(Path(f"data/models/{name}.npz"), results.parameters(outcomes))
+    architecture = training.architecture(outcomes[0].parameters["W1"].shape[1])
+    save_model(Path(f"data/models/{name}.npz"), architecture, results.parameters(outcomes))
     write_picture(Path(f"plots/weights/{name}.png"), results.weights_picture(outcomes[0]))
     write_table(Path(f"plots/layers/{name}.csv"), results.layers_table(outcomes))
     write_table(Path(f"plots/seeds/{name}.csv"), results.seeds_table(outcomes, training.seeds))

@@ -1,0 +1,41 @@
+# The environment is made from requirements.lock with plain pip.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+export PATH := $(BIN):$(PATH)
+
+.PHONY: repro test lint benchmark verify clean
+
+repro: $(VENV)/ready
+	@dvc repro download || $(MAKE) --no-print-directory without-archive
+	@dvc repro
+
+# Nothing but a missing copy of CIFAR-10 is answered with synthetic images.
+.PHONY: without-archive
+without-archive:
+	@test -z "$$CIFAR10_ARCHIVE" && grep -q 'source: cifar10' params.yaml
+	@echo
+	@echo "No copy of CIFAR-10 was found, for the reasons above."
+	@echo "The same pipeline now runs on images that the project makes itself:"
+	@echo "  dvc exp run -S data.source=synthetic"
+	@echo "Its results say so. For the real images: CIFAR10_ARCHIVE=/path/to/cifar-10-python.tar.gz make repro"
+	@echo
+	@dvc exp run -S data.source=synthetic
+
+test: $(VENV)/ready
+	$(BIN)/pytest
+
+lint: $(VENV)/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) .klayer
+
+$(VENV)/ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed, {v.major}.{v.minor} was found: make PYTHON=/path/to/python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@

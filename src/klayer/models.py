@@ -1,0 +1,48 @@
+"""Trained parameters as files, and networks made of them again."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from klayer.artifacts import write_arrays
+from klayer.dataset import Dataset, Split
+from klayer.errors import KlayerError
+from klayer.evaluation import Evaluator
+from klayer.parameters import Architecture, Parameters
+from klayer.population import Arrays
+
+
+def save_model(path: Path, architecture: Architecture, named: Arrays) -> None:
+    """Writes the parameters of M networks: W1 (M, d_in, d_out), b1 (M, d_out), ... as .npz."""
+    batch_norm = {"epsilon": np.array(architecture.epsilon)} if architecture.batch_norm else {}
+    write_arrays(path, named | batch_norm)
+
+
+def load_model(path: Path) -> Parameters:
+    """The networks that `save_model` wrote. Raises KlayerError when there are none at `path`."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            named = {name: file[name] for name in file.files}
+        depth = sum(name.startswith("W") for name in named)
+        weights = [named[f"W{layer + 1}"] for layer in range(depth)]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise KlayerError(f"{path} holds no trained networks ({error}): run `dvc repro`") from None
+    epsilon = named.pop("epsilon", None)
+    hidden = tuple(w.shape[2] for w in weights[:-1])
+    architecture = Architecture(weights[0].shape[1], hidden, weights[-1].shape[2], epsilon is not None)
+    if epsilon is not None:
+        architecture = replace(architecture, epsilon=float(epsilon))
+    parameters = Parameters(architecture, len(weights[0]), weights[0].dtype.type)
+    for name, values in parameters.named().items():
+        values[:] = named[name]
+    return parameters
+
+
+def probabilities(parameters: Parameters, dataset: Dataset, part: Split) -> NDArray[np.floating]:
+    """Probabilities (N, M, C) that each of the M networks gives for the N images of a part."""
+    return Evaluator(parameters, dataset).probabilities(part)

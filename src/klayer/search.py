@@ -1,0 +1,123 @@
+"""The search of the L2 strength: which values are tried, and what the results say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import Field
+
+from klayer.config import Section
+from klayer.population import Outcome, Population, Positive, Seed, Seeds, Training
+
+NEIGHBOURS = 5  # values of the coarse search that are averaged to find its best region
+MEASURES = ("validation_accuracy", "validation_loss", "train_accuracy", "diverged_at")
+
+
+class Coarse(Section):
+    """Values on a logarithmic scale, one network each."""
+
+    count: Positive
+    largest: Annotated[float, Field(gt=0)]
+    smallest: Annotated[float, Field(gt=0)]
+    seed: Seed
+
+
+class Fine(Section):
+    """Values around the best region of the coarse search, a network for each seed."""
+
+    count: Positive
+    decades: Annotated[float, Field(gt=0, le=10)]
+    seeds: Seeds
+
+
+class Best(Section):
+    """How the best value is trained, besides as usual."""
+
+    evaluations: Positive
+    longer_cycles: Positive
+
+
+class Search(Section):
+    """The section `search`."""
+
+    training: dict[str, Any]  # what differs from the section `training`; checked as one of these
+    population: Positive
+    coarse: Coarse
+    fine: Fine
+    best: Best
+
+
+def coarse_values(coarse: Coarse) -> NDArray[np.float64]:
+    """From the largest to the smallest, evenly spaced in their logarithm."""
+    return np.logspace(np.log10(coarse.largest), np.log10(coarse.smallest), coarse.count)
+
+
+def best_region(l2: NDArray[np.float64], accuracy: NDArray[np.float64]) -> float:
+    """The value around which the mean accuracy of a few neighbours is best.
+
+    Single values are scattered too much by chance to be followed.
+    """
+    width = min(NEIGHBOURS, len(l2))
+    means = np.convolve(accuracy, np.full(width, 1 / width), mode="valid")
+    start = int(means.argmax())
+    return float(np.exp(np.log(l2[start : start + width]).mean()))
+
+
+def fine_values(fine: Fine, centre: float) -> NDArray[np.float64]:
+    """Evenly spaced in their logarithm around the centre, the largest first."""
+    half = fine.decades / 2
+    return centre * np.logspace(half, -half, fine.count)
+
+
+def populations(
+    training: Training, l2: NDArray[np.float64], seeds: Sequence[int], size: int
+) -> list[Population]:
+    """The values in near-equal populations of at most `size`, for each seed."""
+    chunks = np.array_split(l2, -(-len(l2) // size))
+    return [Population(training, tuple(chunk.tolist()), seed) for seed in seeds for chunk in chunks]
+
+
+def runs_table(phase: str, trained: Sequence[Population], outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """A row for each network: phase, l2, seed and its final measures."""
+    rows = [
+        pd.DataFrame(
+            {"phase": phase, "l2": population.l2, "seed": population.seed}
+            | {name: outcome.final[name] for name in MEASURES}
+        )
+        for population, outcome in zip(trained, outcomes, strict=True)
+    ]
+    return pd.concat(rows, ignore_index=True)
+
+
+def means_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """A row for each phase and l2: mean and standard deviation (0 for one) over the seeds."""
+    groups = runs.groupby(["phase", "l2"], sort=True)["validation_accuracy"]
+    table = pd.DataFrame(
+        {"validation_accuracy": groups.mean(), "validation_accuracy_std": groups.std().fillna(0.0)}
+    )
+    return table.reset_index()
+
+
+def summary(means: pd.DataFrame, runs: pd.DataFrame) -> dict[str, float]:
+    """The best and the worst value of each phase, and how much luck moves one of them."""
+    metrics: dict[str, float] = {}
+    for phase, rows in means.groupby("phase"):
+        for which, index in (
+            ("best", rows["validation_accuracy"].idxmax()),
+            ("worst", rows["validation_accuracy"].idxmin()),
+        ):
+            row = rows.loc[index]
+            metrics[f"{phase}_{which}_l2"] = float(row["l2"])
+            metrics[f"{phase}_{which}_validation_accuracy"] = float(row["validation_accuracy"])
+    fine = means[means["phase"] == "fine"]
+    best = fine.loc[fine["validation_accuracy"].idxmax()]
+    metrics["best_l2"] = float(best["l2"])
+    metrics["best_validation_accuracy"] = float(best["validation_accuracy"])
+    metrics["best_validation_accuracy_std"] = float(best["validation_accuracy_std"])
+    metrics["noise_std"] = float(np.sqrt((fine["validation_accuracy_std"] ** 2).mean()))
+    metrics["diverged"] = int((runs["diverged_at"] >= 0).sum())
+    return metrics

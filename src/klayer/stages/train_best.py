@@ -1,0 +1,70 @@
+"""Stage `train_best`: trains with the best L2 strength, as usual and for more cycles, and tests."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from klayer import config, parts, results
+from klayer.artifacts import write_metrics, write_picture, write_table
+from klayer.dataset import open_dataset
+from klayer.errors import KlayerError
+from klayer.models import load_model, probabilities, save_model
+from klayer.population import Outcome, Population, Training
+from klayer.search import Search
+from klayer.session import train_populations
+
+STAGE = "train_best"
+FOUND = Path("metrics/search_l2.json")
+
+
+def run() -> None:
+    """Writes metrics/train_best.json, plots/train_best/ and data/models/train_best*.npz."""
+    params = config.read()
+    settings = config.section(params, "search", Search)
+    base = config.section_over(params, "training", "search.training", Training)
+    usual = base.model_copy(update={"l2": _best_l2(), "evaluations": settings.best.evaluations})
+    longer = usual.model_copy(update={"cycles": settings.best.longer_cycles})
+    populations = [
+        Population(training, (training.l2,), seed)
+        for training in (longer, usual)  # the longer ones first, so that no core waits at the end
+        for seed in base.seeds
+    ]
+    outcomes = train_populations(STAGE, populations, test=True)
+    of_longer, of_usual = outcomes[: len(base.seeds)], outcomes[len(base.seeds) :]
+    _write("longer", longer, of_longer)
+    _write("usual", usual, of_usual)
+    _write_predictions()
+    metrics = results.summary(of_usual) | {"l2": usual.l2, "longer_cycles": longer.cycles}
+    metrics |= {f"longer_{name}": value for name, value in results.summary(of_longer).items()}
+    write_metrics(Path("metrics/train_best.json"), metrics)
+    parts.forget(STAGE)
+
+
+def _best_l2() -> float:
+    try:
+        return float(json.loads(FOUND.read_text())["best_l2"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise KlayerError(f"{FOUND} tells no best_l2 ({error!r}): run `dvc repro search_l2`") from None
+
+
+def _write(name: str, training: Training, outcomes: list[Outcome]) -> None:
+    folder = Path("plots/train_best")
+    architecture = training.architecture(outcomes[0].parameters["W1"].shape[1])
+    save_model(Path(f"data/models/train_best_{name}.npz"), architecture, results.parameters(outcomes))
+    write_table(folder / f"{name}.csv", results.curves(outcomes))
+    write_table(folder / f"{name}_seeds.csv", results.seeds_table(outcomes, training.seeds))
+    write_table(folder / f"{name}_layers.csv", results.layers_table(outcomes))
+    write_picture(folder / f"{name}_weights.png", results.weights_picture(outcomes[0]))
+
+
+def _write_predictions() -> None:
+    """What the usual networks say of the test images: confusion of classes, and some examples."""
+    folder, dataset = Path("plots/train_best"), open_dataset()
+    of_each = probabilities(load_model(Path("data/models/train_best_usual.npz")), dataset, dataset.test)
+    write_table(folder / "confusion.csv", results.confusion(of_each, dataset.test.labels))
+    mean = of_each.mean(axis=1, dtype=np.float64)
+    write_table(folder / "examples.csv", results.examples_table(mean, dataset.test.labels))
+    write_picture(folder / "examples.png", results.examples_picture(dataset.test.images))
