@@ -25,6 +25,11 @@ without-archive:
 test: $(VENV)/ready
 	$(BIN)/pytest
 
+# Does this machine repeat the results at hand?
+verify: $(VENV)/ready
+	@dvc repro --single-item --quiet download preprocess
+	@klayer verify
+
 lint: $(VENV)/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -53,7 +53,12 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
     """Writes CSV with up to 8 significant digits. Raises ValueError for NaN and infinity."""
     if not np.isfinite(table.select_dtypes("number").to_numpy(np.float64)).all():
         raise ValueError(f"{path}: a table has to be finite")
-    write_text(path, table.to_csv(index=False, float_format="%.8g", lineterminator="\n"))
+    write_text(path, table_text(table))
+
+
+def table_text(table: pd.DataFrame) -> str:
+    """The table as CSV."""
+    return table.to_csv(index=False, float_format="%.8g", lineterminator="\n")
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:

@@ -113,5 +113,15 @@ def report() -> None:
     stage.run()
 
 
+@main.command()
+@click.argument("name", default="sigma_1e-3_bn")
+def verify(name: str) -> None:
+    """Train one seed of the experiment NAME again and compare with the results at hand."""
+    _stage()
+    from klayer.verify import verify as compare
+
+    click.echo(compare(name))
+
+
 if __name__ == "__main__":
     sys.exit(main())

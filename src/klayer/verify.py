@@ -1,0 +1,49 @@
+"""Re-runs a small part of the study and compares it with the results at hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from klayer import config, results
+from klayer.artifacts import table_text
+from klayer.errors import KlayerError
+from klayer.population import Population, Training
+from klayer.session import train_populations
+
+TOLERANCE = 0.02  # in accuracy: one seed, on another processor
+
+
+def verify(name: str) -> str:
+    """Trains the first seed of an experiment again; returns in a sentence how it compares.
+
+    Raises KlayerError when there is nothing to compare with, or when it is not repeated.
+    """
+    training = config.section_over(config.read(), "training", f"experiments.{name}", Training)
+    path = Path(f"plots/seeds/{name}.csv")
+    try:
+        known = pd.read_csv(path).head(1)
+    except (OSError, ValueError) as error:
+        raise KlayerError(f"{path} holds no results to compare with ({error}): run `dvc repro`") from None
+    seed = training.seeds[0]
+    if known["seed"].tolist() != [seed]:
+        raise KlayerError(f"{path} does not begin with seed {seed} of params.yaml: run `dvc repro`")
+    population = Population(training, (training.l2,), seed)
+    outcomes = train_populations("verify", [population], test=True)
+    again = results.seeds_table(outcomes, [seed])
+    return _compare(name, known, again)
+
+
+def _compare(name: str, known: pd.DataFrame, again: pd.DataFrame) -> str:
+    part = f"{name}, seed {known['seed'][0]}"
+    if table_text(known) == table_text(again[known.columns]):
+        return f"{part}: repeated exactly, every digit of {len(known.columns) - 1} numbers"
+    accuracies = [column for column in known if column.endswith("_accuracy")]
+    gap = float((known[accuracies] - again[accuracies]).abs().to_numpy().max())
+    if gap <= TOLERANCE:
+        return f"{part}: repeated within tolerance, accuracies differ by at most {gap:.4f}, as on another processor"
+    raise KlayerError(
+        f"{part}: not repeated, an accuracy differs by {gap:.4f} (tolerance {TOLERANCE}): were code, "
+        "parameters or data changed since `dvc repro`?"
+    )
