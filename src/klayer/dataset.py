@@ -46,10 +46,10 @@ class Normaliser:
     """(image - mean) / deviation, feature by feature, into an array that is made once."""
 
     def __init__(self, dataset: Dataset, samples: int, dtype: type = np.float32) -> None:
-        self.mean = dataset.mean.astype(dtype)  # (d_in,)
-        self.inverse = (1 / dataset.deviation).astype(dtype)  # (d_in,)
+        self.mean: Array = dataset.mean.astype(dtype)  # (d_in,)
+        self.inverse: Array = (1 / dataset.deviation).astype(dtype)  # (d_in,)
         self.pixels = np.empty((samples, len(self.mean)), np.uint8)  # (n, d_in)
-        self.out = np.empty((samples, len(self.mean)), dtype)  # (n, d_in)
+        self.out: Array = np.empty((samples, len(self.mean)), dtype)  # (n, d_in)
 
     def gather(self, images: NDArray[np.uint8], rows: NDArray[np.integer]) -> Array:
         """The images (N, d_in) at `rows` (n,), normalised; valid until the next call."""
@@ -79,5 +79,7 @@ def open_dataset(folder: Path = PROCESSED) -> Dataset:
         )
         mean, deviation = (np.load(folder / f"{name}.npy") for name in ("mean", "deviation"))
     except (OSError, ValueError) as error:
-        raise KlayerError(f"{folder} is not complete ({error}): run `dvc repro preprocess`") from None
+        raise KlayerError(
+            f"{folder} is not complete ({error}): run `dvc repro preprocess`"
+        ) from None
     return Dataset(train, validation, test, mean, deviation)

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from klayer.dataset import Dataset, Normaliser, Split
-from klayer.network import Network, Parameters
+from klayer.network import Network
+from klayer.parameters import Parameters
 
 CHUNK = 500  # images at a time
 MEASURES = ("loss", "accuracy", "cost")

@@ -17,7 +17,6 @@ from klayer.network import Network
 from klayer.parameters import Architecture, Parameters
 from klayer.population import Hidden, Positive
 
-
 SUSPICIOUS = 1e-7  # a larger error may come from a ReLU that bends within the step: take a smaller
 FLOOR = 1e-3  # smaller gradients are compared by their absolute error, over this
 
@@ -71,7 +70,9 @@ def check_gradients(
     analytic = {name: values.copy() for name, values in _gradients(network, l2)}
     errors = []
     for name, values in _checked(parameters):
-        error = _compare(name, analytic[name], _numerical(network, values, images, labels, l2, step))
+        error = _compare(
+            name, analytic[name], _numerical(network, values, images, labels, l2, step)
+        )
         if error.relative > SUSPICIOUS:
             smaller = _numerical(network, values, images, labels, l2, step / 8)
             error = min(error, _compare(name, analytic[name], smaller), key=lambda e: e.relative)
@@ -92,9 +93,7 @@ def _gradients(network: Network, l2: float) -> Iterator[tuple[str, Array]]:
         yield name, gradients[name] + (2 * l2 * values if name.startswith("W") else 0)
 
 
-def _costs(
-    network: Network, images: Array, labels: Labels, l2: float
-) -> NDArray[np.float64]:
+def _costs(network: Network, images: Array, labels: Labels, l2: float) -> NDArray[np.float64]:
     network.forward(images, train=True)
     losses = network.output.losses(labels).mean(axis=0)
     return np.asarray(losses + l2 * network.parameters.squared_norm())

@@ -31,10 +31,11 @@ def load_model(path: Path) -> Parameters:
         depth = sum(name.startswith("W") for name in named)
         weights = [named[f"W{layer + 1}"] for layer in range(depth)]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise KlayerError(f"{path} holds no trained networks ({error}): run `dvc repro`") from None
+        raise KlayerError(f"{path} holds no networks ({error}): run `dvc repro`") from None
     epsilon = named.pop("epsilon", None)
     hidden = tuple(w.shape[2] for w in weights[:-1])
-    architecture = Architecture(weights[0].shape[1], hidden, weights[-1].shape[2], epsilon is not None)
+    inputs, classes = weights[0].shape[1], weights[-1].shape[2]
+    architecture = Architecture(inputs, hidden, classes, epsilon is not None)
     if epsilon is not None:
         architecture = replace(architecture, epsilon=float(epsilon))
     parameters = Parameters(architecture, len(weights[0]), weights[0].dtype.type)

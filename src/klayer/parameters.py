@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -29,7 +30,7 @@ class Architecture:
     def shapes(self) -> list[tuple[int, int]]:
         """(d_in, d_out) of each layer's weights, first to last."""
         units = (self.inputs, *self.hidden, self.classes)
-        return list(zip(units[:-1], units[1:], strict=True))
+        return list(pairwise(units))
 
 
 class Parameters:
@@ -45,12 +46,12 @@ class Parameters:
     def __init__(self, architecture: Architecture, networks: int, dtype: type = np.float32) -> None:
         self.architecture, self.networks, self.dtype = architecture, networks, np.dtype(dtype)
         (d_in, d1), *others = architecture.shapes
-        self.first = np.zeros((d_in, networks * d1), dtype)
-        self.scale = np.ones(networks * d1, dtype)
-        self.weights = np.zeros((networks, sum(a * b for a, b in others)), dtype)
+        self.first: Array = np.zeros((d_in, networks * d1), dtype)
+        self.scale: Array = np.ones(networks * d1, dtype)
+        self.weights: Array = np.zeros((networks, sum(a * b for a, b in others)), dtype)
         names = list(self._vector_sizes())
-        self.vectors = np.zeros(sum(size for *_, size in names), dtype)
-        self.averages = [
+        self.vectors: Array = np.zeros(sum(size for *_, size in names), dtype)
+        self.averages: list[dict[str, Array]] = [
             {"mean": np.zeros(networks * d, dtype), "variance": np.ones(networks * d, dtype)}
             for d in (architecture.hidden if architecture.batch_norm else ())
         ]

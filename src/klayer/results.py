@@ -38,7 +38,8 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, float]:
             metrics[f"{part}_{measure}_std"] = deviation(values)
     diverged = final["diverged_at"] >= 0
     dead = ~diverged & (final["train_loss"] > np.log(len(CLASSES)) - DEAD)
-    return metrics | {"diverged": int(diverged.sum()), "dead": int(dead.sum()), "seeds": len(diverged)}
+    counts = {"diverged": int(diverged.sum()), "dead": int(dead.sum()), "seeds": len(diverged)}
+    return metrics | counts
 
 
 def deviation(values: NDArray[np.floating]) -> float:
@@ -72,8 +73,9 @@ def layers_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
         for name in ("score_std", "gradient_norm")
     }
     depth = means["score_std"].shape[1]
-    columns = {"step": np.repeat(steps, depth), "layer": np.tile(np.arange(1, depth + 1), len(steps))}
-    return pd.DataFrame(columns | {name: values.ravel() for name, values in means.items()})
+    layers = np.tile(np.arange(1, depth + 1), len(steps))
+    columns = {name: values.ravel() for name, values in means.items()}
+    return pd.DataFrame({"step": np.repeat(steps, depth), "layer": layers, **columns})
 
 
 def weights_picture(outcome: Outcome) -> Image.Image:

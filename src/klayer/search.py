@@ -81,7 +81,9 @@ def populations(
     return [Population(training, tuple(chunk.tolist()), seed) for seed in seeds for chunk in chunks]
 
 
-def runs_table(phase: str, trained: Sequence[Population], outcomes: Sequence[Outcome]) -> pd.DataFrame:
+def runs_table(
+    phase: str, trained: Sequence[Population], outcomes: Sequence[Outcome]
+) -> pd.DataFrame:
     """A row for each network: phase, l2, seed and its final measures."""
     rows = [
         pd.DataFrame(
@@ -106,18 +108,13 @@ def summary(means: pd.DataFrame, runs: pd.DataFrame) -> dict[str, float]:
     """The best and the worst value of each phase, and how much luck moves one of them."""
     metrics: dict[str, float] = {}
     for phase, rows in means.groupby("phase"):
-        for which, index in (
-            ("best", rows["validation_accuracy"].idxmax()),
-            ("worst", rows["validation_accuracy"].idxmin()),
-        ):
-            row = rows.loc[index]
-            metrics[f"{phase}_{which}_l2"] = float(row["l2"])
-            metrics[f"{phase}_{which}_validation_accuracy"] = float(row["validation_accuracy"])
-    fine = means[means["phase"] == "fine"]
-    best = fine.loc[fine["validation_accuracy"].idxmax()]
-    metrics["best_l2"] = float(best["l2"])
-    metrics["best_validation_accuracy"] = float(best["validation_accuracy"])
-    metrics["best_validation_accuracy_std"] = float(best["validation_accuracy_std"])
+        ordered = rows.sort_values("validation_accuracy")
+        for which, index in (("best", -1), ("worst", 0)):
+            for name in ("l2", "validation_accuracy"):
+                metrics[f"{phase}_{which}_{name}"] = float(ordered[name].iloc[index])
+    fine = means[means["phase"] == "fine"].sort_values("validation_accuracy")
+    for name in ("l2", "validation_accuracy", "validation_accuracy_std"):
+        metrics[f"best_{name}"] = float(fine[name].iloc[-1])
     metrics["noise_std"] = float(np.sqrt((fine["validation_accuracy_std"] ** 2).mean()))
     metrics["diverged"] = int((runs["diverged_at"] >= 0).sum())
     return metrics

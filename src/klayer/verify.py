@@ -25,7 +25,7 @@ def verify(name: str) -> str:
     try:
         known = pd.read_csv(path).head(1)
     except (OSError, ValueError) as error:
-        raise KlayerError(f"{path} holds no results to compare with ({error}): run `dvc repro`") from None
+        raise KlayerError(f"{path} holds no results ({error}): run `dvc repro`") from None
     seed = training.seeds[0]
     if known["seed"].tolist() != [seed]:
         raise KlayerError(f"{path} does not begin with seed {seed} of params.yaml: run `dvc repro`")
@@ -39,11 +39,14 @@ def _compare(name: str, known: pd.DataFrame, again: pd.DataFrame) -> str:
     part = f"{name}, seed {known['seed'][0]}"
     if table_text(known) == table_text(again[known.columns]):
         return f"{part}: repeated exactly, every digit of {len(known.columns) - 1} numbers"
-    accuracies = [column for column in known if column.endswith("_accuracy")]
+    accuracies = [column for column in known.columns if column.endswith("_accuracy")]
     gap = float((known[accuracies] - again[accuracies]).abs().to_numpy().max())
     if gap <= TOLERANCE:
-        return f"{part}: repeated within tolerance, accuracies differ by at most {gap:.4f}, as on another processor"
+        return (
+            f"{part}: repeated within tolerance, as on another processor: accuracies differ by at "
+            f"most {gap:.4f}"
+        )
     raise KlayerError(
-        f"{part}: not repeated, an accuracy differs by {gap:.4f} (tolerance {TOLERANCE}): were code, "
-        "parameters or data changed since `dvc repro`?"
+        f"{part}: not repeated, an accuracy differs by {gap:.4f} (tolerance {TOLERANCE}): were "
+        "code, parameters or data changed since `dvc repro`?"
     )

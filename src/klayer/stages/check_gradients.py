@@ -38,9 +38,10 @@ def run() -> None:
     table = pd.DataFrame(rows)
     _judge(table, settings.tolerance)
     write_table(Path("plots/check_gradients.csv"), table)
-    metrics = {"largest_relative_error": table["relative"].max(), "checked": int(table["entries"].sum())}
+    largest, checked = float(table["relative"].max()), int(table["entries"].sum())
+    metrics = {"largest_relative_error": largest, "checked": checked}
     write_metrics(Path("metrics/check_gradients.json"), metrics)
-    print(f"{metrics['checked']:,} gradients agree: relative errors up to {metrics['largest_relative_error']:.1e}")
+    print(f"{checked:,} gradients agree: relative errors up to {largest:.1e}")
 
 
 def _few_images(settings: CheckGradients) -> tuple[Array, Labels]:
@@ -53,10 +54,11 @@ def _few_images(settings: CheckGradients) -> tuple[Array, Labels]:
 
 
 def _judge(table: pd.DataFrame, tolerance: float) -> None:
-    worst = table.loc[table["relative"].idxmax()]
+    worst = table.iloc[table["relative"].to_numpy().argmax()]
     if not worst["relative"] <= tolerance:
         raise KlayerError(
-            f"the gradient of {worst['parameter']} in layer {worst['layer']} is wrong ({worst['network']}, "
-            f"l2 {worst['l2']}, population of {worst['population']}): relative error "
-            f"{worst['relative']:.1e}, allowed are {tolerance:.0e}; look at its backward pass"
+            f"the gradient of {worst['parameter']} in layer {worst['layer']} is wrong "
+            f"({worst['network']}, l2 {worst['l2']}, population of {worst['population']}): its "
+            f"relative error is {worst['relative']:.1e}, allowed are {tolerance:.0e}; look at its "
+            "backward pass"
         )

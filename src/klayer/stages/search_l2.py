@@ -25,11 +25,10 @@ def run() -> None:
     params = config.read()
     settings = config.section(params, "search", Search)
     training = config.section_over(params, "training", "search.training", Training)
-    coarse = _phase("coarse", training, search.coarse_values(settings.coarse), (settings.coarse.seed,), settings)
+    values, seeds = search.coarse_values(settings.coarse), (settings.coarse.seed,)
+    coarse = _phase("coarse", training, values, seeds, settings)
     ordered = coarse.sort_values("l2")
-    centre = search.best_region(
-        ordered["l2"].to_numpy(), ordered["validation_accuracy"].to_numpy()
-    )
+    centre = search.best_region(ordered["l2"].to_numpy(), ordered["validation_accuracy"].to_numpy())
     values = np.append(search.fine_values(settings.fine, centre), 0.0)
     fine = _phase("fine", training, values, settings.fine.seeds, settings)
     fine.loc[fine["l2"] == 0, "phase"] = "none"
@@ -37,7 +36,8 @@ def run() -> None:
     means = search.means_table(runs)
     write_table(Path("plots/search_l2_runs.csv"), runs)
     write_table(Path("plots/search_l2.csv"), means)
-    write_metrics(Path("metrics/search_l2.json"), search.summary(means, runs) | {"centre_l2": centre})
+    metrics = search.summary(means, runs) | {"centre_l2": centre}
+    write_metrics(Path("metrics/search_l2.json"), metrics)
     parts.forget(STAGE)
 
 

@@ -47,13 +47,15 @@ def _best_l2() -> float:
     try:
         return float(json.loads(FOUND.read_text())["best_l2"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise KlayerError(f"{FOUND} tells no best_l2 ({error!r}): run `dvc repro search_l2`") from None
+        reason = f"{FOUND} tells no best_l2 ({error!r}): run `dvc repro search_l2`"
+        raise KlayerError(reason) from None
 
 
 def _write(name: str, training: Training, outcomes: list[Outcome]) -> None:
     folder = Path("plots/train_best")
     architecture = training.architecture(outcomes[0].parameters["W1"].shape[1])
-    save_model(Path(f"data/models/train_best_{name}.npz"), architecture, results.parameters(outcomes))
+    path = Path(f"data/models/train_best_{name}.npz")
+    save_model(path, architecture, results.parameters(outcomes))
     write_table(folder / f"{name}.csv", results.curves(outcomes))
     write_table(folder / f"{name}_seeds.csv", results.seeds_table(outcomes, training.seeds))
     write_table(folder / f"{name}_layers.csv", results.layers_table(outcomes))
@@ -63,7 +65,8 @@ def _write(name: str, training: Training, outcomes: list[Outcome]) -> None:
 def _write_predictions() -> None:
     """What the usual networks say of the test images: confusion of classes, and some examples."""
     folder, dataset = Path("plots/train_best"), open_dataset()
-    of_each = probabilities(load_model(Path("data/models/train_best_usual.npz")), dataset, dataset.test)
+    networks = load_model(Path("data/models/train_best_usual.npz"))
+    of_each = probabilities(networks, dataset, dataset.test)
     write_table(folder / "confusion.csv", results.confusion(of_each, dataset.test.labels))
     mean = of_each.mean(axis=1, dtype=np.float64)
     write_table(folder / "examples.csv", results.examples_table(mean, dataset.test.labels))
