@@ -92,7 +92,8 @@ def _header(stream: BinaryIO) -> tarfile.TarInfo | None:
 def _admit(member: tarfile.TarInfo, seen: set[str]) -> str:
     """The file's name in the folder, if it is one of the known ones."""
     folder, _, name = member.name.partition("/")
-    if not member.isreg() or member.issparse() or folder != FOLDER or name not in ADMITTED:
+    plain = member.type in (tarfile.REGTYPE, tarfile.AREGTYPE)
+    if not plain or folder != FOLDER or name not in ADMITTED:
         raise _UnsoundArchiveError(f"{member.name!a} has no place in it")
     if name in seen:
         raise _UnsoundArchiveError(f"{name} stands in it twice")

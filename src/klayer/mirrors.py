@@ -4,34 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
 
-import requests
 from requests import Response
 from tqdm import tqdm
-from urllib3.exceptions import HTTPError, NameResolutionError
 
 from klayer.archive import LARGEST_ARCHIVE
+from klayer.connection import MirrorError, TooSlowError, open_url, reasons
 from klayer.sources import DataConfig, sha256
 
-REDIRECTS = 5
 BLOCK = 1 << 18  # bytes read at once, at the most
 LINE_EVERY = 10.0  # seconds between lines where there is no terminal
-
-
-class MirrorError(Exception):
-    """The mirror is left for the next one; the text says why."""
-
-
-class TooSlowError(MirrorError):
-    """The mirror works, but slower than the wanted rate."""
 
 
 class CannotResumeError(MirrorError):
@@ -45,8 +29,7 @@ def download(url: str, folder: Path, data: DataConfig, patient: bool = False) ->
     a slow mirror is waited for, for as long as anything arrives. Raises MirrorError.
     """
     unfinished = folder / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}.partial"
-    unfinished.touch()
-    resumed = unfinished.stat().st_size
+    resumed = _size(unfinished)
     try:
         if not (resumed and data.name_of(sha256(unfinished))):
             while _load(url, unfinished, data, patient):
@@ -56,7 +39,7 @@ def download(url: str, folder: Path, data: DataConfig, patient: bool = False) ->
             return unfinished
         raise CannotResumeError(f"sends another file (SHA-256 {digest})")
     except CannotResumeError:
-        unfinished.unlink()
+        unfinished.unlink(missing_ok=True)
         if resumed:  # once more, from the start
             return download(url, folder, data, patient)
         raise
@@ -64,9 +47,9 @@ def download(url: str, folder: Path, data: DataConfig, patient: bool = False) ->
 
 def _load(url: str, unfinished: Path, data: DataConfig, patient: bool) -> bool:
     """Appends what is missing. True if a patient attempt broke off, but got further."""
-    before = unfinished.stat().st_size
+    before = _size(unfinished)
     try:
-        with _reasons(), _open(url, before, data) as response, unfinished.open("ab") as file:
+        with reasons(), open_url(url, before, data) as response, unfinished.open("ab") as file:
             start = _begin(response, before)
             file.truncate(start)
             size = response.headers.get("Content-Length")
@@ -77,34 +60,17 @@ def _load(url: str, unfinished: Path, data: DataConfig, patient: bool) -> bool:
                     seen.add(len(block))
                 if end is not None and seen.position != end:
                     raise MirrorError(f"sends {seen.position:,} bytes of {end:,}")
+    except CannotResumeError:
+        raise
     except MirrorError:
-        if patient and unfinished.stat().st_size > before:
+        if patient and _size(unfinished) > before:
             return True
         raise
     return False
 
 
-@contextmanager
-def _open(url: str, start: int, data: DataConfig) -> Iterator[Response]:
-    """The answer to a request for the file from byte `start` on, redirects followed."""
-    with requests.Session() as session:
-        for _ in range(REDIRECTS + 1):
-            response = _within(data.connect_timeout, partial(_get, session, url, start, data))
-            with response:
-                if not response.is_redirect:
-                    yield response
-                    return
-                target = urljoin(url, response.headers["Location"])
-            if urlsplit(target).scheme != urlsplit(url).scheme:
-                raise MirrorError(f"redirects to another scheme, {target[:200]!r}")
-            url = target
-    raise MirrorError(f"redirects more than {REDIRECTS} times")
-
-
-def _get(session: requests.Session, url: str, start: int, data: DataConfig) -> Response:
-    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
-    limits = (data.connect_timeout, data.slow_seconds)
-    return session.get(url, headers=headers, stream=True, timeout=limits, allow_redirects=False)
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _begin(response: Response, start: int) -> int:
@@ -114,7 +80,7 @@ def _begin(response: Response, start: int) -> int:
     if start and response.status_code == 416:
         raise CannotResumeError("has fewer bytes than were loaded before")
     if response.status_code not in (200, 206):
-        raise MirrorError(f"answers {response.status_code} {response.reason}")
+        raise MirrorError(f"answers with the status {response.status_code}")
     if kind.startswith("text/html"):
         raise MirrorError("answers with a web page, not with a file")
     if size.isdigit() and start + int(size) > LARGEST_ARCHIVE:
@@ -124,57 +90,6 @@ def _begin(response: Response, start: int) -> int:
     if not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
         raise CannotResumeError("resumes at another byte than it was asked for")
     return start
-
-
-def _within(seconds: float, call: Callable[[], Response]) -> Response:
-    """The outcome of the call, in a thread: looking a name up and trying each of its addresses
-    have no time limit of their own.
-    """
-    outcome: Future[Response] = Future()
-
-    def work() -> None:
-        try:
-            outcome.set_result(call())
-        except BaseException as error:
-            outcome.set_exception(error)
-
-    threading.Thread(target=work, daemon=True).start()
-    try:
-        return outcome.result(seconds)
-    except TimeoutError:
-        raise MirrorError(f"does not answer within {seconds:g} s") from None
-
-
-@contextmanager
-def _reasons() -> Iterator[None]:
-    """Turns the many errors of a connection into a MirrorError with one line."""
-    try:
-        yield
-    except requests.exceptions.SSLError as error:
-        raise MirrorError(f"has no certificate to trust ({_root(error)})") from None
-    except requests.exceptions.ConnectTimeout:
-        raise MirrorError("cannot be reached in time") from None
-    except (requests.exceptions.Timeout, TimeoutError):
-        raise TooSlowError("stalls") from None
-    except (requests.exceptions.RequestException, HTTPError, ValueError) as error:
-        raise _reason(error) from None
-
-
-def _reason(error: Exception) -> MirrorError:
-    cause = error.args[0] if error.args else error
-    cause = getattr(cause, "reason", cause)
-    if isinstance(cause, NameResolutionError):
-        return MirrorError("its host has no name in the network")
-    if "timed out" in str(cause):
-        return TooSlowError("stalls")
-    return MirrorError(f"breaks off ({_root(error)})")
-
-
-def _root(error: BaseException) -> str:
-    """The innermost error in words, in one line."""
-    while (inner := error.__cause__ or error.__context__) is not None:
-        error = inner
-    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 class _Progress:
@@ -198,7 +113,7 @@ class _Progress:
         self.position += size
         self.bar.update(size)
         if self.position > LARGEST_ARCHIVE:
-            raise MirrorError("sends more bytes than this archive can have")
+            raise CannotResumeError("sends more bytes than this archive can have")
         now = time.monotonic()
         if self.bar.disable and now - self.shown > LINE_EVERY:
             self.shown = now

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 from klayer import config
 from klayer.archive import LARGEST_ARCHIVE
 from klayer.artifacts import whole_file
+from klayer.connection import MirrorError, TooSlowError
 from klayer.errors import KlayerError
-from klayer.mirrors import MirrorError, TooSlowError, download
+from klayer.mirrors import download
 from klayer.sources import ARCHIVE, SYNTHETIC, DataConfig, sha256
 from klayer.synthetic import write_archive
 
 VARIABLE = "CIFAR10_ARCHIVE"
 UNFINISHED = Path("data/.download")
 WAYS_OUT = (
-    f"Ways out: name a copy of the archive, `{VARIABLE}=FILE dvc repro`, or use images that the "
+    f"ways out: name a copy of the archive, `{VARIABLE}=FILE dvc repro`, or use images that the "
     "project makes itself, `dvc exp run -S data.source=synthetic`."
 )
 
@@ -30,7 +30,7 @@ class _Refused(Exception):  # noqa: N818
 def run() -> None:
     """Writes data/archive.tar, whole and with a SHA-256 of data.archives, or synthetic.
 
-    Raises KlayerError, with a line for each thing that was tried, and leaves no archive then.
+    Raises KlayerError, with a line for each thing that was tried.
     """
     data = config.section(config.read(), "data", DataConfig)
     if data.source == SYNTHETIC:
@@ -52,12 +52,14 @@ def _take_named(path: Path, data: DataConfig) -> None:
 
 def _find(data: DataConfig) -> None:
     """Copies on this machine, then the mirrors, then the slow ones again, patiently."""
-    tried: list[str] = []
-    for path in _copies():
+    copies, tried = _copies(), list[str]()
+    for path in filter(Path.is_file, copies):
         try:
             return _take(path, data)
         except _Refused as reason:
             _note(tried, f"{path}: {reason}")
+    if not tried:
+        tried.append("  no copy that Keras or torchvision left: " + ", ".join(map(str, copies)))
     slow: list[str] = []
     for patient, urls in ((False, data.mirrors), (True, slow)):
         for url in urls:
@@ -67,7 +69,7 @@ def _find(data: DataConfig) -> None:
                 _note(tried, f"{url}: {reason}")
                 if isinstance(reason, TooSlowError) and not patient:
                     slow.append(url)
-    raise KlayerError("\n".join(["No archive of CIFAR-10 was found:", *tried, WAYS_OUT]))
+    raise KlayerError("\n".join(["no archive of CIFAR-10 was found:", *tried, WAYS_OUT]))
 
 
 def _note(tried: list[str], line: str) -> None:
@@ -75,13 +77,15 @@ def _note(tried: list[str], line: str) -> None:
     tried.append(f"  {line}")
 
 
-def _copies() -> Iterator[Path]:
+def _copies() -> list[Path]:
     """Where Keras and torchvision leave the archive."""
     keras = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets"
-    yield keras / "cifar-10-batches-py.tar.gz"
-    yield keras / "cifar-10-batches-py-target_archive"
-    yield keras / "cifar-10-python.tar.gz"
-    yield Path("data/cifar-10-python.tar.gz")
+    names = (
+        "cifar-10-batches-py.tar.gz",
+        "cifar-10-batches-py-target_archive",
+        "cifar-10-python.tar.gz",
+    )
+    return [*(keras / name for name in names), Path("data/cifar-10-python.tar.gz")]
 
 
 def _take(path: Path, data: DataConfig) -> None:
@@ -109,7 +113,7 @@ def _take(path: Path, data: DataConfig) -> None:
 
 
 def _fetch(url: str, data: DataConfig, patient: bool) -> None:
-    print(f"{url}: {'waiting for it' if patient else 'asking for it'}", flush=True)
+    print(f"{'waiting for' if patient else 'downloading'} {url}", flush=True)
     try:
         UNFINISHED.mkdir(parents=True, exist_ok=True)
         finished = download(url, UNFINISHED, data, patient)
