@@ -56,11 +56,13 @@ def coarse_values(coarse: Coarse) -> NDArray[np.float64]:
     return np.logspace(np.log10(coarse.largest), np.log10(coarse.smallest), coarse.count)
 
 
-def best_region(l2: NDArray[np.float64], accuracy: NDArray[np.float64]) -> float:
+def best_region(runs: pd.DataFrame) -> float:
     """The value around which the mean accuracy of a few neighbours is best.
 
     Single values are scattered too much by chance to be followed.
     """
+    ordered = runs.sort_values("l2")
+    l2, accuracy = ordered["l2"].to_numpy(), ordered["validation_accuracy"].to_numpy()
     width = min(NEIGHBOURS, len(l2))
     means = np.convolve(accuracy, np.full(width, 1 / width), mode="valid")
     start = int(means.argmax())
@@ -84,7 +86,7 @@ def populations(
 def runs_table(
     phase: str, trained: Sequence[Population], outcomes: Sequence[Outcome]
 ) -> pd.DataFrame:
-    """A row for each network: phase, l2, seed and its final measures."""
+    """A row for each network: phase ("none" for l2 = 0), l2, seed and its final measures."""
     rows = [
         pd.DataFrame(
             {"phase": phase, "l2": population.l2, "seed": population.seed}
@@ -92,7 +94,22 @@ def runs_table(
         )
         for population, outcome in zip(trained, outcomes, strict=True)
     ]
-    return pd.concat(rows, ignore_index=True)
+    table = pd.concat(rows, ignore_index=True)
+    table.loc[table["l2"] == 0, "phase"] = "none"
+    return table
+
+
+def networks_with(
+    l2: float, trained: Sequence[Population], outcomes: Sequence[Outcome]
+) -> dict[str, NDArray[Any]]:
+    """The trained parameters of the networks with this value, one for each seed."""
+    chosen = [
+        (outcome.parameters, population.l2.index(l2))
+        for population, outcome in zip(trained, outcomes, strict=True)
+        if l2 in population.l2
+    ]
+    names = outcomes[0].parameters
+    return {name: np.stack([named[name][m] for named, m in chosen]) for name in names}
 
 
 def means_table(runs: pd.DataFrame) -> pd.DataFrame:

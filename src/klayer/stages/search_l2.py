@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from klayer import config, parts, search
 from klayer.artifacts import write_metrics, write_table
+from klayer.models import save_model
 from klayer.population import Training
 from klayer.search import Search
 from klayer.session import train_populations
@@ -18,36 +18,32 @@ STAGE = "search_l2"
 
 
 def run() -> None:
-    """Writes plots/search_l2.csv, plots/search_l2_runs.csv and metrics/search_l2.json.
+    """Writes plots/search_l2*.csv, metrics/search_l2.json and data/models/search_l2.npz.
 
     The fine phase also trains without L2, as the phase `none`, to compare with.
     """
     params = config.read()
     settings = config.section(params, "search", Search)
     training = config.section_over(params, "training", "search.training", Training)
-    values, seeds = search.coarse_values(settings.coarse), (settings.coarse.seed,)
-    coarse = _phase("coarse", training, values, seeds, settings)
-    ordered = coarse.sort_values("l2")
-    centre = search.best_region(ordered["l2"].to_numpy(), ordered["validation_accuracy"].to_numpy())
-    values = np.append(search.fine_values(settings.fine, centre), 0.0)
-    fine = _phase("fine", training, values, settings.fine.seeds, settings)
-    fine.loc[fine["l2"] == 0, "phase"] = "none"
+    size = settings.population
+
+    tried, seeds = search.coarse_values(settings.coarse), (settings.coarse.seed,)
+    populations = search.populations(training, tried, seeds, size)
+    outcomes = train_populations(STAGE, populations, test=False)
+    coarse = search.runs_table("coarse", populations, outcomes)
+    centre = search.best_region(coarse)
+
+    tried = np.append(search.fine_values(settings.fine, centre), 0.0)
+    populations = search.populations(training, tried, settings.fine.seeds, size)
+    outcomes = train_populations(STAGE, populations, test=False)
+    fine = search.runs_table("fine", populations, outcomes)
+
     runs = pd.concat([coarse, fine], ignore_index=True)
     means = search.means_table(runs)
+    metrics = search.summary(means, runs) | {"centre_l2": centre}
+    best = search.networks_with(metrics["best_l2"], populations, outcomes)
+    save_model(Path("data/models/search_l2.npz"), training.architecture(best["W1"].shape[1]), best)
     write_table(Path("plots/search_l2_runs.csv"), runs)
     write_table(Path("plots/search_l2.csv"), means)
-    metrics = search.summary(means, runs) | {"centre_l2": centre}
     write_metrics(Path("metrics/search_l2.json"), metrics)
     parts.forget(STAGE)
-
-
-def _phase(
-    phase: str,
-    training: Training,
-    values: NDArray[np.float64],
-    seeds: tuple[int, ...],
-    settings: Search,
-) -> pd.DataFrame:
-    populations = search.populations(training, values, seeds, settings.population)
-    outcomes = train_populations(STAGE, populations, test=False)
-    return search.runs_table(phase, populations, outcomes)
