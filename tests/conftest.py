@@ -1,0 +1,84 @@
+"""Small data and small settings for the tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from ruamel.yaml import YAML
+
+from klayer.dataset import PIXELS, PROCESSED, Dataset, open_dataset
+
+ROOT = Path(__file__).parents[1]
+COUNTS = {"train": 300, "validation": 100, "test": 100}
+
+settings.register_profile("klayer", deadline=None, derandomize=True, max_examples=60)
+settings.load_profile("klayer")
+
+
+def write_processed(folder: Path) -> None:
+    """Images of ten classes: a blob of its own for each, and noise."""
+    generator = np.random.default_rng(7)
+    folder.mkdir(parents=True, exist_ok=True)
+    blobs = generator.normal(128, 40, (10, PIXELS))
+    for part, count in COUNTS.items():
+        labels = generator.permutation(np.arange(count) % 10).astype(np.uint8)
+        noisy = blobs[labels] + generator.normal(0, 60, (count, PIXELS))
+        images = noisy.clip(0, 255).astype(np.uint8)
+        np.save(folder / f"{part}_images.npy", images)
+        np.save(folder / f"{part}_labels.npy", labels)
+        if part == "train":
+            np.save(folder / "mean.npy", images.mean(axis=0))
+            np.save(folder / "deviation.npy", images.std(axis=0))
+
+
+def tiny_settings() -> dict:
+    """params.yaml of the project, with everything small."""
+    params = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
+    params["training"] |= {
+        "hidden": [8, 6],
+        "batch_size": 50,
+        "half_cycle": 20,
+        "cycles": 1,
+        "seeds": [1, 2],
+        "evaluations": 4,
+        "evaluation_images": 100,
+    }
+    params["experiments"] = {"plain": {}, "bn": {"batch_norm": True}}
+    params["check_gradients"] |= {"features": 5, "hidden": [[4], [4, 3]], "populations": [1, 2]}
+    params["search"] = {
+        "training": {"batch_norm": True, "half_cycle": 10, "evaluations": 1},
+        "population": 3,
+        "coarse": {"count": 6, "largest": 0.01, "smallest": 1e-6, "seed": 1},
+        "fine": {"count": 3, "decades": 1.0, "seeds": [3, 4]},
+        "best": {"evaluations": 4, "longer_cycles": 2},
+    }
+    return params
+
+
+def write_params(params: dict, path: Path = Path("params.yaml")) -> None:
+    with path.open("w") as file:
+        YAML(typ="safe", pure=True).dump(params, file)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with tiny settings and data, which is the working folder."""
+    monkeypatch.chdir(tmp_path)
+    write_processed(PROCESSED)
+    write_params(tiny_settings())
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    folder = tmp_path_factory.mktemp("processed")
+    write_processed(folder)
+    return open_dataset(folder)
+
+
+@pytest.fixture
+def random() -> np.random.Generator:
+    return np.random.default_rng(42)

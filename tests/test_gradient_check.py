@@ -1,0 +1,119 @@
+"""The check finds right gradients right, and wrong ones wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from conftest import tiny_settings, write_params
+from klayer.errors import KlayerError
+from klayer.gradient_check import check_gradients
+from klayer.layers import Affine, BatchNorm, ReLU, SoftmaxCrossEntropy
+from klayer.parameters import Architecture
+from klayer.stages import check_gradients as stage
+
+
+def check(hidden: tuple[int, ...], batch_norm: bool, l2: float, networks: int, seed: int = 1):
+    generator = np.random.default_rng(seed)
+    images, labels = generator.normal(0, 1, (8, 6)), generator.integers(0, 10, 8)
+    architecture = Architecture(6, hidden, 10, batch_norm)
+    return check_gradients(architecture, images, labels, l2, networks, generator, 1e-5)
+
+
+@pytest.mark.parametrize("hidden", [(5,), (5, 4), (4, 4, 3), (3,) * 8])
+@pytest.mark.parametrize("batch_norm", [False, True])
+@pytest.mark.parametrize(("l2", "networks"), [(0.0, 1), (0.1, 3)])
+def test_gradients_are_right(hidden, batch_norm, l2, networks) -> None:
+    errors = check(hidden, batch_norm, l2, networks)
+    assert max(error.relative for error in errors) < 1e-6
+    per_layer = 4 if batch_norm else 2
+    assert len(errors) == per_layer * len(hidden) + 2
+    assert {error.layer for error in errors} == set(range(1, len(hidden) + 2))
+
+
+def scale_relu(original: Callable) -> Callable:
+    return lambda self, grad: original(self, grad) * 1.001
+
+
+def forget_mean(original: Callable) -> Callable:
+    """A BN backward pass that takes the batch mean for a constant."""
+
+    def wrong(self: BatchNorm, grad: np.ndarray) -> np.ndarray:
+        return original(self, grad) + 0.01 * self.gamma
+
+    return wrong
+
+
+def wrong_gamma(original: Callable) -> Callable:
+    def wrong(self: BatchNorm, grad: np.ndarray) -> np.ndarray:
+        out = original(self, grad)
+        self.grad_gamma *= 1.001
+        return out
+
+    return wrong
+
+
+def wrong_weights(original: Callable) -> Callable:
+    def wrong(self: Affine, grad: np.ndarray) -> np.ndarray:
+        out = original(self, grad)
+        self.grad_w += 1e-3
+        return out
+
+    return wrong
+
+
+def not_averaged(original: Callable) -> Callable:
+    return lambda self, labels: original(self, labels) * 1.01
+
+
+PLANTED = [
+    (BatchNorm, forget_mean, {"W", "b", "beta", "gamma"}),
+    (BatchNorm, wrong_gamma, {"gamma"}),
+    (Affine, wrong_weights, {"W"}),
+    (ReLU, scale_relu, {"W", "b", "gamma", "beta"}),
+    (SoftmaxCrossEntropy, not_averaged, {"W", "b", "gamma", "beta"}),
+]
+
+
+@pytest.mark.parametrize(("layer", "plant", "suspects"), PLANTED)
+def test_a_wrong_backward_pass_is_found(monkeypatch, layer, plant, suspects) -> None:
+    monkeypatch.setattr(layer, "backward", plant(layer.backward))
+    wrong = {error.parameter for error in check((5, 4), True, 0.1, 2) if error.relative > 1e-6}
+    assert wrong
+    assert wrong <= suspects
+
+
+def test_wrong_gamma_is_found_in_both_layers_and_nowhere_else(monkeypatch) -> None:
+    monkeypatch.setattr(BatchNorm, "backward", wrong_gamma(BatchNorm.backward))
+    errors = check((5, 4), True, 0.0, 1)
+    wrong = {(error.layer, error.parameter) for error in errors if error.relative > 1e-6}
+    assert wrong == {(1, "gamma"), (2, "gamma")}
+
+
+def test_the_stage_writes_a_row_for_each_parameter(project) -> None:
+    stage.run()
+    table = pd.read_csv("plots/check_gradients.csv")
+    assert set(table["parameter"]) == {"W", "b", "gamma", "beta"}
+    assert (table["relative"] <= 1e-6).all()
+    # 2 and 3 layers, without BN 4 and 6 parameters, with BN 6 and 10; 2 values of l2, 2 populations
+    assert len(table) == (4 + 6 + 6 + 10) * 2 * 2
+
+
+def test_the_stage_fails_and_names_layer_and_parameter(project, monkeypatch) -> None:
+    monkeypatch.setattr(BatchNorm, "backward", wrong_gamma(BatchNorm.backward))
+    with pytest.raises(KlayerError, match=r"gradient of gamma in layer \d is wrong") as caught:
+        stage.run()
+    assert "BN" in str(caught.value)
+    assert not (project / "metrics").exists()
+    assert not (project / "plots").exists()
+
+
+def test_a_check_of_nothing_is_refused(project) -> None:
+    params = tiny_settings()
+    params["check_gradients"]["hidden"] = []
+    write_params(params)
+    with pytest.raises(KlayerError, match=r"check_gradients\.hidden is \[\]"):
+        stage.run()

@@ -1,0 +1,147 @@
+"""Small cases worked out by hand, and what holds for all inputs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from klayer.layers import Affine, BatchNorm, InputAffine, ReLU, SoftmaxCrossEntropy, split
+
+F64 = np.dtype(np.float64)
+
+
+def batch_norm(
+    networks: int, units: int, samples: int, epsilon: float = 1e-12, momentum: float = 0.9
+) -> BatchNorm:
+    size = networks * units
+    parameters = {
+        "gamma": np.ones(size),
+        "beta": np.zeros(size),
+        "mean": np.zeros(size),
+        "variance": np.ones(size),
+    }
+    gradients = {"gamma": np.zeros(size), "beta": np.zeros(size)}
+    return BatchNorm(parameters, gradients, samples, epsilon, momentum)
+
+
+def test_split_gives_each_network_its_columns() -> None:
+    columns = np.arange(12.0).reshape(2, 6)  # 2 samples, 3 networks of 2 units
+    np.testing.assert_array_equal(split(columns, 3)[1], [[2, 3], [8, 9]])
+
+
+def test_input_affine_by_hand() -> None:
+    v, scale = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1.0, 0.5])
+    grad_b = np.zeros(2)
+    layer = InputAffine(v, scale, np.array([10.0, 20.0]), grad_b, 2)
+    x = np.array([[1.0, 0.0], [1.0, 1.0]])
+    np.testing.assert_array_equal(layer.forward(x), [[11, 21], [14, 23]])
+    layer.backward(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    np.testing.assert_array_equal(grad_b, [4, 6])
+    np.testing.assert_array_equal(layer.weight_gradient(np.array([1.0, 10.0])), [[4, 60], [3, 40]])
+
+
+def test_affine_by_hand_for_two_networks() -> None:
+    w = np.array([[[1.0], [2.0]], [[3.0], [4.0]]])  # 2 networks, 2 inputs, 1 output
+    grad_w, grad_b = np.zeros_like(w), np.zeros(2)
+    layer = Affine(w, np.array([0.5, -0.5]), grad_w, grad_b, 2)
+    x = np.array([[1.0, 1.0, 2.0, 0.0], [0.0, 1.0, 1.0, 1.0]])
+    np.testing.assert_array_equal(layer.forward(x), [[3.5, 5.5], [2.5, 6.5]])
+    grad_x = layer.backward(np.array([[1.0, 10.0], [2.0, 20.0]]))
+    np.testing.assert_array_equal(grad_x, [[1, 2, 30, 40], [2, 4, 60, 80]])
+    np.testing.assert_array_equal(grad_w[:, :, 0], [[1, 3], [40, 20]])
+    np.testing.assert_array_equal(grad_b, [3, 30])
+
+
+def test_relu_by_hand() -> None:
+    layer = ReLU((1, 4), F64)
+    np.testing.assert_array_equal(layer.forward(np.array([[-1.0, 0.0, 2.0, 3.0]])), [[0, 0, 2, 3]])
+    np.testing.assert_array_equal(layer.backward(np.array([[5.0, 6, 7, 8]])), [[0, 0, 7, 8]])
+
+
+def test_softmax_cross_entropy_by_hand() -> None:
+    layer = SoftmaxCrossEntropy(1, 2, 2, F64)
+    probabilities = layer.forward(np.array([[0.0, np.log(3)], [5.0, 5.0]]))
+    np.testing.assert_allclose(probabilities[:, 0], [[0.25, 0.75], [0.5, 0.5]])
+    labels = np.array([0, 1])
+    np.testing.assert_allclose(layer.losses(labels)[:, 0], [np.log(4), np.log(2)])
+    np.testing.assert_array_equal(layer.predictions()[0], [1])
+    np.testing.assert_allclose(layer.backward(labels), [[-0.375, 0.375], [0.25, -0.25]])
+
+
+@given(arrays(np.float32, (4, 6), elements=st.floats(-(2.0**100), 2.0**100, width=32)))
+def test_softmax_sums_to_one_and_never_overflows(scores: np.ndarray) -> None:
+    layer = SoftmaxCrossEntropy(2, 4, 3, np.dtype(np.float32))
+    probabilities = layer.forward(scores)
+    assert np.isfinite(probabilities).all()
+    np.testing.assert_allclose(probabilities.sum(axis=2), 1, rtol=1e-6)
+    assert (layer.losses(np.zeros(4, int)) >= 0).all()
+
+
+def test_batch_norm_by_hand() -> None:
+    layer = batch_norm(1, 1, 4, epsilon=0.0)
+    out = layer.forward(np.array([[1.0], [1.0], [3.0], [3.0]]), train=True)
+    np.testing.assert_allclose(out[:, 0], [-1, -1, 1, 1])
+    # u = (-1, -1, 1, 1), std 1: grad - <grad> - u <grad u> with <grad> = 1 and <grad u> = -1
+    np.testing.assert_allclose(
+        layer.backward(np.array([[4.0], [0.0], [0.0], [0.0]]))[:, 0], [2, -2, 0, 0], atol=1e-12
+    )
+    np.testing.assert_allclose([layer.grad_gamma[0], layer.grad_beta[0]], [-4, 4])
+
+
+@given(arrays(np.float64, (8, 6), elements=st.floats(-100, 100)))
+def test_batch_norm_gives_mean_0_and_variance_1(scores: np.ndarray) -> None:
+    out = batch_norm(2, 3, 8).forward(scores.copy(), train=True)
+    np.testing.assert_allclose(out.mean(axis=0), 0, atol=1e-6)
+    moving = scores.var(axis=0) > 1e-6
+    np.testing.assert_allclose(out.var(axis=0)[moving], 1, rtol=1e-4)
+
+
+@pytest.mark.parametrize("samples", [1, 5])
+def test_batch_norm_of_a_batch_that_does_not_vary(samples: int) -> None:
+    layer = batch_norm(1, 2, samples, epsilon=2.0**-52)
+    out = layer.forward(np.full((samples, 2), 7.0), train=True)
+    np.testing.assert_allclose(out, 0, atol=1e-6)
+    assert np.isfinite(layer.backward(np.ones((samples, 2)))).all()
+
+
+def test_averages_start_from_the_first_batch_and_follow_with_momentum(
+    random: np.random.Generator,
+) -> None:
+    layer = batch_norm(1, 3, 10)
+    first, second = random.normal(5, 3, (2, 10, 3))
+    layer.forward(first.copy(), train=True)
+    np.testing.assert_allclose(layer.mean, first.mean(axis=0))
+    np.testing.assert_allclose(layer.variance, first.var(axis=0))
+    layer.forward(second.copy(), train=True)
+    np.testing.assert_allclose(layer.mean, 0.9 * first.mean(axis=0) + 0.1 * second.mean(axis=0))
+    np.testing.assert_allclose(layer.variance, 0.9 * first.var(axis=0) + 0.1 * second.var(axis=0))
+
+
+def test_evaluation_uses_the_averages_and_changes_nothing(random: np.random.Generator) -> None:
+    layer = batch_norm(1, 2, 4)
+    layer.forward(random.normal(5, 3, (4, 2)), train=True)
+    layer.mean[:], layer.variance[:] = [1.0, 2.0], [4.0, 9.0]
+    x = np.array([[3.0, 5.0], [1.0, 2.0], [3.0, -1.0], [5.0, 8.0]])
+    np.testing.assert_allclose(layer.forward(x, train=False), [[1, 1], [0, 0], [1, -1], [2, 2]])
+    np.testing.assert_array_equal([layer.mean, layer.variance], [[1, 2], [4, 9]])
+
+
+def test_batch_norm_backward_with_a_random_upstream_gradient(random: np.random.Generator) -> None:
+    scores, upstream = random.normal(0, 2, (2, 6, 3))
+    layer = batch_norm(1, 3, 6)
+    layer.gamma[:], layer.beta[:] = random.normal(1, 0.5, (2, 3))
+
+    def total(values: np.ndarray) -> float:
+        return float((layer.forward(values.copy(), train=True) * upstream).sum())
+
+    numerical = np.zeros_like(scores)
+    for index in np.ndindex(scores.shape):
+        moved = np.zeros_like(scores)
+        moved[index] = 1e-5
+        numerical[index] = (total(scores + moved) - total(scores - moved)) / 2e-5
+    layer.forward(scores.copy(), train=True)
+    np.testing.assert_allclose(layer.backward(upstream.copy()), numerical, rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(layer.grad_beta, upstream.sum(axis=0))

@@ -1,0 +1,100 @@
+"""Gradient descent with L2: lazy decay equals plain decay, and members do not disturb each other."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from klayer.network import Network
+from klayer.optimizer import GradientDescent
+from klayer.parameters import Architecture, Parameters, initialise
+from plain import descend, members
+
+
+def start(hidden=(6, 5), batch_norm=True, networks=1) -> Parameters:
+    parameters = Parameters(Architecture(8, hidden, 4, batch_norm), networks, np.float64)
+    initialise(parameters, np.random.default_rng(3), "he", 0.1)
+    return parameters
+
+
+def batches(count: int):
+    generator = np.random.default_rng(4)
+    for _ in range(count):
+        yield generator.normal(0, 1, (10, 8)), generator.integers(0, 4, 10)
+
+
+def run(parameters: Parameters, l2, rates) -> list[dict[str, np.ndarray]]:
+    network = Network(parameters, 10)
+    optimizer = GradientDescent(network, l2)
+    for (x, labels), rate in zip(batches(len(rates)), rates, strict=True):
+        network.forward(x, train=True)
+        network.backward(labels)
+        optimizer.step(rate)
+    return members(parameters)
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+@pytest.mark.parametrize("hidden", [(), (6,), (6, 5)])
+def test_a_population_equals_its_members_alone_and_the_plain_formulas(hidden, batch_norm) -> None:
+    l2, rates = [0.0, 0.003, 0.1, 2.0], list(np.linspace(0.001, 0.1, 50))
+    together = run(start(hidden, batch_norm, 4), l2, rates)
+    for m, value in enumerate(l2):
+        (alone,) = run(start(hidden, batch_norm), value, rates)
+        (expected,) = members(start(hidden, batch_norm))
+        for step, ((x, labels), rate) in enumerate(zip(batches(50), rates, strict=True)):
+            descend(expected, x, labels, value, rate, first=step == 0)
+        for name in expected:
+            np.testing.assert_allclose(together[m][name], alone[name], rtol=1e-10, atol=1e-10)
+            np.testing.assert_allclose(together[m][name], expected[name], rtol=1e-8, atol=1e-10)
+
+
+@given(
+    st.lists(st.floats(1e-5, 2.0), min_size=1, max_size=12),
+    st.floats(0, 3.0),
+)
+def test_lazy_decay_equals_plain_decay_even_where_it_turns_the_sign(rates, l2) -> None:
+    """Images of zeros give the first weights no gradient, so only the decay is left."""
+    parameters = start(batch_norm=False)
+    (before,) = members(parameters)
+    network = Network(parameters, 10)
+    optimizer = GradientDescent(network, l2)
+    for rate in rates:
+        network.forward(np.zeros((10, 8)), train=True)
+        network.backward(np.zeros(10, int))
+        optimizer.step(rate)
+    factor = np.prod([1 - 2 * rate * l2 for rate in rates])
+    (after,) = members(parameters)
+    np.testing.assert_allclose(after["W1"], factor * before["W1"], rtol=1e-9, atol=1e-300)
+
+
+@pytest.mark.parametrize("rate", [1.0, 1.5])
+def test_a_step_that_erases_or_reverses_the_weights(rate) -> None:
+    (after,) = run(start(), 0.5, [rate])
+    (expected,) = members(start())
+    x, labels = next(iter(batches(1)))
+    descend(expected, x, labels, 0.5, rate, first=True)
+    for name in expected:
+        np.testing.assert_allclose(after[name], expected[name], rtol=1e-10, atol=1e-12)
+
+
+def test_l2_leaves_b_gamma_and_beta_alone() -> None:
+    (without,), (with_l2,) = run(start(), 0.0, [0.1]), run(start(), 0.3, [0.1])
+    for name in without:
+        if name.startswith("W"):
+            assert np.abs(without[name] - with_l2[name]).max() > 1e-3
+        else:
+            np.testing.assert_array_equal(without[name], with_l2[name])
+
+
+def test_float32_stays_close_through_very_many_decays() -> None:
+    parameters = Parameters(Architecture(8, (6,), 4), 1, np.float32)
+    initialise(parameters, np.random.default_rng(3), "he", 0.1)
+    network = Network(parameters, 10)
+    optimizer = GradientDescent(network, 0.5)
+    for _ in range(3000):  # the scale alone would come to 0.9 ** 3000 = 1e-137
+        network.forward(np.ones((10, 8), np.float32), train=True)
+        network.backward(np.zeros(10, int))
+        optimizer.step(0.1)
+    assert all(np.isfinite(values).all() for values in members(parameters)[0].values())
