@@ -1,4 +1,4 @@
-"""Gradient descent with L2: lazy decay equals plain decay, and members do not disturb each other."""
+"""Gradient descent with L2: lazy decay equals plain decay, and no member disturbs another."""
 
 from __future__ import annotations
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+import reprlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from klayer.errors import KlayerError
 
@@ -23,6 +24,18 @@ class Section(BaseModel):
 
 S = TypeVar("S", bound=Section)
 
+# What pydantic says of a wrong type, in words for someone who edits a file.
+TYPES = {
+    "bool_type": "true or false",
+    "dict_type": "a section of keys",
+    "float_type": "a number, without quotes",
+    "int_type": "a whole number",
+    "list_type": "a list",
+    "model_type": "a section of keys",
+    "string_type": "a text",
+    "tuple_type": "a list",
+}
+
 
 def read(path: Path = PARAMS) -> dict[str, Any]:
     """The sections of params.yaml. YAML 1.2, as DVC reads it: 1e-3 is a number.
@@ -33,29 +46,48 @@ def read(path: Path = PARAMS) -> dict[str, Any]:
         params = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise KlayerError(f"{path} is missing here: run klayer in the project's folder") from None
-    except (YAMLError, OSError, ValueError, TypeError, RecursionError) as error:
-        reason = " ".join(str(error).split())
+    except Exception as error:  # a text that is not YAML makes the reader raise almost anything
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise KlayerError(f"{path} cannot be read as YAML: {reason}") from error
     if not isinstance(params, dict):
-        raise KlayerError(f"{path} has to hold sections such as `training:`, not {_show(params)}")
+        raise KlayerError(f"{path} has to hold sections such as `training:`, not {show(params)}")
     return params
 
 
 def section(params: Mapping[str, Any], path: str, kind: type[S]) -> S:
     """The section at a dotted path, checked. Raises KlayerError, which names key and value."""
-    return _validate(kind, _mapping(params, path), lambda key: path)
+    return _validate(kind, _mapping(params, path), lambda key: (path, ""))
 
 
 def section_over(params: Mapping[str, Any], base: str, path: str, kind: type[S]) -> S:
     """The section at `base` with what the one at `path` changes, checked as a whole."""
     changes = _mapping(params, path)
     merged = {**_mapping(params, base), **changes}
-    return _validate(kind, merged, lambda key: path if key in changes else base)
+    return _validate(
+        kind, merged, lambda key: (path, "") if key in changes else (base, f" (for {path})")
+    )
 
 
 def names(params: Mapping[str, Any], path: str) -> list[str]:
-    """The keys of the section at a dotted path."""
-    return [str(key) for key in _mapping(params, path)]
+    """The keys of the section at a dotted path.
+
+    Raises KlayerError for one that could not be part of a dotted path and of a file's name.
+    """
+    for key in (keys := _mapping(params, path)):
+        if not (isinstance(key, str) and re.fullmatch(r"[A-Za-z0-9_-]+", key)):
+            raise KlayerError(
+                f"params.yaml: {path} has the name {show(key)}, it has to be made of letters, "
+                "digits, _ and -"
+            )
+    return list(keys)
+
+
+def show(value: object) -> str:
+    """A value for a message, shortened."""
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # Python writes no integer of more than 4,300 digits
+        return "a number of too many digits"
 
 
 def _mapping(params: Mapping[str, Any], path: str) -> Mapping[str, Any]:
@@ -65,30 +97,47 @@ def _mapping(params: Mapping[str, Any], path: str) -> Mapping[str, Any]:
             raise KlayerError(f"params.yaml: {path} is missing: add the section")
         value = value[key]
     if not isinstance(value, dict):
-        raise KlayerError(f"params.yaml: {path} is {_show(value)}, it has to be a section of keys")
+        raise KlayerError(f"params.yaml: {path} is {show(value)}, it has to be a section of keys")
     return value
 
 
-def _validate(kind: type[S], values: Mapping[str, Any], home: Any) -> S:
+def _validate(
+    kind: type[S], values: Mapping[str, Any], home: Callable[[object], tuple[str, str]]
+) -> S:
+    """`home` tells where a key stands in the file, and for which section it is used there."""
     try:
         return kind.model_validate(dict(values))
     except ValidationError as error:
-        lines = [_explain(problem, home, kind) for problem in error.errors()]
+        lines = [_explain(problem, home, kind) for problem in _causes(error)]
         raise KlayerError("\n".join(lines)) from None
 
 
-def _explain(problem: Any, home: Any, kind: type[Section]) -> str:
-    location = [str(part) for part in problem["loc"]]
-    where = ".".join([home(location[0] if location else ""), *location])
-    if problem["type"] == "missing":
-        return f"params.yaml: {where} is missing: add it"
-    if problem["type"] == "extra_forbidden":
-        known = ", ".join(kind.model_fields)
-        return f"params.yaml: {where} is not a known key: {_show(problem['input'])} (known: {known})"
-    allowed = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    return f"params.yaml: {where} is {_show(problem['input'])}, it has to be {allowed}"
+def _causes(error: ValidationError) -> list[Any]:
+    """Without lists that are too short only because one of their values is wrong."""
+    problems = error.errors()
+    inside = {problem["loc"][:n] for problem in problems for n in range(len(problem["loc"]))}
+    return [p for p in problems if not (p["type"] == "too_short" and p["loc"] in inside)]
 
 
-def _show(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+def _explain(problem: Any, home: Callable[[object], tuple[str, str]], kind: type[Section]) -> str:
+    keys, value = problem["loc"], show(problem["input"])
+    section_path, purpose = home(keys[0])
+    where = ".".join([section_path, *(_plain(key) for key in keys)])
+    match problem["type"]:
+        case "missing":
+            return f"params.yaml: {where} is missing: add it"
+        case "extra_forbidden" | "invalid_key":
+            known = f" (known: {', '.join(kind.model_fields)})" if len(keys) == 1 else ""
+            return f"params.yaml: {where} is not a known key: remove it{known}"
+        case "too_short":
+            allowed = f"a list of at least {problem['ctx']['min_length']}"
+        case other:
+            message = problem["msg"].removeprefix("Value error, ")
+            allowed = TYPES.get(other, message.removeprefix("Input should be "))
+    return f"params.yaml: {where} is {value}, it has to be {allowed}{purpose}"
+
+
+def _plain(key: object) -> str:
+    """A key as it stands in a dotted path; an odd one in quotes, so that a line stays a line."""
+    text = str(key)
+    return text if re.fullmatch(r"[\w-]+", text) else show(key)

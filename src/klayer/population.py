@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from klayer.config import Section
 from klayer.dataset import CLASSES
@@ -16,8 +15,16 @@ from klayer.parameters import Architecture, Initialisation
 Arrays = dict[str, NDArray[Any]]
 Positive = Annotated[int, Field(ge=1)]
 Hidden = Annotated[tuple[Positive, ...], Field(strict=False)]
-Seed = Annotated[int, Field(ge=0)]
-Seeds = Annotated[tuple[Seed, ...], Field(min_length=1, strict=False)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+def _different(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(seeds)) < len(seeds):
+        raise ValueError("without duplicates")
+    return seeds
+
+
+Seeds = Annotated[tuple[Seed, ...], Field(min_length=1, strict=False), AfterValidator(_different)]
 
 
 class Training(Section):
@@ -39,15 +46,21 @@ class Training(Section):
     evaluations: Positive
     evaluation_images: Positive
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Training:
-        if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError("without duplicates in `seeds`")
-        if self.learning_rate_max < self.learning_rate_min:
-            raise ValueError("such that learning_rate_max is at least learning_rate_min")
-        if self.evaluations > self.steps:
-            raise ValueError(f"such that evaluations is at most the {self.steps} steps")
-        return self
+    @field_validator("learning_rate_max")
+    @classmethod
+    def _above_the_smallest(cls, value: float, info: ValidationInfo) -> float:
+        smallest = info.data.get("learning_rate_min", 0)  # missing when it is itself wrong
+        if value < smallest:
+            raise ValueError(f"at least learning_rate_min, {smallest}")
+        return value
+
+    @field_validator("evaluations")
+    @classmethod
+    def _within_the_steps(cls, value: int, info: ValidationInfo) -> int:
+        steps = 2 * info.data.get("half_cycle", value) * info.data.get("cycles", value)
+        if value > steps:
+            raise ValueError(f"at most the steps of a run, 2 * half_cycle * cycles = {steps}")
+        return value
 
     @property
     def steps(self) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from klayer import config
+from klayer.archive import BATCH, TRAINING
+from klayer.config import show
 from klayer.errors import KlayerError
 from klayer.gradient_check import CheckGradients
 from klayer.population import Training
@@ -17,13 +19,38 @@ def check_all() -> None:
     params = config.read()
     for name in params:
         if name not in SECTIONS:
-            raise KlayerError(
-                f"params.yaml: {name} is not a known section (known: {', '.join(SECTIONS)})"
+            known = ", ".join(SECTIONS)
+            raise KlayerError(f"params.yaml: {show(name)} is not a known section (known: {known})")
+    data = config.section(params, "data", DataConfig)
+    images = BATCH * len(TRAINING) - data.validation
+    for path, training in _trainings(params).items():
+        if training.batch_size > images:
+            _refuse(
+                f"{path}.batch_size", training.batch_size, f"at most the {images} training images"
             )
-    config.section(params, "data", DataConfig)
-    config.section(params, "training", Training)
-    for name in config.names(params, "experiments"):
-        config.section_over(params, "training", f"experiments.{name}", Training)
     config.section(params, "check_gradients", CheckGradients)
-    config.section(params, "search", Search)
-    config.section_over(params, "training", "search.training", Training)
+    _check_search(
+        config.section(params, "search", Search),
+        config.section_over(params, "training", "search.training", Training),
+    )
+
+
+def _trainings(params: dict[str, object]) -> dict[str, Training]:
+    """The settings of each experiment, by the path of its section."""
+    found = {"training": config.section(params, "training", Training)}
+    for name in config.names(params, "experiments"):
+        path = f"experiments.{name}"
+        found[path] = config.section_over(params, "training", path, Training)
+    return found
+
+
+def _check_search(search: Search, training: Training) -> None:
+    if search.coarse.smallest > search.coarse.largest:
+        _refuse("search.coarse.smallest", search.coarse.smallest, "at most search.coarse.largest")
+    if search.best.evaluations > training.steps:
+        allowed = f"at most the {training.steps} steps of a run"
+        _refuse("search.best.evaluations", search.best.evaluations, allowed)
+
+
+def _refuse(path: str, value: object, allowed: str) -> None:
+    raise KlayerError(f"params.yaml: {path} is {show(value)}, it has to be {allowed}")

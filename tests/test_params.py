@@ -1,0 +1,282 @@
+"""Wrong settings: every one is named with its dotted path, its value and what is allowed."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+from conftest import ROOT, tiny_settings, write_params
+from klayer.errors import KlayerError
+from klayer.settings import check_all
+
+# Dotted path, value as YAML, and what the message has to say besides the path.
+WRONG = [
+    ("training.hidden", "[50, 0]", "0, it has to be greater than or equal to 1"),
+    ("training.hidden", "[-1]", "greater than or equal to 1"),
+    ("training.hidden", "[2.5]", "2.5, it has to be a whole number"),
+    ("training.hidden", "['50']", "'50', it has to be a whole number"),
+    ("training.hidden", "50", "50, it has to be a list"),
+    ("training.hidden", "{a: 1}", "{'a': 1}, it has to be a list"),
+    ("training.hidden", "null", "None, it has to be a list"),
+    ("training.batch_norm", "1", "1, it has to be true or false"),
+    ("training.batch_norm", "'yes'", "'yes', it has to be true or false"),
+    ("training.batch_norm", "yes", "'yes', it has to be true or false"),
+    ("training.epsilon", "0", "0, it has to be greater than 0"),
+    ("training.epsilon", "-1e-5", "greater than 0"),
+    ("training.epsilon", ".nan", "nan, it has to be a finite number"),
+    ("training.momentum", "1.0", "1.0, it has to be less than 1"),
+    ("training.momentum", "-0.1", "greater than or equal to 0"),
+    ("training.momentum", ".inf", "inf, it has to be a finite number"),
+    ("training.initialisation", "xavier", "'xavier', it has to be 'uniform', 'he' or 'normal'"),
+    ("training.initialisation", "1", "1, it has to be 'uniform', 'he' or 'normal'"),
+    ("training.sigma", "0", "0, it has to be greater than 0"),
+    ("training.sigma", "-.inf", "-inf, it has to be a finite number"),
+    ("training.sigma", "'0.1'", "'0.1', it has to be a number, without quotes"),
+    ("training.l2", "'1e-3'", "'1e-3', it has to be a number, without quotes"),
+    ("training.l2", "-0.001", "greater than or equal to 0"),
+    ("training.l2", ".nan", "nan, it has to be a finite number"),
+    ("training.l2", "true", "True, it has to be a number"),
+    ("training.l2", "[0.1]", "[0.1], it has to be a number"),
+    ("training.l2", "2020-01-01", "it has to be a number"),
+    ("training.batch_size", "0", "0, it has to be greater than or equal to 1"),
+    ("training.batch_size", "100.0", "100.0, it has to be a whole number"),
+    ("training.batch_size", "45001", "45001, it has to be at most the 45000 training images"),
+    ("training.learning_rate_min", "0", "greater than 0"),
+    ("training.learning_rate_max", "1e7", "less than or equal to 1000000"),
+    ("training.learning_rate_max", "1e-6", "1e-06, it has to be at least learning_rate_min, 1e-05"),
+    ("training.half_cycle", "0", "greater than or equal to 1"),
+    ("training.half_cycle", "2.5", "a whole number"),
+    ("training.cycles", "0", "0, it has to be greater than or equal to 1"),
+    ("training.cycles", "-2", "greater than or equal to 1"),
+    ("training.cycles", "true", "True, it has to be a whole number"),
+    ("training.seeds", "[]", "[], it has to be a list of at least 1"),
+    ("training.seeds", "[1, 2, 1]", "it has to be without duplicates"),
+    ("training.seeds", "[-1]", "greater than or equal to 0"),
+    ("training.seeds", "[4294967296]", "less than 4294967296"),
+    ("training.seeds", "[one]", "'one', it has to be a whole number"),
+    ("training.seeds", "3", "3, it has to be a list"),
+    ("training.evaluations", "0", "greater than or equal to 1"),
+    ("training.evaluations", "9001", "9001, it has to be at most the steps of a run"),
+    ("training.evaluation_images", "0", "greater than or equal to 1"),
+    ("training.hiden", "[50]", "is not a known key: remove it (known: hidden"),
+    ("training.'a.b'", "1", "is not a known key"),
+    ("training", "[1]", "[1], it has to be a section of keys"),
+    ("training", "null", "None, it has to be a section of keys"),
+    ("experiments", "3", "3, it has to be a section of keys"),
+    ("experiments", "[a, b]", "it has to be a section of keys"),
+    ("experiments.three_layer", "null", "None, it has to be a section of keys"),
+    ("experiments.three_layer", "5", "5, it has to be a section of keys"),
+    ("experiments.three_layer", "{l2: -1}", "experiments.three_layer.l2 is -1"),
+    ("experiments.three_layer", "{batchnorm: true}", "three_layer.batchnorm is not a known key"),
+    ("experiments.three_layer", "{initialisation: wide}", "three_layer.initialisation is 'wide'"),
+    ("experiments.three_layer", "{seeds: [3, 3]}", "three_layer.seeds is [3, 3], it has to be"),
+    ("experiments.three_layer", "{batch_size: 60000}", "experiments.three_layer.batch_size is 6"),
+    ("experiments", "{a.b: {}}", "has the name 'a.b', it has to be made of letters"),
+    ("experiments", "{../x: {}}", "has the name '../x'"),
+    ("experiments", "{a b: {}}", "has the name 'a b'"),
+    ("experiments", "{1: {}}", "has the name 1,"),
+    ("experiments", "{'': {}}", "has the name ''"),
+    ("data.source", "imagenet", "'imagenet', it has to be 'cifar10' or 'synthetic'"),
+    ("data.archives", "{}", "{}"),
+    ("data.archives", "{original: 123}", "data.archives.original is 123"),
+    ("data.archives", "{original: abc}", "SHA-256: 64 of"),
+    ("data.mirrors", "[ftp://host/file]", "'ftp://host/file', it has to be an address"),
+    ("data.mirrors", "https://host/file", "it has to be a list"),
+    ("data.connect_timeout", "0", "greater than 0"),
+    ("data.slow_rate", "-1", "greater than or equal to 0"),
+    ("data.validation", "0", "greater than or equal to 1"),
+    ("data.validation", "10001", "less than or equal to 10000"),
+    ("data.synthetic_seed", "-1", "greater than or equal to 0"),
+    ("check_gradients.images", "1", "greater than or equal to 2"),
+    ("check_gradients.features", "3073", "less than or equal to 3072"),
+    ("check_gradients.hidden", "[]", "[], it has to be a list of at least 1"),
+    ("check_gradients.hidden", "[[0]]", "check_gradients.hidden.0.0 is 0"),
+    ("check_gradients.step", "0.1", "less than or equal to 0.01"),
+    ("check_gradients.tolerance", "0", "greater than 0"),
+    ("check_gradients.populations", "[0]", "check_gradients.populations.0 is 0"),
+    ("search.population", "0", "greater than or equal to 1"),
+    ("search.training", "3", "it has to be a section of keys"),
+    ("search.training", "{l3: 1}", "search.training.l3 is not a known key"),
+    ("search.coarse.count", "0", "greater than or equal to 1"),
+    ("search.coarse.largest", "0", "greater than 0"),
+    ("search.coarse.smallest", "0.1", "0.1, it has to be at most search.coarse.largest"),
+    ("search.fine.decades", "11", "less than or equal to 10"),
+    ("search.fine.seeds", "[1, 1]", "without duplicates"),
+    ("search.fine", "null", "None, it has to be a section of keys"),
+    ("search.best.evaluations", "3601", "3601, it has to be at most the 3600 steps of a run"),
+    ("search.best.longer_cycles", "0", "greater than or equal to 1"),
+]
+
+
+@pytest.fixture
+def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict:
+    monkeypatch.chdir(tmp_path)
+    return YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
+
+
+def put(params: dict, path: str, value: object) -> None:
+    *sections, key = path.replace("'a.b'", "a,b").split(".")
+    for section in sections:
+        params = params[section]
+    params[key.replace(",", ".")] = value
+
+
+def message() -> str:
+    with pytest.raises(KlayerError) as caught:
+        check_all()
+    return str(caught.value)
+
+
+def test_the_settings_of_the_project_are_right(params: dict) -> None:
+    write_params(params)
+    check_all()
+    write_params(tiny_settings())
+    check_all()
+
+
+@pytest.mark.parametrize(("path", "value", "says"), WRONG)
+def test_wrong_value(params: dict, path: str, value: str, says: str) -> None:
+    put(params, path, YAML(typ="safe", pure=True).load(value))
+    write_params(params)
+    text = message()
+    assert "\n" not in text
+    assert text.startswith("params.yaml: ")
+    assert path in text
+    assert says in text
+    assert len(text) < 300
+
+
+@pytest.mark.parametrize("key", sorted(tiny_settings()["training"]))
+def test_missing_key(params: dict, key: str) -> None:
+    del params["training"][key]
+    write_params(params)
+    assert message() == f"params.yaml: training.{key} is missing: add it"
+
+
+@pytest.mark.parametrize("section", ["data", "training", "experiments", "search.coarse"])
+def test_missing_section(params: dict, section: str) -> None:
+    *outer, last = section.split(".")
+    del (params[outer[0]] if outer else params)[last]
+    write_params(params)
+    assert message().startswith(f"params.yaml: {section} is missing: add")
+
+
+def test_unknown_section(params: dict) -> None:
+    write_params(params | {"trainings": {}})
+    assert message().startswith("params.yaml: 'trainings' is not a known section (known: data,")
+
+
+def test_several_mistakes_are_told_at_once(params: dict) -> None:
+    params["training"] |= {"l2": -1, "cycles": 0}
+    write_params(params)
+    first, second = message().splitlines()
+    assert "training.l2 is -1" in first
+    assert "training.cycles is 0" in second
+
+
+def test_a_conflict_of_an_experiment_with_the_defaults_names_the_experiment(params: dict) -> None:
+    params["experiments"]["three_layer"] = {"half_cycle": 3}
+    write_params(params)
+    assert message() == (
+        "params.yaml: training.evaluations is 40, it has to be at most the steps of a run, "
+        "2 * half_cycle * cycles = 12 (for experiments.three_layer)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "has to hold sections"),
+        ("3", "has to hold sections such as `training:`, not 3"),
+        ("- a", "has to hold sections"),
+        ("a: [", "cannot be read as YAML"),
+        ("a: 1\na: 2", "cannot be read as YAML"),
+        ("\t", "cannot be read as YAML"),
+        ("a: !!python/object:os.system x", "cannot be read as YAML"),
+        ("a: *b", "cannot be read as YAML"),
+        ("x: " + "[" * 800, "cannot be read as YAML"),
+        ("x: " + "9" * 5000, "cannot be read as YAML"),
+        ("\x00", "cannot be read as YAML"),
+    ],
+)
+def test_texts_that_are_no_settings(params: dict, text: str, says: str) -> None:
+    Path("params.yaml").write_text(text)
+    assert says in message()
+    assert "\n" not in message()
+
+
+def test_bytes_that_are_no_text(params: dict) -> None:
+    Path("params.yaml").write_bytes(b"\xff\xfe\xff")
+    assert "cannot be read as YAML" in message()
+
+
+def test_a_bomb_of_aliases_is_told_shortly(params: dict) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 30)]
+    write_params(params)
+    bomb = "\n".join(["bomb:", *(f"  {line}" for line in lines), "training: *a29"])
+    Path("params.yaml").write_text(bomb)
+    assert len(message()) < 500
+
+
+def test_a_number_too_long_to_be_written(params: dict) -> None:
+    Path("params.yaml").write_text("training: 0x" + "f" * 9000 + "\ndata: 0xf" + "f" * 9000)
+    assert message() == (
+        "params.yaml: data is a number of too many digits, it has to be a section of keys"
+    )
+
+
+def test_no_file(params: dict) -> None:
+    assert "params.yaml is missing here: run klayer in the project's folder" in message()
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.dates()
+    | st.sampled_from(["1e-3", "he", "cifar10", 0.1, 1, 100, [50]]),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(max_size=9) | st.integers(), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+PATHS = st.sampled_from(sorted({path for path, *_ in WRONG if "'" not in path}))
+RELAXED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def loads_or_tells() -> None:
+    with suppress(KlayerError):  # anything else comes through
+        check_all()
+
+
+@given(st.text() | st.binary())
+@RELAXED
+def test_any_text_loads_or_is_told(params: dict, text: str | bytes) -> None:
+    raw = text.encode(errors="surrogatepass") if isinstance(text, str) else text
+    Path("params.yaml").write_bytes(raw)
+    loads_or_tells()
+
+
+@given(st.text(alphabet="ab1.-+e:[]{}&*!|>%@`'\"#,? \n\t0x~<=y", max_size=60))
+@RELAXED
+def test_any_scrap_of_yaml_loads_or_is_told(params: dict, text: str) -> None:
+    Path("params.yaml").write_text(f"training:\n  l2: {text}\n")
+    loads_or_tells()
+
+
+@given(PATHS, VALUES)
+@RELAXED
+def test_any_value_anywhere_loads_or_is_told(params: dict, path: str, value: object) -> None:
+    fresh = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
+    put(fresh, path, value)
+    write_params(fresh)
+    loads_or_tells()
