@@ -55,7 +55,7 @@ def _class_marks(generator: np.random.Generator) -> tuple[NDArray[np.int64], NDA
 
 def _bell(generator: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.int64]:
     """Whole numbers with mean 0, deviation 10 and nearly a normal distribution."""
-    four = generator.integers(-8, 8, (*shape, 4), endpoint=True)
+    four = generator.integers(-8, 8, (*shape, 4), np.int8, endpoint=True)
     return np.asarray(four.sum(axis=-1), np.int64)
 
 
@@ -92,8 +92,10 @@ def _pixels(grid: NDArray[np.int64]) -> NDArray[np.uint8]:
     line[left, np.arange(32)] = 8 - (position - 8 * left)
     points = grid.reshape(-1, GRID * GRID).astype(np.float32)
     fields = points @ np.kron(line, line)  # (n * 3, 1024)
-    pixels = 128 + fields // 640  # 8 * 8 from the weights, 10 from _bell
-    return np.asarray(np.clip(pixels, 0, 255), np.uint8).reshape(-1, PIXELS)
+    fields /= 640  # 8 * 8 from the weights, 10 from _bell
+    np.floor(fields, out=fields)
+    fields += 128
+    return np.clip(fields, 0, 255, out=fields).astype(np.uint8).reshape(-1, PIXELS)
 
 
 def _dictionary(**values: bytes) -> bytes:
