@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,16 +30,24 @@ def start(stage: str) -> Path:
 
 
 def show(folder: Path, index: int, population: Population, step: int, history: Arrays) -> None:
-    """Replaces what population `index` shows. Readers see the old or the new, never a half."""
+    """Replaces what population `index` shows. Readers see the old or the new, never a half.
+
+    What cannot be written is left out: a run does not fail for its looks.
+    """
     curves = {n: (v.mean(axis=1) if v.ndim == 2 else v).tolist() for n, v in history.items()}
     partial, path = folder / f".{index}.partial", folder / f"{index}.json"
-    partial.write_text(json.dumps({"done": step * len(population.l2), "curves": curves}))
-    partial.replace(path)
+    with suppress(OSError):
+        partial.write_text(json.dumps({"done": step * len(population.l2), "curves": curves}))
+        partial.replace(path)
 
 
 def read(folder: Path) -> list[Sight]:
     """What each population that has begun shows."""
-    return [Sight(**json.loads(path.read_text())) for path in sorted(folder.glob("[0-9]*.json"))]
+    sights = []
+    for path in sorted(folder.glob("[0-9]*.json")):
+        with suppress(OSError):  # a stage that ends meanwhile removes its files
+            sights.append(Sight(**json.loads(path.read_text())))
+    return sights
 
 
 def end(stage: str) -> None:

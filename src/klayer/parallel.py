@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import signal
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -41,11 +40,11 @@ def map_tasks(
     try:
         with _backend():
             parallel = joblib.Parallel(n_jobs=jobs, batch_size=1, pre_dispatch="all")
-            return list(parallel(joblib.delayed(_work)(function, task, os.getpid()) for task in tasks))
+            return list(parallel(joblib.delayed(_work)(function, task) for task in tasks))
     except BrokenProcessPool as error:
         raise KlayerError(
-            "a worker process was ended from outside, perhaps for want of memory; what was finished "
-            "is kept: run the same command again"
+            "a worker process was ended from outside, perhaps for want of memory; what was "
+            "finished is kept: run the same command again"
         ) from error
     finally:
         stop.set()
@@ -58,14 +57,22 @@ def _poll_until(stop: threading.Event, poll: Callable[[], None]) -> None:
         poll()
 
 
-def _backend() -> AbstractContextManager[Any]:
+def _backend() -> Any:
+    """The context in which joblib uses processes, or the cluster."""
     address = os.environ.get(CLUSTER)
     if not address:
-        return joblib.parallel_config(backend="loky", inner_max_num_threads=1)
+        return joblib.parallel_config(
+            backend="loky",
+            inner_max_num_threads=1,
+            initializer=_begin_worker,
+            initargs=(os.getpid(),),
+        )
     try:
         from distributed import Client
     except ImportError:
-        raise KlayerError(f"{CLUSTER} is set, but Dask is missing: pip install 'klayer[cluster]'") from None
+        raise KlayerError(
+            f"{CLUSTER} is set, but Dask is missing: pip install 'klayer[cluster]'"
+        ) from None
     try:
         Client(address, timeout=15)
     except (OSError, ValueError) as error:
@@ -73,25 +80,20 @@ def _backend() -> AbstractContextManager[Any]:
     return joblib.parallel_config(backend="dask")
 
 
-def _work(function: Callable[[T], R], task: T, parent: int) -> R:
+def _begin_worker(parent: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent answers to Ctrl-C
+    end_with(parent)
+
+
+def _work(function: Callable[[T], R], task: T) -> R:
     """Runs in a worker."""
-    in_worker = os.getpid() != parent
-    if in_worker and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent answers to Ctrl-C
-        end_with_parent()
     with _core():
         return function(task)
 
 
-_watched: set[int] = set()
-
-
-def end_with_parent() -> None:
+def end_with(parent: int) -> None:
     """Ends this process within a second of its parent, so that nothing is left running."""
-    parent = os.getppid()
-    if parent not in _watched:
-        _watched.add(parent)
-        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
 
 
 def _watch(parent: int) -> None:
@@ -103,7 +105,7 @@ def _watch(parent: int) -> None:
 @contextmanager
 def _core() -> Iterator[None]:
     """Holds one of this machine's cores, counted over all runs of the same user by lock files."""
-    folder = Path(tempfile.gettempdir()) / f"klayer-cores-{getpass.getuser()}"
+    folder = Path(tempfile.gettempdir()) / f"klayer-cores-{os.getuid()}"
     folder.mkdir(exist_ok=True)
     locks = [FileLock(folder / f"{core}.lock") for core in range(joblib.cpu_count())]
     while not (held := next(filter(_acquired, locks), None)):

@@ -10,7 +10,6 @@ import hashlib
 import json
 import platform
 import shutil
-import zipfile
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -45,7 +44,9 @@ def part_path(stage: str, population: Population, test: bool) -> Path:
 def keep(path: Path, outcome: Outcome) -> None:
     """Writes the outcome of a population, whole or not at all."""
     groups = {group: getattr(outcome, group) for group in asdict(Outcome())}
-    write_arrays(path, {f"{g}.{name}": a for g, arrays in groups.items() for name, a in arrays.items()})
+    write_arrays(
+        path, {f"{g}.{name}": a for g, arrays in groups.items() for name, a in arrays.items()}
+    )
 
 
 def find(path: Path) -> Outcome | None:
@@ -56,7 +57,7 @@ def find(path: Path) -> Outcome | None:
             for key in arrays.files:
                 group, name = key.split(".")
                 getattr(outcome, group)[name] = arrays[key]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+    except Exception:  # a damaged file can make the reader raise almost anything
         return None
     return outcome
 

@@ -33,7 +33,14 @@ def train_populations(stage: str, populations: Sequence[Population], test: bool)
     steps = sum(population.training.steps * len(population.l2) for population in populations)
     folder = live.start(stage)
     tasks = [
-        _Task(p, i, test, parts.part_path(stage, p, test).absolute(), folder.absolute(), PROCESSED.absolute())
+        _Task(
+            p,
+            i,
+            test,
+            parts.part_path(stage, p, test).absolute(),
+            folder.absolute(),
+            PROCESSED.absolute(),
+        )
         for i, p in enumerate(populations)
     ]
     with Progress(stage, steps, "network-steps") as progress:
