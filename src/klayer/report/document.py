@@ -1,0 +1,102 @@
+"""What a report is made of, before it is written as a page or as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph; a warning stands out."""
+
+    text: str
+    warning: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """The first column names the rows, the others hold numbers or words."""
+
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One chart. `draw` is called for each form that is written."""
+
+    title: str
+    draw: Callable[[Axes], None]
+
+
+@dataclass(frozen=True)
+class Key:
+    """An entry of a legend."""
+
+    label: str
+    colour: str
+    style: Literal["-", "--", ":", "o", "D"] = "-"  # of a line, or a mark
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Charts that belong together: separate ones on the page, side by side in one PNG."""
+
+    name: str
+    caption: str
+    panels: tuple[Panel, ...]
+    legend: tuple[Key, ...] = ()
+    wide: bool = False  # each panel takes the whole width of the page
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """PNG files that another stage made, with their titles."""
+
+    caption: str
+    files: tuple[tuple[str, Path], ...]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A test image with the most probable classes."""
+
+    actual: str
+    probabilities: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Test images, side by side in one PNG, in the order of the examples."""
+
+    caption: str
+    sheet: Path
+    examples: tuple[Example, ...]
+
+
+Block = Text | Table | Figure | Pictures | Examples
+
+
+@dataclass(frozen=True)
+class Section:
+    """A question, its short answer, and what the answer stands on."""
+
+    anchor: str
+    title: str
+    answer: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Document:
+    """The whole report."""
+
+    title: str
+    lead: tuple[Block, ...]
+    sections: tuple[Section, ...]

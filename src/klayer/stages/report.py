@@ -1,0 +1,36 @@
+"""Stage `report`: writes what metrics and plots say as a page, as Markdown and as pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from klayer.artifacts import whole_file, write_text
+from klayer.report.contents import document
+from klayer.report.document import Figure
+from klayer.report.drawing import png
+from klayer.report.evidence import collect
+from klayer.report.markdown import markdown
+from klayer.report.page import page
+
+REPORTS = Path("reports")
+
+
+def run() -> None:
+    """Writes reports/index.html, reports/report.md and reports/figures/*.png.
+
+    Raises KlayerError when a file of another stage is missing.
+    """
+    report = document(collect())
+    _draw([block for section in report.sections for block in section.blocks])
+    write_text(REPORTS / "report.md", markdown(report))
+    write_text(REPORTS / "index.html", page(report))
+    print(f"{REPORTS / 'index.html'} and {REPORTS / 'report.md'} are written")
+    for section in report.sections:
+        print(f"\n{section.title}\n  {section.answer}")
+
+
+def _draw(blocks: list[object]) -> None:
+    for block in blocks:
+        if isinstance(block, Figure):
+            with whole_file(REPORTS / "figures" / f"{block.name}.png") as partial:
+                partial.write_bytes(png(block))
