@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +33,12 @@ def whole_file(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise KlayerError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # there is none after success
+            partial.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
+    """Writes text as UTF-8."""
     with whole_file(path) as partial:
         partial.write_text(text, encoding="utf-8", newline="\n")
 

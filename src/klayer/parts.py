@@ -53,7 +53,7 @@ def find(path: Path) -> Outcome | None:
     """The outcome kept at `path`, or None where there is no whole one."""
     outcome = Outcome()
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             for key in arrays.files:
                 group, name = key.split(".")
                 getattr(outcome, group)[name] = arrays[key]

@@ -1,0 +1,34 @@
+"""What the tests of klayer.parallel let workers do, in a module that is quickly imported."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from klayer.errors import KlayerError
+
+
+def square(x: int) -> int:
+    return x * x
+
+
+def die(x: int) -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return x
+
+
+def refuse(x: int) -> int:
+    raise KlayerError(f"task {x} is refused")
+
+
+def sleep_long(_: int) -> None:
+    Path(f"worker-{os.getpid()}").touch()
+    time.sleep(60)
+
+
+def log_times(_: int) -> None:
+    begun = time.monotonic()
+    time.sleep(0.1)
+    Path(f"span-{os.getpid()}-{begun}").write_text(f"{begun} {time.monotonic()}")

@@ -1,0 +1,155 @@
+"""Finished parts of a stage are found again, unless anything that decides them has changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from conftest import tiny_settings, write_params
+from klayer import config, parts
+from klayer.population import Outcome, Population, Training
+from klayer.session import train_populations
+
+RANDOM = np.random.default_rng(1)
+OUTCOME = Outcome(
+    history={"step": np.arange(3), "train_loss": RANDOM.normal(0, 1, (3, 2))},
+    final={"diverged_at": np.array([-1, 4])},
+    layers={"score_std": RANDOM.normal(0, 1, (2, 2, 3))},
+    parameters={"W1": RANDOM.normal(0, 1, (2, 4, 3)).astype(np.float32)},
+)
+
+
+@pytest.fixture
+def population(project: Path) -> Population:
+    parts._surroundings.cache_clear()
+    yield Population(config.section(tiny_settings(), "training", Training), (0.1,), 1)
+    parts._surroundings.cache_clear()
+
+
+def same(a: Outcome | None, b: Outcome | None) -> bool:
+    assert a is not None
+    assert b is not None
+    return all(
+        {n: v.tobytes() for n, v in getattr(a, g).items()}
+        == {n: v.tobytes() for n, v in getattr(b, g).items()}
+        for g in ("history", "final", "layers", "parameters")
+    )
+
+
+def test_a_kept_part_is_found(tmp_path: Path) -> None:
+    parts.keep(tmp_path / "part.npz", OUTCOME)
+    assert same(parts.find(tmp_path / "part.npz"), OUTCOME)
+
+
+def test_a_part_that_is_not_there(tmp_path: Path) -> None:
+    assert parts.find(tmp_path / "part.npz") is None
+
+
+@given(st.data())
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_damaged_part_is_not_taken(tmp_path: Path, data: st.DataObject) -> None:
+    path = tmp_path / "part.npz"
+    parts.keep(path, OUTCOME)
+    content = bytearray(path.read_bytes())
+    position = data.draw(st.integers(0, len(content) - 1))
+    if data.draw(st.booleans()):
+        del content[position:]
+    else:
+        content[position] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(content)
+    found = parts.find(path)
+    assert found is None or same(found, OUTCOME)  # some bytes of a zip file mean nothing
+
+
+def test_what_decides_a_part(population: Population, monkeypatch: pytest.MonkeyPatch) -> None:
+    training = population.training
+    paths = {
+        parts.part_path("a", population, True),
+        parts.part_path("b", population, True),
+        parts.part_path("a", population, False),
+        parts.part_path("a", replace(population, seed=2), True),
+        parts.part_path("a", replace(population, l2=(0.2,)), True),
+        parts.part_path("a", replace(population, l2=(0.1, 0.1)), True),
+    }
+    for change in ({"sigma": 0.5}, {"cycles": 2}, {"batch_norm": True}, {"evaluations": 3}):
+        changed = replace(population, training=training.model_copy(update=change))
+        paths.add(parts.part_path("a", changed, True))
+    assert len(paths) == 10
+    assert parts.part_path("a", population, True) in paths
+
+
+def test_other_data_means_another_part(population: Population) -> None:
+    before = parts.part_path("a", population, True)
+    np.save("data/processed/mean.npy", np.load("data/processed/mean.npy") + 1)
+    parts._surroundings.cache_clear()
+    assert parts.part_path("a", population, True) != before
+
+
+def test_other_code_means_another_part(
+    population: Population, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "layers.py").write_text("x = 1")
+    monkeypatch.setattr(parts, "__file__", str(package / "parts.py"))
+    before = parts.part_path("a", population, True)
+    (package / "layers.py").write_text("x = 2")
+    parts._surroundings.cache_clear()
+    assert parts.part_path("a", population, True) != before
+
+
+def kept(stage: str) -> list[Path]:
+    return sorted((parts.PARTS / stage).glob("*.npz"))
+
+
+@pytest.fixture
+def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trains in this process, where functions can be replaced."""
+    monkeypatch.setattr("joblib.cpu_count", lambda: 1)
+
+
+def test_an_interrupted_stage_goes_on_where_it_stopped(
+    population: Population, one_core: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from klayer import session
+
+    populations = [replace(population, seed=seed) for seed in (1, 2, 3)]
+    expected = train_populations("whole", populations, test=True)
+    trained, original = [], session.train
+
+    def interrupted(task: Population, *rest: object) -> Outcome:
+        if len(trained) == 2:
+            raise KeyboardInterrupt
+        trained.append(task.seed)
+        return original(task, *rest)
+
+    monkeypatch.setattr(session, "train", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train_populations("stage", populations, test=True)
+    assert trained == [1, 2]
+    assert len(kept("stage")) == 2
+    trained.clear()
+    found = train_populations("stage", populations, test=True)
+    assert trained == [3]
+    assert all(map(same, found, expected))
+
+    kept("stage")[0].write_bytes(b"damaged")
+    trained.clear()
+    found = train_populations("stage", populations, test=True)
+    assert len(trained) == 1
+    assert all(map(same, found, expected))
+
+
+def test_a_stage_that_ends_well_forgets_its_parts(project: Path) -> None:
+    from klayer.stages import train
+
+    params = tiny_settings()
+    params["training"]["seeds"] = [1]
+    write_params(params)
+    train.run("plain")
+    assert not (parts.PARTS / "train@plain").exists()
