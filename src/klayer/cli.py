@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
 from klayer.errors import KlayerError
+
+PARENT = os.getppid()  # asked for early: it may end while the rest is imported
 
 
 class _Group(click.Group):
@@ -22,7 +25,16 @@ class _Group(click.Group):
         except KlayerError as error:
             raise click.ClickException(str(error)) from error
         except MemoryError:
-            raise click.ClickException("out of memory: close other programs, or train less at once") from None
+            raise click.ClickException(
+                "out of memory: close other programs, or train less at once"
+            ) from None
+        except BrokenPipeError:
+            raise  # click ends quietly when nobody reads on
+        except OSError as error:
+            raise click.ClickException(
+                f"{error.filename or 'a file'} cannot be used ({error.strerror or error}): look at "
+                "permissions and free space, then run the same command again"
+            ) from error
 
 
 def _terminate(*_: object) -> NoReturn:
@@ -41,12 +53,14 @@ def main() -> None:
 
 def _stage() -> None:
     """Before a stage: all settings are checked, and it will end with the process that began it."""
-    from klayer.parallel import end_with_parent
+    from klayer.parallel import end_with
+
+    if "DVC_STAGE" in os.environ:
+        end_with(PARENT)
+
     from klayer.settings import check_all
 
     check_all()
-    if "DVC_STAGE" in os.environ:
-        end_with_parent()
 
 
 @main.command()
@@ -121,6 +135,22 @@ def verify(name: str) -> None:
     from klayer.verify import verify as compare
 
     click.echo(compare(name))
+
+
+@main.command()
+@click.option("--json", type=click.Path(path_type=Path), help="Write the results to this file.")
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw them into this file.")
+@click.option(
+    "--rounds", type=click.IntRange(1), default=5, show_default=True, help="Turns of each."
+)
+@click.option(
+    "--scaling", is_flag=True, help="Measure how the speed grows with every size instead."
+)
+def benchmark(json: Path | None, plot: Path | None, rounds: int, scaling: bool) -> None:
+    """Measure training speed beside PyTorch, JAX and scikit-learn, where installed."""
+    from klayer.benchmark.command import run_contest, run_scaling
+
+    (run_scaling if scaling else run_contest)(click.echo, rounds, json, plot)
 
 
 if __name__ == "__main__":
