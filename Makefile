@@ -35,8 +35,19 @@ lint: $(VENV)/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Its environment has PyTorch, JAX and scikit-learn besides.
+benchmark: .benchmark-venv/ready
+	PATH="$(CURDIR)/.benchmark-venv/bin:$$PATH" dvc repro preprocess
+	.benchmark-venv/bin/klayer benchmark --json benchmark.json --plot benchmark.png
+	.benchmark-venv/bin/klayer benchmark --scaling --json scaling.json --plot scaling.png
+
+.benchmark-venv/ready: pyproject.toml
+	$(PYTHON) -m venv .benchmark-venv
+	.benchmark-venv/bin/pip install --quiet --editable '.[benchmark]'
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .klayer
+	rm -rf $(VENV) .benchmark-venv .klayer
 
 $(VENV)/ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed, {v.major}.{v.minor} was found: make PYTHON=/path/to/python3.11 ...")'

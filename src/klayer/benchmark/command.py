@@ -17,8 +17,10 @@ def run_contest(
 ) -> None:
     """Measures every case, shows its table at once, and writes what is asked for.
 
-    Raises KlayerError when images are missing or parameters are wrong.
+    Raises KlayerError when images are missing, or parameters or the name of the picture are wrong.
     """
+    if plot:
+        output.check_picture(plot)
     results = []
     for case in contest.cases():
         entrants = contest.contestants(case.training.batch_norm)
@@ -34,6 +36,8 @@ def run_scaling(
     show: Show, rounds: int, json: Path | None, plot: Path | None, seconds: float = 0.5
 ) -> None:
     """The same for the growth of populations."""
+    if plot:
+        output.check_picture(plot)
     case = next(case for case in contest.cases() if case.name == GROWING)
     growth = {name: _grow(case, name, rounds, seconds, show) for name in scaling.settings(case)}
     if json:

@@ -15,8 +15,10 @@ from matplotlib.figure import Figure
 from klayer.artifacts import whole_file, write_text
 from klayer.benchmark.contest import ONE, POPULATIONS, CaseResult
 from klayer.benchmark.scaling import Point
+from klayer.errors import KlayerError
 
 LIBRARIES = ("numpy", "torch", "jax", "scikit-learn")
+PICTURES = (".png", ".svg", ".pdf")
 Growth = Mapping[str, Sequence[Point]]
 
 
@@ -88,6 +90,12 @@ def _as_json(result: CaseResult) -> dict[str, Any]:
     }
 
 
+def check_picture(path: Path) -> None:
+    """Raises KlayerError for the name of a picture that cannot be drawn."""
+    if path.suffix not in PICTURES:
+        raise KlayerError(f"--plot {path}: the name has to end in {', '.join(PICTURES)}")
+
+
 def plot_contest(path: Path, results: Sequence[CaseResult]) -> None:
     """Draws a bar for each contestant and case, in the format of the file's ending."""
     figure = Figure(figsize=(4.5 * len(results), 4), layout="tight")
@@ -125,4 +133,4 @@ def plot_growth(path: Path, growth: Growth) -> None:
 
 def _save(figure: Figure, path: Path) -> None:
     with whole_file(path) as partial:
-        figure.savefig(partial, format=path.suffix[1:] or "png", dpi=120)
+        figure.savefig(partial, format=path.suffix[1:], dpi=120)
