@@ -7,7 +7,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from klayer.layers import Affine, Array, BatchNorm, InputAffine, Labels, ReLU, SoftmaxCrossEntropy, split
+from klayer.layers import (
+    Affine,
+    Array,
+    BatchNorm,
+    InputAffine,
+    Labels,
+    ReLU,
+    SoftmaxCrossEntropy,
+    split,
+)
 from klayer.parameters import Parameters
 
 
@@ -82,7 +91,9 @@ class Network:
         p, named = self.parameters, {}
         first = self.first.weight_gradient(np.ones_like(p.scale))
         for layer, (_, d_out) in enumerate(p.architecture.shapes):
-            named[f"W{layer + 1}"] = self.others[layer - 1].grad_w if layer else split(first, p.networks)
+            named[f"W{layer + 1}"] = (
+                self.others[layer - 1].grad_w if layer else split(first, p.networks)
+            )
             for name, vector in p.layer_vectors(layer, self.grad_vectors).items():
                 named[f"{name}{layer + 1}"] = vector.reshape(p.networks, d_out)
         return named

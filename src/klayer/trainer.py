@@ -28,7 +28,9 @@ class Trainer:
                 f"{len(dataset.train)} training images"
             )
         self.dataset, self.l2 = dataset, np.array(population.l2)  # (M,)
-        start, shuffling = map(np.random.default_rng, np.random.SeedSequence(population.seed).spawn(2))
+        start, shuffling = map(
+            np.random.default_rng, np.random.SeedSequence(population.seed).spawn(2)
+        )
         self.shuffling = shuffling
         self.parameters = Parameters(training.architecture(len(dataset.mean)), len(self.l2))
         initialise(self.parameters, start, training.initialisation, training.sigma)
