@@ -100,7 +100,7 @@ def _figure(evidence: Evidence) -> Figure:
         Key("ours without BN, each seed", ORANGE, "o"),
     )
     caption = "Every network we tested, beside the reported number."
-    panel = Panel("Test accuracy", lambda axes: _draw(axes, evidence))
+    panel = Panel("Test accuracy", lambda axes: _draw(axes, evidence), left=1.75)
     return Figure("comparison", caption, (panel,), legend, wide=True)
 
 

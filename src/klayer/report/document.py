@@ -33,6 +33,8 @@ class Panel:
 
     title: str
     draw: Callable[[Axes], None]
+    left: float = 0.68  # inches for the labels of the axes
+    bottom: float = 0.5
 
 
 @dataclass(frozen=True)

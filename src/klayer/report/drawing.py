@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Sheet
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from klayer.report.document import Figure, Key, Panel
 
@@ -20,6 +23,12 @@ VARIABLES = {BLUE: "blue", ORANGE: "orange", GREEN: "green", PURPLE: "purple", I
 
 PANEL, WIDE = (3.9, 2.9), (8.4, 3.4)  # inches
 COLUMNS = 2  # of panels in a PNG
+KEYS = 4  # of a legend in a line
+EDGE, TITLE, LINE = (
+    0.12,
+    0.25,
+    0.24,
+)  # inches: at the right and top, for a title, for a legend's line
 STYLE: Any = {
     "font.size": 9,
     "axes.titlesize": 10,
@@ -42,20 +51,21 @@ STYLE: Any = {
 }
 FONT = re.compile(r"font: ([\d.]+)px [^;\"]*")
 GROUP = re.compile(r' id="[a-zA-Z]+\d*_\d+"')  # the page has many pictures, so ids would repeat
+SIZE = re.compile(r'(?<=[ "])(?:width|height)="[\d.]+pt" ?')
 HEADER = re.compile(r"^.*?(?=<svg )|<metadata>.*?</metadata>", re.DOTALL)
 
 
 def svg(panel: Panel, wide: bool) -> str:
     """A panel as an SVG element that takes colours and font from its page."""
+    width, height = WIDE if wide else PANEL
     with mpl.rc_context(STYLE | {"svg.hashsalt": panel.title}):
-        sheet = Sheet(figsize=WIDE if wide else PANEL, layout="constrained")
-        panel.draw(sheet.add_subplot())
+        sheet = Sheet(figsize=(width, height))
+        panel.draw(_axes(sheet, panel, (0, 0, width, height)))
         file = io.StringIO()
         sheet.savefig(file, format="svg", transparent=True, metadata={"Date": None})
     text = GROUP.sub("", HEADER.sub("", file.getvalue()))
-    text = re.sub(r'(<svg [^>]*?) ?height="[^"]*"', r"\1", text, count=1)
-    text = re.sub(r'(<svg [^>]*?) ?width="[^"]*"', r'\1 role="img"', text, count=1)
-    text = FONT.sub(r"font-size: \1px", text)
+    text = SIZE.sub("", text, count=2)
+    text = FONT.sub(r"font-size: \1px", text.replace("<svg ", '<svg role="img" ', 1))
     for colour, name in VARIABLES.items():
         text = text.replace(colour, f"var(--{name})")
     return text.strip()
@@ -66,19 +76,52 @@ def png(figure: Figure) -> bytes:
     columns = 1 if figure.wide else min(COLUMNS, len(figure.panels))
     rows = -(-len(figure.panels) // columns)
     width, height = WIDE if figure.wide else PANEL
+    height += TITLE
+    keys = min(KEYS if columns > 1 or figure.wide else 2, len(figure.legend))
+    under = LINE * -(-len(figure.legend) // keys) if keys else 0
     with mpl.rc_context(STYLE):
-        sheet = Sheet(figsize=(width * columns, height * rows + 0.35), layout="constrained")
+        sheet = Sheet(figsize=(width * columns, height * rows + under))
         for i, panel in enumerate(figure.panels):
-            axes = sheet.add_subplot(rows, columns, i + 1)
+            left, bottom = width * (i % columns), under + height * (rows - 1 - i // columns)
+            axes = _axes(sheet, panel, (left, bottom, width, height - TITLE))
             panel.draw(axes)
             axes.set_title(panel.title)
-        if figure.legend:
+        if keys:
             handles = [_handle(key) for key in figure.legend]
-            columns = min(4, len(handles))
-            sheet.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
+            sheet.legend(handles=handles, loc="lower center", ncols=keys, frameon=False)
         file = io.BytesIO()
         sheet.savefig(file, format="png", metadata={"Software": None})
     return file.getvalue()
+
+
+def _axes(sheet: Sheet, panel: Panel, box: tuple[float, float, float, float]) -> Axes:
+    """Axes in a box (left, bottom, width, height, in inches) with room for their labels.
+
+    Margins are given, as measuring all labels would take as long as the drawing itself.
+    """
+    left, bottom, width, height = box
+    across, up = sheet.get_size_inches()
+    return sheet.add_axes(
+        (
+            (left + panel.left) / across,
+            (bottom + panel.bottom) / up,
+            (width - panel.left - EDGE) / across,
+            (height - panel.bottom - EDGE) / up,
+        )
+    )
+
+
+def power(value: float) -> str:
+    """A power of ten as a tick says it: 1e-3."""
+    return f"1e{round(math.log10(value))}"
+
+
+def logarithmic(axes: Axes) -> None:
+    """A logarithmic y axis with ticks at powers of ten, as plain text."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(numticks=7))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: power(value)))
 
 
 def _handle(key: Key) -> Line2D:

@@ -53,7 +53,9 @@ def _confusion(evidence: Evidence) -> Panel:
     counts = table.pivot_table(index="actual", columns="predicted", values="count", sort=False)
     shares = counts.reindex(index=names, columns=names).to_numpy(np.float64)
     shares = shares / np.maximum(shares.sum(axis=1, keepdims=True), 1)
-    return Panel("Predicted class (% of each row)", lambda axes: _draw(axes, shares, names))
+    return Panel(
+        "Predicted class (% of each row)", lambda axes: _draw(axes, shares, names), 1.1, 0.8
+    )
 
 
 def _draw(axes: Axes, shares: np.ndarray, names: list[str]) -> None:

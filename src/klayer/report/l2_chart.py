@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from klayer.report.document import Figure, Key, Panel
-from klayer.report.drawing import BLUE, GREEN, INK, ORANGE
+from klayer.report.drawing import BLUE, GREEN, INK, ORANGE, power
 from klayer.report.l2_search import Search
 from klayer.report.reference import RANKING, WORST
 
@@ -59,5 +59,5 @@ def _logarithmic(axes: Axes, zero: float) -> None:
     axes.xaxis.set_major_locator(FixedLocator([zero, *powers]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(
-        FuncFormatter(lambda value, _: "0" if value < 1.5 * zero else f"{value:.0e}")
+        FuncFormatter(lambda value, _: "0" if value < 1.5 * zero else power(value))
     )

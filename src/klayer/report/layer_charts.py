@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from klayer.report.document import Figure, Key, Panel
+from klayer.report.drawing import logarithmic
 from klayer.report.evidence import Run
 
 FLOOR = 1e-12  # what is smaller is drawn here
@@ -42,7 +43,7 @@ def _draw(axes: Axes, lines: Sequence[tuple[Key, Run]], quantity: str, probe: in
     for key, run in lines:
         values = at_probe(run, probe)[quantity].clip(lower=FLOOR)
         axes.plot(values.index, values, key.style, color=key.colour, marker="o", ms=3.5)
-    axes.set_yscale("log")
+    logarithmic(axes)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("layer (the last one gives the classes)")
     axes.set_ylabel(QUANTITIES[quantity])

@@ -38,7 +38,8 @@ figcaption { color: var(--soft); font-size: .9rem; }
 .panels.wide { grid-template-columns: 1fr; }
 .panel h3 { font-size: .9rem; margin: 0 0 .2rem; text-align: center; }
 .panel svg { display: block; width: 100%; height: auto; max-width: 40rem; margin: 0 auto; }
-.wide .panel svg { max-width: none; }
+.wide .panel { overflow-x: auto; }
+.wide .panel svg { max-width: none; min-width: 36rem; }
 .panel text { font-family: inherit; fill: var(--ink); }
 .scroll { overflow-x: auto; margin: 1.25rem 0; }
 table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; }
@@ -48,7 +49,9 @@ th, td {
   vertical-align: top;
 }
 thead th { border-bottom: 2px solid var(--soft); vertical-align: bottom; }
-tbody th { font-weight: 400; white-space: nowrap; }
+tbody th { font-weight: 400; }
+tbody th, td { white-space: nowrap; }
+td:last-child { white-space: normal; min-width: 9rem; }
 .pictures {
   display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr));
   gap: 1rem;

@@ -9,7 +9,7 @@ from klayer.report.curves import Line, training_figure
 from klayer.report.document import Block, Key, Section, Text
 from klayer.report.drawing import BLUE, GREEN, ORANGE
 from klayer.report.evidence import Evidence, Run
-from klayer.report.layer_charts import at_probe, layers_figure
+from klayer.report.layer_charts import FLOOR, at_probe, layers_figure
 from klayer.report.reference import CHANCE
 from klayer.report.statistics import estimate, paired_difference
 
@@ -46,7 +46,7 @@ def deep(evidence: Evidence) -> Section:
         layers_figure(
             "nine_layer_layers",
             "What reaches each layer. Deviation over the images and units of a mini-batch; mean "
-            "over seeds.",
+            f"over seeds. What is under {FLOOR:g} is drawn there.",
             keyed,
         ),
     ]
@@ -101,8 +101,9 @@ def _why(plain: Run, normalised: Run) -> str:
     )
     return (
         "Why: at the first step, from the first layer to the last, the scores' deviation shrinks "
-        f"{of_plain:,.3g}-fold without BN and {of_bn:,.3g}-fold with BN; the gradient of the first "
-        f"layer's weights has norm {first:.2g} without and {first_bn:.2g} with BN: {reason}."
+        f"{words.factor(of_plain)}-fold without BN and {words.factor(of_bn)}-fold with BN; the norm "
+        f"of the gradient of the first layer's weights is {first:.2g} without and {first_bn:.2g} "
+        f"with BN: {reason}."
     )
 
 
@@ -117,5 +118,5 @@ def _he(run: Run) -> str:
     return (
         f"With He initialisation and no BN the 9-layer network reaches {words.spread(ours)} "
         f"({run.dead} of {ours.count} learn nothing), {verdict}. At the start its scores shrink "
-        f"{_fading(run):,.3g}-fold."
+        f"{words.factor(_fading(run))}-fold."
     )

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from klayer.report.document import Figure, Key, Panel, Section, Table
-from klayer.report.drawing import BLUE, GREEN, INK, ORANGE, PURPLE
+from klayer.report.drawing import BLUE, GREEN, INK, ORANGE, PURPLE, logarithmic
 from klayer.report.evidence import Evidence
 from klayer.report.reference import GRADIENT_TOLERANCE
 
@@ -47,7 +47,7 @@ def _draw(axes: Axes, evidence: Evidence, parameters: list[str]) -> None:
         errors = np.maximum(rows["relative"], SMALLEST)
         axes.plot(rows["layer"] + beside, errors, "o", color=COLOURS[parameter], ms=3, alpha=0.6)
     axes.axhline(GRADIENT_TOLERANCE, ls="--", lw=1, color=INK)
-    axes.set_yscale("log")
+    logarithmic(axes)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("layer")
     axes.set_ylabel("relative error (dashed: allowed)")

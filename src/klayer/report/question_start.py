@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import NullLocator
 
 from klayer.report import words
 from klayer.report.curves import Line, draw_measure, legend
@@ -97,8 +99,25 @@ def _curves(pairs: Sequence[Pair]) -> Figure:
         )
         for lines in both
     ]
+    panels.insert(0, Panel("Test accuracy, each seed", lambda axes: _draw(axes, pairs)))
     caption = "3 layers with normal initial weights of standard deviation σ in every layer."
     return Figure("sigma", caption, tuple(panels), legend(both[0]))
+
+
+def _draw(axes: Axes, pairs: Sequence[Pair]) -> None:
+    """Test accuracy over σ; lines join the means over seeds."""
+    sigmas = [pair[0].settings["sigma"] for pair in pairs]
+    for runs, colour in zip(zip(*pairs, strict=True), (ORANGE, BLUE), strict=True):
+        axes.plot(sigmas, [100 * run.test_accuracy.mean() for run in runs], color=colour)
+        for sigma, run in zip(sigmas, runs, strict=True):
+            seeds = [sigma] * len(run.seeds)
+            axes.plot(seeds, 100 * run.test_accuracy, "o", color=colour, ms=4, alpha=0.7)
+    axes.set_xscale("log")
+    axes.set_xticks(sigmas, [f"{sigma:g}" for sigma in sigmas])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("σ of the initial weights")
+    axes.set_ylabel("test accuracy (%)")
 
 
 def _layers(pairs: Sequence[Pair]) -> Figure:

@@ -48,3 +48,8 @@ def strength(l2: float) -> str:
 def plural(count: int, noun: str) -> str:
     """1 seed, 2 seeds."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def factor(value: float) -> str:
+    """How many times: two or more digits, no power of ten."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}"
