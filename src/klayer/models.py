@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,13 +25,16 @@ def save_model(path: Path, architecture: Architecture, named: Arrays) -> None:
 def load_model(path: Path) -> Parameters:
     """The networks that `save_model` wrote. Raises KlayerError when there are none at `path`."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            named = {name: file[name] for name in file.files}
-        depth = sum(name.startswith("W") for name in named)
-        weights = [named[f"W{layer + 1}"] for layer in range(depth)]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise KlayerError(f"{path} holds no networks ({error}): run `dvc repro`") from None
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return _parameters({name: arrays[name] for name in arrays.files})
+    except Exception as error:  # a file of another kind makes the reader raise almost anything
+        raise KlayerError(f"{path} holds no networks ({error}): run `dvc repro`") from error
+
+
+def _parameters(named: Arrays) -> Parameters:
     epsilon = named.pop("epsilon", None)
+    depth = sum(name.startswith("W") for name in named)
+    weights = [named[f"W{layer + 1}"] for layer in range(depth)]
     hidden = tuple(w.shape[2] for w in weights[:-1])
     inputs, classes = weights[0].shape[1], weights[-1].shape[2]
     architecture = Architecture(inputs, hidden, classes, epsilon is not None)

@@ -1,0 +1,232 @@
+"""The command line: help, exit statuses, and what a stop leaves behind."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import joblib
+import psutil
+import pytest
+from click.testing import CliRunner
+
+from conftest import ROOT, tiny_settings, write_params
+from klayer.cli import main
+from klayer.errors import KlayerError
+
+COMMANDS = sorted(main.commands)
+KLAYER = [sys.executable, "-m", "klayer.cli"]
+OUTPUTS = ("metrics/train/plain.json", "plots", "data/models/plain.npz")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str) -> None:
+    result = CliRunner().invoke(main, [command, "--help"])
+    assert result.exit_code == 0
+    assert (main.commands[command].help or "").strip().endswith(".")
+    assert CliRunner().invoke(main, [command, "-h"]).output == result.output
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_in_the_readme(command: str) -> None:
+    assert f"`klayer {command}" in (ROOT / "README.md").read_text()
+
+
+def test_the_readme_names_no_command_that_is_missing() -> None:
+    table = re.findall(r"^\| `klayer ([a-z0-9-]+)", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert table
+    assert set(table) <= set(COMMANDS)
+
+
+def test_every_stage_has_a_command() -> None:
+    modules = {path.stem for path in (ROOT / "src/klayer/stages").glob("[a-z]*.py")}
+    assert {name.replace("_", "-") for name in modules} <= set(COMMANDS)
+
+
+def test_help_names_all_commands_and_version_is_told() -> None:
+    help_text = CliRunner().invoke(main, ["--help"]).output
+    assert all(command in help_text for command in COMMANDS)
+    assert re.search(r"version \d", CliRunner().invoke(main, ["--version"]).output)
+
+
+@pytest.mark.parametrize(
+    "wrong", [["train"], ["train", "a", "b"], ["trian", "plain"], ["report", "--fast"], ["--fast"]]
+)
+def test_wrong_usage_exits_with_2(project: Path, wrong: list[str]) -> None:
+    result = CliRunner().invoke(main, wrong)
+    assert result.exit_code == 2
+    assert "Usage:" in result.output
+
+
+def refusal(*command: str) -> str:
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 1, result.output
+    assert result.output.startswith("Error: ")
+    assert "Traceback" not in result.output
+    return result.output
+
+
+def test_a_wrong_setting_stops_every_stage_at_once(project: Path) -> None:
+    params = tiny_settings()
+    params["search"]["fine"]["count"] = 0
+    write_params(params)
+    for command in ("download", "preprocess", "check-gradients", "search-l2", "train-best"):
+        assert "search.fine.count is 0, it has to be greater" in refusal(command)
+    assert "search.fine.count is 0" in refusal("train", "plain")
+    assert sorted(path.name for path in project.iterdir()) == ["data", "params.yaml"]
+
+
+@pytest.mark.parametrize("name", ["nobody", "../params", "a.b", ""])
+def test_an_unknown_experiment(project: Path, name: str) -> None:
+    assert f"params.yaml: experiments.{name} is missing" in refusal("train", name)
+
+
+def test_missing_data(project: Path) -> None:
+    Path("data/processed/mean.npy").unlink()
+    for command in (["train", "plain"], ["check-gradients"], ["search-l2"]):
+        assert "run `dvc repro preprocess`" in refusal(*command)
+
+
+def test_missing_search(project: Path) -> None:
+    assert "run `dvc repro search_l2`" in refusal("train-best")
+
+
+def test_outside_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "run klayer in the project's folder" in refusal("train", "plain")
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (KlayerError("the thing is wrong"), "Error: the thing is wrong\n"),
+        (MemoryError(), "out of memory"),
+        (PermissionError(13, "Permission denied", "x/y"), "x/y cannot be used (Permission denied)"),
+        (OSError(28, "No space left on device"), "a file cannot be used (No space left on device)"),
+    ],
+)
+def test_what_goes_wrong_is_told_in_a_sentence(
+    project: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, says: str
+) -> None:
+    def fail(name: str) -> None:
+        raise error
+
+    monkeypatch.setattr("klayer.stages.train.run", fail)
+    assert says in refusal("train", "plain")
+
+
+def test_a_file_in_the_place_of_the_working_folder(project: Path) -> None:
+    Path(".klayer").write_text("a file")
+    assert ".klayer" in refusal("train", "plain")
+
+
+def start(
+    *command: str, env: dict[str, str] | None = None, cwd: Path | None = None
+) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*KLAYER, *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | (env or {}),
+        cwd=cwd,
+    )
+
+
+def test_without_a_terminal_progress_is_plain_lines(project: Path) -> None:
+    process = start("train", "plain")
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert re.fullmatch(r"train@plain: 80 network-steps in [\d.]+ s\n", output)
+
+
+def results(folder: Path) -> dict[str, bytes]:
+    files = [path for out in OUTPUTS for path in [folder / out, *(folder / out).rglob("*")]]
+    return {str(p.relative_to(folder)): p.read_bytes() for p in files if p.is_file()}
+
+
+@pytest.fixture
+def longer(project: Path) -> Path:
+    """Long enough to be stopped in the middle, with more parts than cores."""
+    params = tiny_settings()
+    params["training"] |= {"half_cycle": 150, "seeds": [1, 2, 3]}
+    write_params(params)
+    return project
+
+
+def wait_for(folder: Path, pattern: str, process: subprocess.Popen[str]) -> None:
+    while process.poll() is None and not list(folder.glob(pattern)):
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_is_quiet_and_takes_the_workers_along(longer: Path, kind: signal.Signals) -> None:
+    process = start("train", "plain")
+    wait_for(longer, ".klayer/live/train@plain/*.json", process)
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(kind)
+    output, _ = process.communicate(timeout=10)
+    assert process.returncode == 1
+    assert output.strip() == "Aborted!"
+    assert psutil.wait_procs(children, timeout=3)[1] == []
+    assert results(longer) == {}
+
+
+def test_a_stage_ends_with_dvc(longer: Path) -> None:
+    """DVC names itself in the environment; here a shell that is killed takes its place."""
+    command = f"{' '.join(KLAYER)} train plain; true"
+    shell = subprocess.Popen(["sh", "-c", command], env=os.environ | {"DVC_STAGE": "train@plain"})
+    wait_for(longer, ".klayer/live/train@plain/*.json", shell)
+    family = psutil.Process(shell.pid).children(recursive=True)
+    assert len(family) >= 2
+    shell.kill()
+    shell.wait()
+    assert psutil.wait_procs(family, timeout=5)[1] == []
+
+
+def kill_something(process: subprocess.Popen[str], choice: random.Random) -> list[psutil.Process]:
+    """Kills the stage or one of its workers; returns all that have to end soon."""
+    children = psutil.Process(process.pid).children(recursive=True)
+    workers = [child for child in children if "loky" in " ".join(child.cmdline())]
+    kind = choice.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+    if workers and choice.random() < 0.4:
+        choice.choice(workers).send_signal(signal.SIGKILL)
+    else:
+        process.send_signal(kind)
+    return children
+
+
+def test_kills_at_random_moments_change_nothing(longer: Path) -> None:
+    begun = time.monotonic()
+    assert start("train", "plain").wait() == 0
+    duration = time.monotonic() - begun
+    expected = results(longer)
+    choice = random.Random(5)
+    kills = finished = 0
+    while kills < 20 or finished < 2:
+        process = start("train", "plain")
+        time.sleep(choice.uniform(0.1, 1.0) * duration)
+        if process.poll() is None and kills < 20:
+            try:
+                children = kill_something(process, choice)
+            except psutil.NoSuchProcess:  # it has just ended by itself
+                children = []
+            kills += 1
+            output, _ = process.communicate(timeout=20)
+            assert "Traceback" not in output
+            assert psutil.wait_procs(children, timeout=5)[1] == []
+        if process.wait(60) == 0:
+            finished += 1
+            assert results(longer) == expected
+            for path in expected:  # as DVC does before it runs a stage again
+                (longer / path).unlink()
+        else:
+            assert set(results(longer).items()) <= set(expected.items())
+    assert not list(longer.glob(".klayer/parts/*"))
+    assert joblib.cpu_count() < 2 or kills >= 20
