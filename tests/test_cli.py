@@ -11,7 +11,6 @@ import sys
 import time
 from pathlib import Path
 
-import joblib
 import psutil
 import pytest
 from click.testing import CliRunner
@@ -155,7 +154,7 @@ def results(folder: Path) -> dict[str, bytes]:
 def longer(project: Path) -> Path:
     """Long enough to be stopped in the middle, with more parts than cores."""
     params = tiny_settings()
-    params["training"] |= {"half_cycle": 150, "seeds": [1, 2, 3]}
+    params["training"] |= {"half_cycle": 100, "seeds": [1, 2, 3]}
     write_params(params)
     return project
 
@@ -193,7 +192,8 @@ def test_a_stage_ends_with_dvc(longer: Path) -> None:
 def kill_something(process: subprocess.Popen[str], choice: random.Random) -> list[psutil.Process]:
     """Kills the stage or one of its workers; returns all that have to end soon."""
     children = psutil.Process(process.pid).children(recursive=True)
-    workers = [child for child in children if "loky" in " ".join(child.cmdline())]
+    lines = {child: " ".join(child.cmdline()) for child in children}
+    workers = [c for c, line in lines.items() if "loky" in line and "resource_tracker" not in line]
     kind = choice.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
     if workers and choice.random() < 0.4:
         choice.choice(workers).send_signal(signal.SIGKILL)
@@ -211,7 +211,7 @@ def test_kills_at_random_moments_change_nothing(longer: Path) -> None:
     kills = finished = 0
     while kills < 20 or finished < 2:
         process = start("train", "plain")
-        time.sleep(choice.uniform(0.1, 1.0) * duration)
+        time.sleep(choice.uniform(0.2, 0.9) * duration)
         if process.poll() is None and kills < 20:
             try:
                 children = kill_something(process, choice)
@@ -229,4 +229,3 @@ def test_kills_at_random_moments_change_nothing(longer: Path) -> None:
         else:
             assert set(results(longer).items()) <= set(expected.items())
     assert not list(longer.glob(".klayer/parts/*"))
-    assert joblib.cpu_count() < 2 or kills >= 20
