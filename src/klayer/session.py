@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +49,21 @@ def train_populations(stage: str, populations: Sequence[Population], test: bool)
             _train, tasks, lambda: progress.at(sum(sight.done for sight in live.read(folder)))
         )
     live.end(stage)
+    _tell_diverged(stage, populations, outcomes)
     return outcomes
+
+
+def _tell_diverged(
+    stage: str, populations: Sequence[Population], outcomes: Sequence[Outcome]
+) -> None:
+    for population, outcome in zip(populations, outcomes, strict=True):
+        for l2, step in zip(population.l2, outcome.final["diverged_at"], strict=True):
+            if step >= 0:
+                print(
+                    f"{stage}: the network of seed {population.seed} and l2 {l2:g} diverged in "
+                    f"step {step}; it counts as a guess",
+                    file=sys.stderr,
+                )
 
 
 def _train(task: _Task) -> Outcome:
