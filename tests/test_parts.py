@@ -153,3 +153,13 @@ def test_a_stage_that_ends_well_forgets_its_parts(project: Path) -> None:
     write_params(params)
     train.run("plain")
     assert not (parts.PARTS / "train@plain").exists()
+
+
+def test_a_network_that_diverges_is_told_with_its_step(
+    population: Population, one_core: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wild = population.training.model_copy(update={"learning_rate_max": 1e6})
+    (outcome,) = train_populations("stage", [Population(wild, (0.0, 0.5), 1)], test=True)
+    told = capsys.readouterr().err
+    for l2, step in zip((0.0, 0.5), outcome.final["diverged_at"], strict=True):
+        assert f"the network of seed 1 and l2 {l2:g} diverged in step {step}" in told
