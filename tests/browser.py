@@ -68,9 +68,18 @@ class Browser:
         return [url for url in asked if not url.startswith(("file:", "data:", "blob:"))]
 
     def complaints(self) -> list[str]:
-        """Errors and warnings on the console since `open`, and exceptions."""
-        kinds = ("Runtime.exceptionThrown", "Log.entryAdded", "Runtime.consoleAPICalled")
-        return [json.dumps(e["params"]) for e in self.events if e["method"] in kinds]
+        """Errors on the console since `open`, and exceptions."""
+        found = []
+        for event in self.events:
+            params = event["params"]
+            kind = {
+                "Runtime.exceptionThrown": "error",
+                "Runtime.consoleAPICalled": params.get("type"),
+                "Log.entryAdded": params.get("entry", {}).get("level"),
+            }.get(event["method"])
+            if kind in ("error", "assert"):
+                found.append(json.dumps(params))
+        return found
 
     def screenshot(self, path: Path) -> None:
         """The whole page as PNG."""
@@ -119,7 +128,11 @@ def launched(command: str, profile: Path) -> Iterator[Browser]:
     os.close(their_in)
     os.close(their_out)
     try:
-        yield Browser(our_out, our_in)
+        browser = Browser(our_out, our_in)
+        yield browser
+        browser.session = None
+        browser.call("Browser.close")
+        process.wait(TIMEOUT)
     finally:
         process.kill()
         process.wait()

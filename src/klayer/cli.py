@@ -35,6 +35,9 @@ class _Group(click.Group):
                 f"{error.filename or 'a file'} cannot be used ({error.strerror or error}): look at "
                 "permissions and free space, then run the same command again"
             ) from error
+        finally:
+            for kind in (signal.SIGINT, signal.SIGTERM):  # nothing is left that could be lost,
+                signal.signal(kind, signal.SIG_DFL)  # and an exit that is interrupted is noisy
 
 
 def _terminate(*_: object) -> NoReturn:
@@ -125,6 +128,23 @@ def report() -> None:
     from klayer.stages import report as stage
 
     stage.run()
+
+
+@main.command()
+@click.option("--once", is_flag=True, help="Show the curves once and end.")
+def watch(once: bool) -> None:
+    """Show the curves of the stages that are training, in this terminal."""
+    from klayer.watch import watch as show
+
+    show(once)
+
+
+@main.command("plots-page")
+def plots_page() -> None:
+    """Make the page that `dvc plots show` and `dvc plots diff` fill, readable offline."""
+    from klayer.plots_page import make
+
+    click.echo(f"dvc plots will fill {make()}")
 
 
 @main.command()

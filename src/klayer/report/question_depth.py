@@ -101,7 +101,7 @@ def _why(plain: Run, normalised: Run) -> str:
     )
     return (
         "Why: at the first step, from the first layer to the last, the scores' deviation shrinks "
-        f"{words.factor(of_plain)}-fold without BN and {words.factor(of_bn)}-fold with BN; the norm "
+        f"{words.factor(of_plain)}-fold without BN, {words.factor(of_bn)}-fold with BN; the norm "
         f"of the gradient of the first layer's weights is {first:.2g} without and {first_bn:.2g} "
         f"with BN: {reason}."
     )
