@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -22,6 +23,15 @@ from klayer.errors import KlayerError
 COMMANDS = sorted(main.commands)
 KLAYER = [sys.executable, "-m", "klayer.cli"]
 OUTPUTS = ("metrics/train/plain.json", "plots", "data/models/plain.npz")
+
+
+@pytest.fixture(autouse=True)
+def _signals_of_pytest() -> Iterator[None]:
+    """Commands that are called in this process set them."""
+    before = {kind: signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for kind, handler in before.items():
+        signal.signal(kind, handler)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from ruamel.yaml import YAML
 from conftest import ROOT, tiny_settings, write_params
 from klayer.errors import KlayerError
 from klayer.settings import check_all
+
+PARAMS = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
 
 # Dotted path, value as YAML, and what the message has to say besides the path.
 WRONG = [
@@ -116,7 +119,7 @@ WRONG = [
 @pytest.fixture
 def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict:
     monkeypatch.chdir(tmp_path)
-    return YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
+    return deepcopy(PARAMS)
 
 
 def put(params: dict, path: str, value: object) -> None:
@@ -276,7 +279,7 @@ def test_any_scrap_of_yaml_loads_or_is_told(params: dict, text: str) -> None:
 @given(PATHS, VALUES)
 @RELAXED
 def test_any_value_anywhere_loads_or_is_told(params: dict, path: str, value: object) -> None:
-    fresh = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
+    fresh = deepcopy(PARAMS)
     put(fresh, path, value)
     write_params(fresh)
     loads_or_tells()

@@ -136,9 +136,9 @@ def test_a_second_run_does_nothing(clone: Clone) -> None:
 
 
 def test_a_forced_run_gives_the_same_bytes(clone: Clone) -> None:
-    stages = [f"train@{name}" for name in NAMES] + ["check_gradients", "search_l2", "train_best"]
-    output = clone.run("dvc", "repro", "--force", "--single-item", *stages, "report")
-    assert sorted(ran(output)) == sorted([*stages, "report"])
+    stages = ["check_gradients", f"train@{NAMES[1]}", "search_l2", "report"]
+    output = clone.run("dvc", "repro", "--force", "--single-item", *stages)
+    assert sorted(ran(output)) == sorted(stages)
     assert clone.changed() == ""
 
 
