@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +14,18 @@ from click.testing import CliRunner
 
 from conftest import tiny_settings, write_params
 from klayer import config
-from klayer.benchmark import contest, output, scaling
+from klayer.benchmark import contest, output, scaling, spread
 from klayer.benchmark.case import Batches, Case, Train
 from klayer.benchmark.contest import ONE, PEAK, POPULATIONS, CaseResult, Result
+from klayer.benchmark.spread import Exchange, spread_trainer
 from klayer.benchmark.team import Contestant
 from klayer.cli import main
 from klayer.errors import KlayerError
-from klayer.population import Training
+from klayer.population import Population, Training
+from klayer.trainer import Trainer
 
-CONTESTANTS = {each.name: each for each in contest.contestants(batch_norm=False)}
+PLAIN = config.section(tiny_settings(), "training", Training)
+CONTESTANTS = {each.name: each for each in contest.contestants(PLAIN)}
 SECONDS = 0.01
 
 
@@ -100,10 +105,45 @@ def test_own_failure_is_told(case: Case) -> None:
 def test_every_contestant_works_where_installed(case: Case, contestant: Contestant) -> None:
     if not contestant.installed:
         pytest.skip(f"{contestant.library} is not installed")
-    needed = [CONTESTANTS[PEAK], replace(contestant, processes=1)]
+    needed = [CONTESTANTS[PEAK], contestant]
     found = contest.contest(case, needed, rounds=1, seconds=SECONDS)
     assert found.left_out == {}
     assert [r.contestant for r in found.results] == [contestant.name] * (contestant.name != PEAK)
+
+
+def test_a_spread_network_is_the_same_network(case: Case) -> None:
+    """Two threads play the two processes."""
+    population = Population(case.training, (0.01,), seed=5)
+    shape, steps = (50, 8), 30
+    memory = SharedMemory(create=True, size=Exchange.size(2, shape))
+    exchanges = [Exchange(memory, rank, 2, shape) for rank in range(2)]
+    trainers = [spread_trainer(population, case.dataset(), exchange) for exchange in exchanges]
+
+    def train(trainer: Trainer) -> None:
+        for step in range(steps):
+            trainer.passes(step)
+            trainer.update(step)
+
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(train, trainers))
+    alone = Trainer(population, case.dataset())
+    train(alone)
+    for trainer in [*trainers, alone]:
+        trainer.parameters.fold_scale()
+    first = np.concatenate([trainer.parameters.first for trainer in trainers])
+    np.testing.assert_allclose(first, alone.parameters.first, atol=1e-4)
+    for trainer in trainers:
+        np.testing.assert_allclose(trainer.parameters.vectors, alone.parameters.vectors, atol=1e-4)
+        np.testing.assert_array_equal(trainer.parameters.weights, trainers[0].parameters.weights)
+    memory.unlink()
+
+
+def test_a_process_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spread, "PATIENCE", 0.05)
+    memory = SharedMemory(create=True, size=Exchange.size(2, (1, 1)))
+    with pytest.raises(KlayerError, match="process 1 of the network did not answer"):
+        Exchange(memory, 0, 2, (1, 1)).total(np.empty((1, 1), np.float32))
+    memory.unlink()
 
 
 def test_networks_of_a_population_and_all_processes_count(case: Case) -> None:

@@ -27,6 +27,9 @@ class Case:
     training: Training
     folder: Path
     population: int  # networks that one process of ours trains together
+    rank: int = 0  # of this process
+    ranks: int = 1  # processes of the contestant
+    memory: str = ""  # name of memory that they share
 
     def dataset(self) -> Dataset:
         """The images."""

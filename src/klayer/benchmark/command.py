@@ -23,7 +23,7 @@ def run_contest(
         output.check_picture(plot)
     results = []
     for case in contest.cases():
-        entrants = contest.contestants(case.training.batch_norm)
+        entrants = contest.contestants(case.training)
         results.append(contest.contest(case, entrants, rounds, seconds))
         show(output.table(results[-1]))
     if json:

@@ -13,6 +13,7 @@ import joblib
 from klayer import config
 from klayer.benchmark import ours
 from klayer.benchmark.case import Case
+from klayer.benchmark.spread import Exchange
 from klayer.benchmark.team import Contestant, Team, team
 from klayer.dataset import PROCESSED, open_dataset
 from klayer.errors import KlayerError
@@ -20,6 +21,8 @@ from klayer.population import Training
 
 CASES = ("three_layer", "three_layer_bn", "nine_layer", "nine_layer_bn")
 ONE, POPULATIONS, PEAK = "klayer, one network", "klayer, populations", "sgemm"
+ONE_PROCESS = "klayer, one process"
+SPREAD = 4  # processes at most that one network is spread over
 POPULATION = 13  # networks in each process: as many as the search has by default
 VMAPPED = 8  # networks of JAX's vmap
 
@@ -56,8 +59,8 @@ class CaseResult:
         return next(result.rate for result in self.results if result.contestant == contestant)
 
 
-def contestants(batch_norm: bool) -> list[Contestant]:
-    """All contestants for networks with or without batch norm."""
+def contestants(training: Training) -> list[Contestant]:
+    """All contestants for networks that are trained like this."""
     package, cores = "klayer.benchmark", joblib.cpu_count()
     others = [
         Contestant("PyTorch, eager", f"{package}.pytorch", "eager", "torch"),
@@ -65,14 +68,23 @@ def contestants(batch_norm: bool) -> list[Contestant]:
         Contestant("JAX, scan", f"{package}.jax", "scan", "jax"),
         Contestant("JAX, vmap of 8", f"{package}.jax", "vmap", "jax", VMAPPED),
     ]
-    if not batch_norm:
+    if not training.batch_norm:
         others.append(Contestant("scikit-learn", f"{package}.sklearn", "mlp", "sklearn"))
     return [
         Contestant(PEAK, f"{package}.ours", "sgemm", "numpy", 1, cores),
-        Contestant(ONE, f"{package}.ours", "one_network", "numpy"),
+        _one_network(training, min(cores, SPREAD)),
+        Contestant(ONE_PROCESS, f"{package}.ours", "one_network", "numpy"),
         Contestant(POPULATIONS, f"{package}.ours", "population", "numpy", POPULATION, cores),
         *others,
     ]
+
+
+def _one_network(training: Training, processes: int) -> Contestant:
+    module = "klayer.benchmark.ours"
+    if processes == 1:
+        return Contestant(ONE, module, "one_network", "numpy")
+    shared = Exchange.size(processes, (training.batch_size, training.hidden[0]))
+    return Contestant(ONE, module, "spread", "numpy", processes=processes, shared=shared)
 
 
 def cases(folder: Path = PROCESSED) -> list[Case]:

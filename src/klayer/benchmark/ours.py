@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from multiprocessing.shared_memory import SharedMemory
+
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from klayer.benchmark.case import Case, Train
+from klayer.benchmark.spread import Exchange, spread_trainer
 from klayer.benchmark.threads import with_best_threads
 from klayer.population import Population
 from klayer.trainer import Trainer
@@ -24,10 +27,20 @@ def one_network(case: Case) -> Train:
     return with_best_threads(limited)
 
 
+def spread(case: Case) -> Train:
+    """One network spread over processes, with one BLAS thread in each."""
+    dataset, population = case.dataset(), Population(case.training, (case.training.l2,), seed=0)
+    shape = (case.training.batch_size, case.training.hidden[0])
+    exchange = Exchange(SharedMemory(case.memory), case.rank, case.ranks, shape)
+    return _limited(_steps(spread_trainer(population, dataset, exchange)))
+
+
 def population(case: Case) -> Train:
     """A population, with one BLAS thread, as in the study."""
-    train = _population(case, case.population)
+    return _limited(_population(case, case.population))
 
+
+def _limited(train: Train) -> Train:
     def limited(steps: int) -> None:
         with threadpool_limits(1):
             train(steps)
@@ -36,8 +49,11 @@ def population(case: Case) -> Train:
 
 
 def _population(case: Case, networks: int) -> Train:
-    dataset = case.dataset()
-    trainer = Trainer(Population(case.training, (case.training.l2,) * networks, seed=0), dataset)
+    population = Population(case.training, (case.training.l2,) * networks, seed=0)
+    return _steps(Trainer(population, case.dataset()))
+
+
+def _steps(trainer: Trainer) -> Train:
     done = 0
 
     def train(steps: int) -> None:

@@ -11,8 +11,9 @@ import multiprocessing
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
+from multiprocessing.shared_memory import SharedMemory
 
 from klayer.benchmark.case import Case
 from klayer.errors import KlayerError
@@ -28,6 +29,7 @@ class Contestant:
     library: str  # without which it is left out
     networks: int = 1  # trained together in each process
     processes: int = 1
+    shared: int = 0  # bytes of memory that its processes share, to train the same networks
 
     @property
     def installed(self) -> bool:
@@ -53,7 +55,8 @@ class Team:
 
     def turn(self) -> float:
         """Network-steps per second of all processes together."""
-        return self.contestant.networks * len(self.connections) * self.steps / self._elapsed()
+        teams = 1 if self.contestant.shared else len(self.connections)
+        return self.contestant.networks * teams * self.steps / self._elapsed()
 
     def _elapsed(self) -> float:
         start = time.perf_counter()
@@ -69,10 +72,12 @@ def team(contestant: Contestant, case: Case) -> Iterator[Team]:
     """Starts a contestant's processes and ends them. Raises KlayerError where it cannot work."""
     context = multiprocessing.get_context("spawn")
     connections, processes = [], []
+    ranks, memory = contestant.processes, SharedMemory(create=True, size=max(1, contestant.shared))
     try:
-        for _ in range(contestant.processes):
+        for rank in range(ranks):
             ours, theirs = context.Pipe()
-            process = context.Process(target=_serve, args=(theirs, contestant, case), daemon=True)
+            own = replace(case, rank=rank, ranks=ranks, memory=memory.name)
+            process = context.Process(target=_serve, args=(theirs, contestant, own), daemon=True)
             process.start()
             theirs.close()
             connections.append(ours)
@@ -85,6 +90,8 @@ def team(contestant: Contestant, case: Case) -> Iterator[Team]:
             connection.close()  # which ends the process
         for process in processes:
             process.join()
+        memory.close()
+        memory.unlink()
 
 
 def _receive(contestant: Contestant, connection: Connection) -> None:
