@@ -33,6 +33,11 @@ EXPERIMENTS = {
     "sigma_1e-4": {"initialisation": "normal", "sigma": 0.0001},
     "sigma_1e-4_bn": {"initialisation": "normal", "sigma": 0.0001, "batch_norm": True},
 }
+MORE = {  # of params.yaml
+    "nine_layer_he": {"hidden": [50] * 8, "initialisation": "he"},
+    "sigma_1e-3": {"initialisation": "normal", "sigma": 0.001},
+    "sigma_1e-3_bn": {"initialisation": "normal", "sigma": 0.001, "batch_norm": True},
+}
 ACCURACIES = {  # by seed, as the reference has them, but for luck
     "three_layer": 0.53,
     "three_layer_bn": 0.543,

@@ -26,8 +26,8 @@ HTML = """<!DOCTYPE html>
 <link rel="icon" href="data:,">
 <style>
 body { font-family: system-ui, sans-serif; margin: 1rem; background: #fff; color: #1b1f24; }
-main, details { display: flow-root; }
-main > *, details > div { display: inline-block; vertical-align: top; max-width: 100%;
+main, #files { display: flow-root; }
+main > *, #files > div { display: inline-block; vertical-align: top; max-width: 100%;
   box-sizing: border-box; overflow-x: auto; margin-bottom: 1.5rem; padding-right: 1rem; }
 summary { font-weight: 600; padding: 1rem 0; cursor: pointer; }
 </style>
@@ -42,7 +42,7 @@ window.vegaEmbed = (place, spec) => {
   window.charts.push(embed(place, spec));
 };
 addEventListener("DOMContentLoaded", () => {
-  const folded = document.querySelector("details");
+  const folded = document.getElementById("files");
   folded.append(...files.map((place) => document.querySelector(place)));
   folded.hidden = !files.length;
 });
@@ -52,7 +52,7 @@ addEventListener("DOMContentLoaded", () => {
 <main>
 {plot_divs}
 </main>
-<details><summary>Single files</summary></details>
+<details id="files"><summary>Single files</summary></details>
 </body>
 </html>
 """

@@ -51,7 +51,7 @@ def picture(stages: Mapping[str, Sequence[Sight]]) -> str:
 
 def _stage(name: str, sights: Sequence[Sight], width: int, height: int) -> str:
     done = sum(sight.done for sight in sights)
-    head = f"{name}: {done:,} network-steps, means of {len(sights)} populations"
+    head = f"{name}: {done:,} network-steps, populations: {len(sights)}"
     curves = _mean_curves([sight.curves for sight in sights])
     if not len(curves.get("step", [])):
         return f"{head}: no point of the curves yet"

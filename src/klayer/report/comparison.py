@@ -13,22 +13,21 @@ from klayer.report.statistics import Estimate, estimate
 
 HEAD = ("run", "reported", "ours (mean ± std)", "seeds", "difference (points)", "agreement")
 
+EXPLANATION = (
+    "A reported number agrees when one more run of ours would lie as far from our mean (95 % "
+    "prediction interval over seeds), and is close when it differs by at most "
+    f"{words.points(CLOSE, sign=False)} points. The report trained one network a number, so its "
+    "own scatter is not known."
+)
+
 
 def section(evidence: Evidence) -> Section:
     """The table of test accuracies, its picture, and how many numbers agree."""
     compared = [(reported, run) for reported, run in _pairs(evidence) if run]
     judged = [_agreement(reported, estimate(run.test_accuracy)) for reported, run in compared]
-    blocks: list[Block] = [
-        _table(evidence),
-        Text(
-            "A reported number agrees when one more run of ours would lie as far from our mean "
-            "(95 % prediction interval over seeds), and is close when it differs by at most "
-            f"{words.points(CLOSE, sign=False)} points. The report trained one network a "
-            "number, so its own scatter is not known."
-        ),
-        _figure(evidence),
-        *_others(evidence),
-    ]
+    blocks: list[Block] = [_table(evidence), _figure(evidence), *_others(evidence)]
+    if not evidence.synthetic:
+        blocks.insert(1, Text(EXPLANATION))
     answer = _answer(judged, evidence.synthetic)
     return Section("numbers", "Are the reported numbers reproduced?", answer, tuple(blocks))
 
@@ -72,7 +71,9 @@ def _row(reported: Reported, run: Run | None, synthetic: bool) -> tuple[str, ...
     if run is None:
         return (*start, "not run", "", "", "")
     ours = estimate(run.test_accuracy)
-    agreement = "not comparable" if synthetic else _agreement(reported, ours)
+    if synthetic:
+        return (*start, words.spread(ours), str(ours.count), "", "not comparable")
+    agreement = _agreement(reported, ours)
     if 0 < run.dead < ours.count:
         agreement += f"; {run.dead} of {ours.count} learnt nothing"
     away = words.points(ours.mean - reported.test_accuracy)
@@ -107,7 +108,8 @@ def _figure(evidence: Evidence) -> Figure:
 def _draw(axes: Axes, evidence: Evidence) -> None:
     pairs = _pairs(evidence)
     for row, (reported, run) in enumerate(pairs):
-        axes.plot(100 * reported.test_accuracy, row, "D", mfc="none", color=INK, ms=7)
+        if not evidence.synthetic:
+            axes.plot(100 * reported.test_accuracy, row, "D", mfc="none", color=INK, ms=7)
         if run is not None:
             colour = BLUE if run.settings.get("batch_norm") else ORANGE
             values = 100 * run.test_accuracy
