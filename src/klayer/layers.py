@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 Array = NDArray[np.floating]
 Labels = NDArray[np.integer]
 
+BLOCK = 2**20  # bytes of an update of the first layer at a time, about a core's own cache
+
 
 def split(columns: Array, networks: int) -> Array:
     """Views (n, M*d) as (M, n, d): the part of each network."""
@@ -36,7 +38,8 @@ class InputAffine:
         self.b, self.grad_b = b, grad_b  # (M*d_out,)
         self.ones = np.ones(samples, v.dtype)
         self.scores = np.empty((samples, b.size), v.dtype)  # (n, M*d_out)
-        self.grad_v = np.empty_like(v)  # (d_in, M*d_out)
+        rows = min(len(v), max(1, BLOCK // v[:1].nbytes))
+        self.block = np.empty((rows, b.size), v.dtype)  # some rows of an update of V
 
     def forward(self, x: Array) -> Array:
         """Scores (n, M*d_out) of x (n, d_in)."""
@@ -46,7 +49,7 @@ class InputAffine:
         return np.add(self.scores, self.b, out=self.scores)
 
     def backward(self, grad_scores: Array) -> None:
-        """The gradient of b goes to grad_b; that of W waits for `weight_gradient`."""
+        """The gradient of b goes to grad_b; that of W waits for one of the next two calls."""
         np.dot(self.ones, grad_scores, out=self.grad_b)
         self.grad_scores = grad_scores  # (n, M*d_out)
 
@@ -56,8 +59,19 @@ class InputAffine:
         The factor, a step size for example, is multiplied where the arrays are small. To be called
         once after each backward pass, whose gradient it scales in place.
         """
-        grad = np.multiply(self.grad_scores, factor, out=self.grad_scores)
-        return np.matmul(self.x.T, grad, out=self.grad_v)
+        gradient: Array = np.matmul(self.x.T, self._scaled(factor))
+        return gradient
+
+    def add_weight_gradient(self, factor: Array) -> None:
+        """V <- V + factor * dW, by blocks of rows, which are added while they are in the cache."""
+        grad, rows = self._scaled(factor), len(self.block)
+        for start in range(0, len(self.v), rows):
+            v = self.v[start : start + rows]
+            block = np.matmul(self.x[:, start : start + rows].T, grad, out=self.block[: len(v)])
+            np.add(v, block, out=v)
+
+    def _scaled(self, factor: Array) -> Array:
+        return np.multiply(self.grad_scores, factor, out=self.grad_scores)
 
 
 class Affine:
@@ -110,7 +124,8 @@ class BatchNorm:
         self.epsilon, self.momentum = dtype.type(epsilon), dtype.type(momentum)
         self.average = np.full(samples, 1 / samples, dtype)  # (n,): average @ a is a's mean
         self.batch_mean, self.batch_variance, self.inv_std = np.empty((3, features), dtype)
-        self.normalised = np.empty((samples, features), dtype)  # (n, M*d)
+        self.slope = np.empty(features, dtype)  # gamma / sqrt(variance + epsilon)
+        self.centred = np.empty((samples, features), dtype)  # (n, M*d)
         self.out = np.empty((samples, features), dtype)  # (n, M*d)
         self.started = False
 
@@ -121,14 +136,14 @@ class BatchNorm:
             np.multiply(scores, scale, out=self.out)
             return np.add(self.out, self.beta - self.mean * scale, out=self.out)
         np.dot(self.average, scores, out=self.batch_mean)
-        np.subtract(scores, self.batch_mean, out=self.normalised)
-        np.multiply(self.normalised, self.normalised, out=self.out)
+        np.subtract(scores, self.batch_mean, out=self.centred)
+        np.multiply(self.centred, self.centred, out=self.out)
         np.dot(self.average, self.out, out=self.batch_variance)
         np.add(self.batch_variance, self.epsilon, out=self.inv_std)
         np.sqrt(self.inv_std, out=self.inv_std)
         np.reciprocal(self.inv_std, out=self.inv_std)
-        np.multiply(self.normalised, self.inv_std, out=self.normalised)
-        np.multiply(self.normalised, self.gamma, out=self.out)
+        np.multiply(self.gamma, self.inv_std, out=self.slope)
+        np.multiply(self.centred, self.slope, out=self.out)
         np.add(self.out, self.beta, out=self.out)
         self._update_averages()
         return self.out
@@ -144,18 +159,19 @@ class BatchNorm:
     def backward(self, grad: Array) -> Array:
         """Gradient (n, M*d) with respect to the scores, in place of `grad`, that of the output.
 
-        With u the normalised scores and <.> the mean over the batch:
+        With c the centred scores, u = c / std the normalised ones, and <.> the mean over the batch:
         gamma / std * (grad - <grad> - u <grad u>).
         """
         n = grad.dtype.type(len(grad))
-        np.multiply(grad, self.normalised, out=self.out)
-        np.dot(self.average, self.out, out=self.grad_gamma)  # <grad u>
+        np.multiply(grad, self.centred, out=self.out)
+        np.dot(self.average, self.out, out=self.grad_gamma)
+        np.multiply(self.grad_gamma, self.inv_std, out=self.grad_gamma)  # <grad u>
         np.dot(self.average, grad, out=self.grad_beta)  # <grad>
-        np.multiply(self.normalised, self.grad_gamma, out=self.normalised)
-        np.subtract(grad, self.normalised, out=grad)
+        np.multiply(self.inv_std, self.grad_gamma, out=self.inv_std)  # <grad u> / std
+        np.multiply(self.centred, self.inv_std, out=self.centred)  # u <grad u>
+        np.subtract(grad, self.centred, out=grad)
         np.subtract(grad, self.grad_beta, out=grad)
-        np.multiply(self.gamma, self.inv_std, out=self.inv_std)
-        np.multiply(grad, self.inv_std, out=grad)
+        np.multiply(grad, self.slope, out=grad)
         np.multiply(self.grad_gamma, n, out=self.grad_gamma)  # from means to sums
         np.multiply(self.grad_beta, n, out=self.grad_beta)
         return grad
@@ -170,44 +186,11 @@ class ReLU:
         self.active = np.empty(shape, bool)  # (n, M*d)
 
     def forward(self, x: Array) -> Array:
-        return np.maximum(x, self.zero, out=self.out)
+        """The output, of the shape of x, which stays as it is."""
+        np.maximum(x, self.zero, out=self.out)
+        return self.out
 
     def backward(self, grad: Array) -> Array:
         """The gradient where the output was positive, else 0; in place of `grad`."""
         np.greater(self.out, self.zero, out=self.active)
         return np.multiply(grad, self.active, out=grad)
-
-
-class SoftmaxCrossEntropy:
-    """Mean cross-entropy of softmax(scores) against integer labels."""
-
-    def __init__(self, networks: int, samples: int, classes: int, dtype: np.dtype) -> None:
-        self.one_hot = np.eye(classes, dtype=dtype)  # (C, C)
-        self.shifted = np.empty((samples, networks, classes), dtype)  # (n, M, C)
-        self.probabilities = np.empty((samples, networks, classes), dtype)  # (n, M, C)
-        # A network's weight in the gradient: 1/n, or 0 to hold it still.
-        self.weight = np.full((networks, 1), 1 / samples, dtype)  # (M, 1)
-
-    def forward(self, scores: Array) -> Array:
-        """Probabilities (n, M, C); the largest score is subtracted first, so nothing overflows."""
-        scores = scores.reshape(self.shifted.shape)
-        np.subtract(scores, np.maximum.reduce(scores, axis=2, keepdims=True), out=self.shifted)
-        np.exp(self.shifted, out=self.probabilities)
-        total = np.add.reduce(self.probabilities, axis=2, keepdims=True)
-        return np.divide(self.probabilities, total, out=self.probabilities)
-
-    def losses(self, labels: Labels) -> Array:
-        """Cross-entropy (n, M) of each sample in each network, -log p[label], without overflow."""
-        total = np.add.reduce(np.exp(self.shifted), axis=2)  # (n, M)
-        return np.asarray(np.log(total) - self.shifted[np.arange(len(labels)), :, labels])
-
-    def predictions(self) -> Labels:
-        """The most probable class (n, M) of each sample in each network."""
-        return self.shifted.argmax(axis=2)
-
-    def backward(self, labels: Labels) -> Array:
-        """Gradient (n, M*C) of the mean cross-entropy with respect to the scores: (p - y) / n."""
-        grad = self.probabilities
-        np.subtract(grad, self.one_hot[labels][:, np.newaxis], out=grad)
-        np.multiply(grad, self.weight, out=grad)
-        return grad.reshape(len(grad), -1)

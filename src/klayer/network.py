@@ -14,9 +14,9 @@ from klayer.layers import (
     InputAffine,
     Labels,
     ReLU,
-    SoftmaxCrossEntropy,
     split,
 )
+from klayer.output import SoftmaxCrossEntropy
 from klayer.parameters import Parameters
 
 
@@ -74,7 +74,8 @@ class Network:
     def backward(self, labels: Labels) -> None:
         """Gradients of the mean cross-entropy of the last training pass, without the L2 term.
 
-        They go to grad_weights and grad_vectors; `first.weight_gradient` gives the first layer's.
+        They go to grad_weights and grad_vectors; that of the first layer's weights, which is large,
+        is made when `first` is asked for it.
         """
         grad = self.output.backward(labels)
         for layer in reversed(range(len(self.relus))):

@@ -29,7 +29,7 @@ class GradientDescent:
         p.scale.reshape(p.networks, -1)[:] *= decay[:, np.newaxis]
         if not p.scale.min() > SMALLEST_SCALE:
             p.fold_scale()
-        np.add(p.first, first.weight_gradient(-learning_rate / p.scale), out=p.first)
+        first.add_weight_gradient(-learning_rate / p.scale)
 
         p.weights *= decay[:, np.newaxis]
         np.multiply(network.grad_weights, -learning_rate, out=network.grad_weights)
