@@ -8,13 +8,15 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-from PIL import Image
 
 from klayer.errors import KlayerError
+
+if TYPE_CHECKING:  # slow to import, and most workers write neither tables nor pictures
+    import pandas as pd
+    from PIL import Image
 
 
 @contextmanager

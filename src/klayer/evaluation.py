@@ -9,7 +9,7 @@ from klayer.dataset import Dataset, Normaliser, Split
 from klayer.network import Network
 from klayer.parameters import Parameters
 
-CHUNK = 500  # images at a time
+CHUNK = 250  # images at a time: their buffers stay near the core
 MEASURES = ("loss", "accuracy", "cost")
 
 Measures = dict[str, NDArray[np.float64]]  # each (M,)
