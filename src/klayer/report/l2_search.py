@@ -31,6 +31,10 @@ class Search:
         other = self.none if l2 == 0 else self.fine.T[l2]
         return paired_difference(self.fine.T[self.best], other)
 
+    def gain_of_all(self) -> Estimate | None:
+        """Mean of all fine λ less λ = 0: no choice is in it that luck could have made."""
+        return paired_difference(self.fine.mean(axis=0), self.none)
+
     def neighbours(self) -> list[float]:
         """The λ just below and above the best in the fine search, where there are such."""
         values = list(self.fine.index)

@@ -22,7 +22,7 @@ from klayer.report.words import CERTAIN
 def section(evidence: Evidence) -> Section:
     """The best λ against its neighbours and λ = 0, and how stable the ranking is."""
     found = search(evidence)
-    texts = [_scatter(found), _neighbours(found), _stability(found)]
+    texts = [_scatter(found), _all(found), _neighbours(found), _stability(found)]
     tables = [l2_tables.fine(found)]
     if not evidence.synthetic:
         texts.append(_as_reported(found))
@@ -73,6 +73,17 @@ def _scatter(found: Search) -> str:
         return f"{text}."
     more = "more than luck explains" if chance < CERTAIN else "no more than luck explains"
     return f"{text}, {more} (F test, {words.probability(chance)})."
+
+
+def _all(found: Search) -> str:
+    gain = found.gain_of_all()
+    verdict = {1: "L2 helps", -1: "L2 harms", 0: "no effect of L2 is shown"}[
+        gain.sign if gain else 0
+    ]
+    return (
+        "Without choosing a best one: the mean of all fine values of λ differs from λ = 0 by "
+        f"{words.difference(gain)}: {verdict}."
+    )
 
 
 def _neighbours(found: Search) -> str:
