@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +63,15 @@ def tiny_settings() -> dict:
 def write_params(params: dict, path: Path = Path("params.yaml")) -> None:
     with path.open("w") as file:
         YAML(typ="safe", pure=True).dump(params, file)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cores_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Locks of cores are files in the temporary folder: tests do not wait for other runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
+        patch.setattr(tempfile, "tempdir", None)
+        yield
 
 
 @pytest.fixture
