@@ -23,7 +23,7 @@ VARIABLES = {BLUE: "blue", ORANGE: "orange", GREEN: "green", PURPLE: "purple", I
 
 PANEL, WIDE = (3.9, 2.9), (8.4, 3.4)  # inches
 COLUMNS = 2  # of panels in a PNG
-KEYS = 4  # of a legend in a line
+KEYS, LETTERS = 4, 95  # of a legend in a line; with more letters in all, half as many
 EDGE, TITLE, LINE = (
     0.12,
     0.25,
@@ -77,7 +77,8 @@ def png(figure: Figure) -> bytes:
     rows = -(-len(figure.panels) // columns)
     width, height = WIDE if figure.wide else PANEL
     height += TITLE
-    keys = min(KEYS if columns > 1 or figure.wide else 2, len(figure.legend))
+    letters = sum(len(key.label) for key in figure.legend)
+    keys = min(KEYS if letters < LETTERS else KEYS // 2, len(figure.legend))
     under = LINE * -(-len(figure.legend) // keys) if keys else 0
     with mpl.rc_context(STYLE):
         sheet = Sheet(figsize=(width * columns, height * rows + under))

@@ -11,6 +11,7 @@ from klayer.report.l2_chart import search_figure
 from klayer.report.l2_search import Search, search
 from klayer.report.reference import RANKING
 from klayer.report.statistics import (
+    Estimate,
     mean_rank_correlation,
     rank_correlation,
     same_for_all,
@@ -22,7 +23,7 @@ from klayer.report.words import CERTAIN
 def section(evidence: Evidence) -> Section:
     """The best λ against its neighbours and λ = 0, and how stable the ranking is."""
     found = search(evidence)
-    texts = [_scatter(found), _all(found), _neighbours(found), _stability(found)]
+    texts = [_scatter(found), _neighbours(found), _stability(found)]
     tables = [l2_tables.fine(found)]
     if not evidence.synthetic:
         texts.append(_as_reported(found))
@@ -33,21 +34,24 @@ def section(evidence: Evidence) -> Section:
 
 
 def _answer(found: Search) -> str:
-    best = f"the best λ, {words.strength(found.best)},"
-    gain = found.gain_over(0)
-    if gain is None:
-        return f"Not answered for {best} as λ = 0 was not trained with the same seeds."
-    verdict = {
-        1: "Against no L2 at all, yes",
-        -1: "No L2 at all is better",
-        0: "Not shown" if gain.count > 1 else "One seed cannot show it",
-    }[gain.sign]
-    close = _not_told_apart(found)
+    best, others = words.strength(found.best), len(found.fine) - 1
+    gain, of_all = found.gain_over(0), found.gain_of_all()
+    if gain is None or of_all is None:
+        return f"Not answered for the best λ, {best}: λ = 0 was not trained with the same seeds."
     return (
-        f"{verdict}: {best} is ahead of λ = 0 by {words.difference(gain)}. It cannot be told from "
-        f"{close} of the {len(found.fine) - 1} other fine values, and leads them partly by luck, "
-        "having been chosen by the same numbers."
+        f"{_verdict(gain, of_all)}: the best λ, {best}, is ahead of λ = 0 by "
+        f"{words.difference(gain)}, which favours it as the same numbers chose it; the mean of all "
+        f"fine values is ahead by {words.difference(of_all)}. The best cannot be told from "
+        f"{_not_told_apart(found)} of the {others} other fine values."
     )
+
+
+def _verdict(gain: Estimate, of_all: Estimate) -> str:
+    if gain.count < 2:
+        return "One seed cannot show it"
+    if of_all.sign:
+        return "Against no L2 at all, yes" if of_all.sign > 0 else "No L2 at all is better"
+    return "Not beyond doubt" if gain.sign > 0 else "Not shown"
 
 
 def _not_told_apart(found: Search) -> int:
@@ -73,17 +77,6 @@ def _scatter(found: Search) -> str:
         return f"{text}."
     more = "more than luck explains" if chance < CERTAIN else "no more than luck explains"
     return f"{text}, {more} (F test, {words.probability(chance)})."
-
-
-def _all(found: Search) -> str:
-    gain = found.gain_of_all()
-    verdict = {1: "L2 helps", -1: "L2 harms", 0: "no effect of L2 is shown"}[
-        gain.sign if gain else 0
-    ]
-    return (
-        "Without choosing a best one: the mean of all fine values of λ differs from λ = 0 by "
-        f"{words.difference(gain)}: {verdict}."
-    )
 
 
 def _neighbours(found: Search) -> str:
@@ -114,10 +107,14 @@ def _as_reported(found: Search) -> str:
     pairs = [(l2_tables.nearest(found, l2), accuracy) for l2, accuracy in RANKING]
     tried = [(found.coarse[l2], accuracy) for l2, accuracy in pairs if l2 is not None]
     correlation = rank_correlation([a for a, _ in tried], [b for _, b in tried]) if tried else None
-    return (
+    text = (
         f"The report's ranking of its ten best λ against ours at the {len(tried)} of them that we "
         f"tried: {_order(correlation)}."
     )
+    if not tried:
+        return text
+    away = words.points(float(np.mean([ours - reported for ours, reported in tried])))
+    return f"{text} Our accuracies there differ from the reported ones by {away} points on average."
 
 
 def _order(correlation: float | None) -> str:
