@@ -14,7 +14,8 @@ import pytest
 from evidence_files import ACCURACIES, EXPERIMENTS, write_evidence
 from klayer.errors import KlayerError
 from klayer.report.contents import REENCODED, SYNTHETIC, document
-from klayer.report.document import Document, Section, Table, Text
+from klayer.report.document import Document, Figure, Section, Table, Text
+from klayer.report.drawing import png
 from klayer.report.evidence import collect
 from klayer.report.markdown import markdown
 from klayer.stages import report
@@ -145,7 +146,7 @@ def test_search_sees_a_gain_that_is_there(project):
     found = section("l2")
     assert found.answer.startswith("Against no L2 at all, yes: the best λ, 0.00373,")
     assert "cannot be told from 0 of the 7 other fine values" in found.answer
-    assert "2 of its 2 neighbours" in texts(found)
+    assert "2 of its 2 neighbours beaten" in texts(found)
     assert "no more than luck explains" in texts(found)  # the coarse values have no gain
 
 
@@ -251,3 +252,21 @@ def test_another_run_gives_the_same_bytes(written):
     command = [sys.executable, "-c", "from klayer.stages import report; report.run()"]
     subprocess.run(command, cwd=written, env=environment, check=True, capture_output=True)
     assert {path: path.read_bytes() for path in files} == before
+
+
+@pytest.mark.parametrize("seeds", [(3,), (3, 4)])
+def test_smallest_runs_are_reported_without_a_warning(project, seeds):
+    write_evidence(project, seeds=seeds)
+    tiny = [("coarse", 1e-3, 1, 0.3), *(("fine", 2e-3, seed, 0.3) for seed in seeds)]
+    columns = ["phase", "l2", "seed", "validation_accuracy"]
+    pd.DataFrame(tiny, columns=columns).to_csv(project / "plots/search_l2_runs.csv", index=False)
+    for name in ("three_layer", "three_layer_bn"):
+        for folder, rows_kept in (("train", 1), ("layers", 3)):
+            path = project / f"plots/{folder}/{name}.csv"
+            pd.read_csv(path).head(rows_kept).to_csv(path, index=False)
+    contents = document(collect())
+    assert "λ = 0 was not trained" in next(s.answer for s in contents.sections if s.anchor == "l2")
+    for found in contents.sections:
+        for block in found.blocks:
+            if isinstance(block, Figure) and found.anchor in ("l2", "shallow"):
+                assert png(block).startswith(b"\x89PNG")

@@ -26,8 +26,9 @@ def section(evidence: Evidence) -> Section:
     """What it gets wrong, what more cycles bring, what the first layers look for."""
     cycles = evidence.longer.settings["cycles"]
     gain = paired_difference(evidence.longer.test_accuracy, evidence.best.test_accuracy)
-    more = {1: "more cycles help", -1: "more cycles harm", 0: "no gain from more cycles is shown"}
-    verdict = more[gain.sign if gain else 0]
+    verdict = words.verdict(
+        gain, "more cycles help", "more cycles harm", "no gain from more cycles is shown"
+    )
     l2, accuracy = evidence.best.settings["l2"], estimate(evidence.best.test_accuracy)
     answer = (
         f"With λ = {words.strength(l2)} the test accuracy is {words.spread(accuracy)}; with "
@@ -54,7 +55,7 @@ def _confusion(evidence: Evidence) -> Panel:
     shares = counts.reindex(index=names, columns=names).to_numpy(np.float64)
     shares = shares / np.maximum(shares.sum(axis=1, keepdims=True), 1)
     return Panel(
-        "Predicted class (% of each row)", lambda axes: _draw(axes, shares, names), 1.1, 0.8
+        "Predicted class (% of each row)", lambda axes: _draw(axes, shares, names), 1.1, 0.95
     )
 
 

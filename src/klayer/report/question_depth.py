@@ -21,7 +21,7 @@ def shallow(evidence: Evidence) -> Section:
     if pair is None:
         return _not_run("shallow", title, "three_layer and three_layer_bn")
     gain = paired_difference(pair[1].test_accuracy, pair[0].test_accuracy)
-    verdict = {1: "BN helps", -1: "BN harms", 0: "No difference is shown"}[gain.sign if gain else 0]
+    verdict = words.verdict(gain, "BN helps", "BN harms", "No difference is shown")
     answer = f"{verdict}: with BN the test accuracy changes by {words.difference(gain)}."
     caption = "3 layers with and without BN: training with the same mini-batches."
     figure = training_figure("three_layer", caption, _lines(pair))
@@ -76,7 +76,7 @@ def _answer(plain: Run, normalised: Run) -> str:
     )
     trains = normalised.dead == 0
     if trains and plain.dead == len(plain.seeds):
-        verdict = "Yes"
+        verdict = "Yes" if len(plain.seeds) > 1 else "With the one seed, yes"
     elif trains and gain is not None and gain.sign > 0:
         verdict = "It helps, though the network can be trained without"
     else:

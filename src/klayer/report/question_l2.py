@@ -83,8 +83,8 @@ def _neighbours(found: Search) -> str:
     gains = [(l2, found.gain_over(l2)) for l2 in found.neighbours()]
     said = [f"λ = {words.strength(l2)} by {words.difference(gain)}" for l2, gain in gains]
     beaten = sum(gain is not None and gain.sign > 0 for _, gain in gains)
-    text = f"Neighbours: the best λ leads {' and '.join(said)}; " if said else ""
-    text += f"{beaten} of its {len(gains)} neighbours is beaten beyond luck."
+    text = f"Neighbours: the best λ leads {' and '.join(said)}; {beaten} of its {len(gains)} "
+    text = f"{text}neighbours beaten beyond luck." if said else "The best λ has no neighbours."
     chance = same_for_all(found.fine.to_numpy(np.float64))
     if chance is None:
         return text

@@ -56,11 +56,7 @@ def _answer(pairs: Sequence[Pair]) -> str:
     less = paired_difference(plain, normalised)
     if less is None:
         return "Not answered: the runs have no seed in common."
-    verdict = {
-        1: "Yes",
-        -1: "No, it matters more with BN",
-        0: "These runs do not show it" if less.count > 1 else "One seed cannot show it",
-    }[less.sign]
+    verdict = words.verdict(less, "Yes", "No, it matters more with BN", "These runs do not show it")
     sigmas = [pair[0].settings["sigma"] for pair in pairs]
     return (
         f"{verdict}: over σ from {sigmas[-1]:g} to {sigmas[0]:g} the test accuracy ranges over "

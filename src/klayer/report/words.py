@@ -35,6 +35,15 @@ def difference(estimate: Estimate | None) -> str:
     return f"{text} (95 % interval {points(low)} to {points(high)}, {estimate.count} seeds)"
 
 
+def verdict(estimate: Estimate | None, above: str, below: str, unknown: str) -> str:
+    """What a difference shows: it is above 0, below, or neither beyond chance."""
+    if estimate is None:
+        return "Not known"
+    if estimate.count < 2:
+        return "One seed cannot show it"
+    return {1: above, -1: below, 0: unknown}[estimate.sign]
+
+
 def probability(value: float) -> str:
     """A p-value."""
     return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
@@ -43,11 +52,6 @@ def probability(value: float) -> str:
 def strength(l2: float) -> str:
     """A λ with 3 significant digits."""
     return f"{l2:.3g}"
-
-
-def plural(count: int, noun: str) -> str:
-    """1 seed, 2 seeds."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def factor(value: float) -> str:
