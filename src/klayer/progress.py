@@ -16,7 +16,11 @@ class Progress:
     def __init__(self, label: str, total: int, unit: str) -> None:
         self.label, self.total, self.unit = label, total, unit
         self.bar = tqdm(
-            desc=label, total=total, unit=f" {unit}", unit_scale=True, disable=not sys.stderr.isatty()
+            desc=label,
+            total=total,
+            unit=f" {unit}",
+            unit_scale=True,
+            disable=not sys.stderr.isatty(),
         )
         self.started = self.last_line = time.monotonic()
         self.done = 0

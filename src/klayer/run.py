@@ -67,18 +67,18 @@ class _Run:
 
     def _probe(self, probe: int) -> None:
         deviation, norm = layer_statistics(self.trainer.network)
-        self.layers["score_std"][probe] = np.nan_to_num(deviation)
-        self.layers["gradient_norm"][probe] = np.nan_to_num(norm)
+        self.layers["score_std"][probe] = np.where(np.isfinite(deviation), deviation, 0)
+        self.layers["gradient_norm"][probe] = np.where(np.isfinite(norm), norm, 0)
 
     def _evaluate(self, point: int, step: int) -> None:
-        """A point of the curves: always the same first images of each part, so they are one line."""
+        """A point of the curves: always on the same images of each part, so that they compare."""
         for part in ("train", "validation"):
             some = getattr(self.dataset, part).head(self.training.evaluation_images)
             for name, values in self._measure(some, step).items():
                 self.history[f"{part}_{name}"][point] = values
 
     def _measure(self, part: Split, step: int) -> Measures:
-        """The measures of each network; one that is not finite has diverged and counts as a guess."""
+        """The measures of each network; one that is not finite has diverged and is a guess."""
         measures = self.evaluator.measure(part, self.trainer.l2)
         self.trainer.stop_diverged(~np.isfinite(measures["cost"]), step)
         diverged = self.trainer.diverged_at >= 0

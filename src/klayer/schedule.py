@@ -1,4 +1,4 @@
-"""The cyclical learning rate, Smith (2017), "Cyclical Learning Rates for Training Neural Networks"."""
+"""The learning rate of Smith (2017), "Cyclical Learning Rates for Training Neural Networks"."""
 
 from __future__ import annotations
 

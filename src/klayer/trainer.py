@@ -28,10 +28,8 @@ class Trainer:
                 f"{len(dataset.train)} training images"
             )
         self.dataset, self.l2 = dataset, np.array(population.l2)  # (M,)
-        start, shuffling = map(
-            np.random.default_rng, np.random.SeedSequence(population.seed).spawn(2)
-        )
-        self.shuffling = shuffling
+        streams = np.random.SeedSequence(population.seed).spawn(2)
+        start, self.shuffling = map(np.random.default_rng, streams)
         self.parameters = Parameters(training.architecture(len(dataset.mean)), len(self.l2))
         initialise(self.parameters, start, training.initialisation, training.sigma)
         self.network = Network(self.parameters, training.batch_size)
@@ -60,11 +58,12 @@ class Trainer:
         self.optimizer.step(self.learning_rate(step))
         last_b = self.network.others[-1].b if self.network.others else self.network.first.b
         if not math.isfinite(np.add.reduce(last_b)):  # NaN anywhere reaches it within a step
-            self.stop_diverged(~np.isfinite(last_b.reshape(len(self.l2), -1)).all(axis=1), step)
+            of_each = last_b.reshape(len(self.l2), -1)
+            self.stop_diverged(np.logical_not(np.isfinite(of_each).all(axis=1)), step)
 
     def stop_diverged(self, diverged: NDArray[np.bool_], step: int) -> None:
         """Puts networks that are no longer finite to 0 and holds them there."""
-        for network in np.flatnonzero(diverged & (self.diverged_at < 0)):
+        for network in np.flatnonzero(diverged & (self.diverged_at < 0)).tolist():
             self.diverged_at[network] = step
             self.parameters.reset(network)
             self.network.output.weight[network] = 0
@@ -75,9 +74,9 @@ def layer_statistics(network: Network) -> tuple[NDArray[np.float64], NDArray[np.
 
     Of the network's last training pass, before its update.
     """
-    layers = (network.first, *network.others)
-    scores = [split(layer.scores, network.parameters.networks) for layer in layers]  # (M, n, d)
+    scores = [network.first.scores, *(layer.scores for layer in network.others)]  # (n, M*d)
     weights = [g for name, g in network.gradients().items() if name.startswith("W")]
-    deviation = [s.std(axis=(1, 2), dtype=np.float64) for s in scores]
+    of_each = [split(columns, network.parameters.networks) for columns in scores]  # (M, n, d)
+    deviation = [s.std(axis=(1, 2), dtype=np.float64) for s in of_each]
     norm = [np.sqrt(np.square(g, dtype=np.float64).sum(axis=(1, 2))) for g in weights]
     return np.stack(deviation, axis=1), np.stack(norm, axis=1)
