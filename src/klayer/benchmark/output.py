@@ -18,6 +18,7 @@ from klayer.benchmark.scaling import Point
 from klayer.errors import KlayerError
 
 LIBRARIES = ("numpy", "torch", "jax", "scikit-learn")
+BLUE, ORANGE = "#0072b2", "#d55e00"
 PICTURES = (".png", ".svg", ".pdf")
 Growth = Mapping[str, Sequence[Point]]
 
@@ -107,10 +108,10 @@ def plot_contest(path: Path, results: Sequence[CaseResult]) -> None:
             [r.rate - min(r.rates) for r in ordered],
             [max(r.rates) - r.rate for r in ordered],
         ]
-        colours = ["#0072b2" if r.contestant in (ONE, POPULATIONS) else "#999999" for r in ordered]
+        colours = [BLUE if r.contestant in (ONE, POPULATIONS) else "#999999" for r in ordered]
         ax.barh([r.contestant for r in ordered], rates, xerr=spread, color=colours)
         limit = result.peak / result.flop
-        ax.axvline(limit, color="#d55e00", linestyle="--")
+        ax.axvline(limit, color=ORANGE, linestyle="--")
         ax.set(
             title=f"{result.case} (dashed: limit {limit:,.0f})", xlabel="network-steps per second"
         )
@@ -118,12 +119,17 @@ def plot_contest(path: Path, results: Sequence[CaseResult]) -> None:
 
 
 def plot_growth(path: Path, growth: Growth) -> None:
-    """Draws network-steps per second against each thing that grows."""
+    """Draws network-steps per second, and GFLOP/s, against each thing that grows."""
     figure = Figure(figsize=(4.5 * len(growth), 4), layout="tight")
     axes = figure.subplots(1, len(growth), squeeze=False)
     for ax, (name, points) in zip(axes[0], growth.items(), strict=True):
         values = [point.value for point in points]
-        ax.plot(values, [point.rate for point in points], "o-", color="#0072b2")
+        ax.plot(values, [point.rate for point in points], "o-", color=BLUE)
+        ax.yaxis.label.set_color(BLUE)
+        work = ax.twinx()
+        work.plot(values, [p.rate * p.flop / 1e9 for p in points], "s:", color=ORANGE)
+        work.set(ylim=(0, None))
+        work.set_ylabel("GFLOP/s", color=ORANGE)
         ax.set_xscale("log", base=2)
         ax.set_xticks(values, [str(value) for value in values])
         ax.set(xlabel=name, ylabel="network-steps per second", ylim=(0, None))
