@@ -40,10 +40,10 @@ def test_populations_hold_each_value_once_for_each_seed() -> None:
 
 def test_the_best_region_is_not_a_single_lucky_value() -> None:
     l2 = np.logspace(-8, -2, 20)
-    accuracy = np.full(20, 0.50)
-    accuracy[3] = 0.56  # alone
-    accuracy[12:17] = 0.53
-    runs = pd.DataFrame({"l2": l2, "validation_accuracy": accuracy}).sample(frac=1, random_state=1)
+    loss = np.full(20, 1.36)
+    loss[3] = 1.30  # alone
+    loss[12:17] = 1.33
+    runs = pd.DataFrame({"l2": l2, "validation_loss": loss}).sample(frac=1, random_state=1)
     assert search.best_region(runs) == pytest.approx(l2[14])
 
 

@@ -57,15 +57,15 @@ def coarse_values(coarse: Coarse) -> NDArray[np.float64]:
 
 
 def best_region(runs: pd.DataFrame) -> float:
-    """The value around which the mean accuracy of a few neighbours is best.
+    """The value around which the mean validation loss of a few neighbours is lowest.
 
-    Single values are scattered too much by chance to be followed.
+    The loss, and neighbours: single accuracies are scattered too much by chance to be followed.
     """
     ordered = runs.sort_values("l2")
-    l2, accuracy = ordered["l2"].to_numpy(), ordered["validation_accuracy"].to_numpy()
+    l2, loss = ordered["l2"].to_numpy(), ordered["validation_loss"].to_numpy()
     width = min(NEIGHBOURS, len(l2))
-    means = np.convolve(accuracy, np.full(width, 1 / width), mode="valid")
-    start = int(means.argmax())
+    means = np.convolve(loss, np.full(width, 1 / width), mode="valid")
+    start = int(means.argmin())
     return float(np.exp(np.log(l2[start : start + width]).mean()))
 
 
