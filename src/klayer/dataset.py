@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ PIXELS = 3072  # 3 colour planes of 32 rows of 32 pixels
 class Split:
     """A part of the data."""
 
-    images: NDArray[np.uint8]  # (N, 3072)
+    images: NDArray[Any]  # (N, 3072): 8-bit as on disk, or normalised
     labels: NDArray[np.uint8]  # (N,)
 
     def __len__(self) -> int:

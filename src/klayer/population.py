@@ -88,7 +88,8 @@ class Outcome:
     """What came of a population of M networks with L layers, P points and Q probes.
 
     history     step, learning_rate (P,); train_loss, validation_accuracy, ... (P, M)
-    final       train_loss, test_accuracy, ... on all images, (M,); diverged_at: the step, or -1
+    final       train_loss, test_accuracy, ... (M,), on all images of validation and test, and as
+                many training images as validation has; diverged_at: the step, or -1
     layers      step (Q,); score_std, gradient_norm (Q, M, L)
     parameters  W1 (M, d_in, d_out), b1 (M, d_out), ...; see Parameters.named
     """

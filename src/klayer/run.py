@@ -39,6 +39,11 @@ class _Run:
         self.evaluator = Evaluator(self.trainer.parameters, dataset)
         steps, networks, points = self.training.steps, len(population.l2), self.training.evaluations
         after = [(point + 1) * steps // points for point in range(points)]
+        count = self.training.evaluation_images
+        self.some = {
+            "train": self.evaluator.normalised(dataset.train.head(count)),
+            "validation": self.evaluator.normalised(dataset.validation.head(count)),
+        }
         self.point_after = {step: point for point, step in enumerate(after)}
         rates = [self.trainer.learning_rate(step - 1) for step in after]
         self.history: Arrays = {"step": np.array(after), "learning_rate": np.array(rates)}
@@ -73,8 +78,7 @@ class _Run:
     def _evaluate(self, point: int, step: int) -> None:
         """A point of the curves: always on the same images of each part, so that they compare."""
         for part in ("train", "validation"):
-            some = getattr(self.dataset, part).head(self.training.evaluation_images)
-            for name, values in self._measure(some, step).items():
+            for name, values in self._measure(self.some[part], step).items():
                 self.history[f"{part}_{name}"][point] = values
 
     def _measure(self, part: Split, step: int) -> Measures:
@@ -91,9 +95,11 @@ class _Run:
 
     def _finish(self, test: bool) -> Outcome:
         final: Arrays = {}
-        for part in ("train", "validation", "test") if test else ("train", "validation"):
-            measures = self._measure(getattr(self.dataset, part), self.training.steps - 1)
-            final |= {f"{part}_{name}": values for name, values in measures.items()}
+        data = self.dataset
+        parts = {"train": data.train.head(len(data.validation)), "validation": data.validation}
+        for name, part in (parts | {"test": data.test} if test else parts).items():
+            measures = self._measure(part, self.training.steps - 1)
+            final |= {f"{name}_{measure}": values for measure, values in measures.items()}
         final["diverged_at"] = self.trainer.diverged_at
         self.trainer.parameters.fold_scale()
         named = self.trainer.parameters.named()
