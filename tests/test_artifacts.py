@@ -9,7 +9,8 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -46,20 +47,22 @@ def test_the_same_content_gives_the_same_bytes(tmp_path: Path, write) -> None:
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
-@pytest.fixture
-def full_disk():
-    """No file may grow beyond 10,000 bytes."""
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No file may grow beyond 10,000 bytes: only while it is used, as pytest's own output is one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @every_writer
-def test_a_full_disk_leaves_the_old_file(tmp_path: Path, full_disk: None, write) -> None:
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path, write) -> None:
     path = tmp_path / "file"
     path.write_text("old")
-    with pytest.raises(KlayerError, match=f"cannot write {path}: File too large"):
+    with full_disk(), pytest.raises(KlayerError, match=f"cannot write {path}: File too large"):
         write(path)
     assert os.listdir(tmp_path) == ["file"]
     assert path.read_text() == "old"
