@@ -49,7 +49,7 @@ def test_the_same_content_gives_the_same_bytes(tmp_path: Path, write) -> None:
 
 @contextmanager
 def full_disk() -> Iterator[None]:
-    """No file may grow beyond 10,000 bytes: only while it is used, as pytest's own output is one."""
+    """No file may grow beyond 10,000 bytes: for a moment only, as pytest's output may be one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
     try:
