@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from klayer.layers import Affine, BatchNorm, InputAffine, ReLU, split
+from klayer.batch_norm import BatchNorm
+from klayer.layers import Affine, InputAffine, ReLU, split
 from klayer.output import SoftmaxCrossEntropy
 
 F64 = np.dtype(np.float64)

@@ -1,4 +1,4 @@
-"""The images that `preprocess` wrote: 8-bit, memory-mapped, normalised only when they are read."""
+"""The images that `preprocess` wrote: 8-bit, memory-mapped."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from klayer.errors import KlayerError
-from klayer.layers import Array
 
 PROCESSED = Path("data/processed")
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -41,31 +40,6 @@ class Dataset:
     test: Split
     mean: NDArray[np.float64]
     deviation: NDArray[np.float64]
-
-
-class Normaliser:
-    """(image - mean) / deviation, feature by feature, into an array that is made once."""
-
-    def __init__(self, dataset: Dataset, samples: int, dtype: type = np.float32) -> None:
-        self.mean: Array = dataset.mean.astype(dtype)  # (d_in,)
-        self.inverse: Array = (1 / dataset.deviation).astype(dtype)  # (d_in,)
-        self.pixels = np.empty((samples, len(self.mean)), np.uint8)  # (n, d_in)
-        self.out: Array = np.empty((samples, len(self.mean)), dtype)  # (n, d_in)
-
-    def gather(self, images: NDArray[np.uint8], rows: NDArray[np.integer]) -> Array:
-        """The images (N, d_in) at `rows` (n,), normalised; valid until the next call."""
-        np.take(images, rows, axis=0, out=self.pixels[: len(rows)], mode="clip")
-        return self._normalise(self.pixels[: len(rows)])
-
-    def slice(self, images: NDArray[np.uint8], start: int, stop: int) -> Array:
-        """The images (N, d_in) from `start` to `stop`, normalised; valid until the next call."""
-        return self._normalise(images[start:stop])
-
-    def _normalise(self, pixels: NDArray[np.uint8]) -> Array:
-        out = self.out[: len(pixels)]
-        np.copyto(out, pixels)
-        np.subtract(out, self.mean, out=out)
-        return np.multiply(out, self.inverse, out=out)
 
 
 def open_dataset(folder: Path = PROCESSED) -> Dataset:

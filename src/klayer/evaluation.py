@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from klayer.dataset import Dataset, Normaliser, Split
+from klayer.dataset import Dataset, Split
 from klayer.layers import Array
 from klayer.network import Network
+from klayer.normaliser import Normaliser
 from klayer.parameters import Parameters
 
 CHUNK = 250  # images at a time: their buffers stay near the core
@@ -56,7 +57,8 @@ class Evaluator:
 
     def _chunk(self, split: Split, start: int) -> Array:
         if split.images.dtype == np.uint8:
-            return self.normaliser.slice(split.images, start, start + CHUNK)
+            rows = np.arange(start, min(start + CHUNK, len(split)))
+            return self.normaliser.gather(split.images, rows)
         return split.images[start : start + CHUNK]
 
     def _network(self, samples: int) -> Network:

@@ -7,15 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from klayer.layers import (
-    Affine,
-    Array,
-    BatchNorm,
-    InputAffine,
-    Labels,
-    ReLU,
-    split,
-)
+from klayer.batch_norm import BatchNorm
+from klayer.layers import Affine, Array, InputAffine, Labels, ReLU, split
 from klayer.output import SoftmaxCrossEntropy
 from klayer.parameters import Parameters
 

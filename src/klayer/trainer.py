@@ -7,10 +7,11 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from klayer.dataset import Dataset, Normaliser
+from klayer.dataset import Dataset
 from klayer.errors import KlayerError
 from klayer.layers import Labels, split
 from klayer.network import Network
+from klayer.normaliser import Normaliser
 from klayer.optimizer import GradientDescent
 from klayer.parameters import Parameters, initialise
 from klayer.population import Population
