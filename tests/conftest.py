@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from hypothesis import settings
 from ruamel.yaml import YAML
 
 from klayer.dataset import PIXELS, PROCESSED, Dataset, open_dataset
+from klayer.population import Population, Training
 
 ROOT = Path(__file__).parents[1]
 COUNTS = {"train": 300, "validation": 100, "test": 100}
@@ -93,3 +94,8 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 @pytest.fixture
 def random() -> np.random.Generator:
     return np.random.default_rng(42)
+
+
+def same_start(training: Training, l2: Sequence[float], seed: int) -> Population:
+    """A population whose networks differ in lambda alone."""
+    return Population(training, tuple(l2), (seed,) * len(l2))

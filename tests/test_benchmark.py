@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from conftest import tiny_settings, write_params
+from conftest import same_start, tiny_settings, write_params
 from klayer import config
 from klayer.benchmark import contest, output, scaling, spread
 from klayer.benchmark.case import Batches, Case, Train
@@ -21,7 +21,7 @@ from klayer.benchmark.spread import Exchange, spread_trainer
 from klayer.benchmark.team import Contestant
 from klayer.cli import main
 from klayer.errors import KlayerError
-from klayer.population import Population, Training
+from klayer.population import Training
 from klayer.trainer import Trainer
 
 PLAIN = config.section(tiny_settings(), "training", Training)
@@ -113,7 +113,7 @@ def test_every_contestant_works_where_installed(case: Case, contestant: Contesta
 
 def test_a_spread_network_is_the_same_network(case: Case) -> None:
     """Two threads play the two processes."""
-    population = Population(case.training, (0.01,), seed=5)
+    population = same_start(case.training, (0.01,), 5)
     shape, steps = (50, 8), 30
     memory = SharedMemory(create=True, size=Exchange.size(2, shape))
     exchanges = [Exchange(memory, rank, 2, shape) for rank in range(2)]

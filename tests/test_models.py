@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import tiny_settings
+from conftest import same_start, tiny_settings
 from klayer import config, results
 from klayer.dataset import Dataset
 from klayer.errors import KlayerError
 from klayer.models import load_model, probabilities, save_model
-from klayer.population import Population, Training
+from klayer.population import Training
 from klayer.run import train
 
 
@@ -24,7 +24,7 @@ def test_a_network_that_is_loaded_again_decides_the_same(
     params = tiny_settings()
     params["training"] |= {"batch_norm": batch_norm, "hidden": hidden, "epsilon": 1e-3}
     training = config.section(params, "training", Training)
-    outcomes = [train(Population(training, (0.01,), seed), dataset) for seed in (1, 2)]
+    outcomes = [train(same_start(training, (0.01,), seed), dataset) for seed in (1, 2)]
     path = tmp_path / "model.npz"
     save_model(path, training.architecture(3072), results.parameters(outcomes))
     loaded = load_model(path)

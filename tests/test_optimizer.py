@@ -13,9 +13,14 @@ from klayer.parameters import Architecture, Parameters, initialise
 from plain import descend, members
 
 
+def generators(networks: int) -> list[np.random.Generator]:
+    """Equal ones, so that all networks start alike."""
+    return [np.random.default_rng(3) for _ in range(networks)]
+
+
 def start(hidden=(6, 5), batch_norm=True, networks=1) -> Parameters:
     parameters = Parameters(Architecture(8, hidden, 4, batch_norm), networks, np.float64)
-    initialise(parameters, np.random.default_rng(3), "he", 0.1)
+    initialise(parameters, generators(parameters.networks), "he", 0.1)
     return parameters
 
 
@@ -90,7 +95,7 @@ def test_l2_leaves_b_gamma_and_beta_alone() -> None:
 
 def test_float32_stays_close_through_very_many_decays() -> None:
     parameters = Parameters(Architecture(8, (6,), 4), 1, np.float32)
-    initialise(parameters, np.random.default_rng(3), "he", 0.1)
+    initialise(parameters, generators(parameters.networks), "he", 0.1)
     network = Network(parameters, 10)
     optimizer = GradientDescent(network, 0.5)
     for _ in range(3000):  # the scale alone would come to 0.9 ** 3000 = 1e-137

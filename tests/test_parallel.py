@@ -6,18 +6,17 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import joblib
 import psutil
 import pytest
 
-from conftest import tiny_settings
+from conftest import same_start, tiny_settings
 from klayer import config, parallel, parts
 from klayer.errors import KlayerError
 from klayer.parallel import map_tasks
-from klayer.population import Outcome, Population, Training
+from klayer.population import Outcome, Training
 from klayer.session import train_populations
 from tasks import die, refuse, square
 
@@ -68,8 +67,8 @@ def test_results_do_not_depend_on_the_number_of_processes(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     training = config.section(tiny_settings(), "training", Training)
-    one = Population(training.model_copy(update={"batch_norm": True}), (0.0, 0.01, 0.1), 1)
-    populations = [replace(one, seed=seed) for seed in (1, 2, 3)]
+    one = same_start(training.model_copy(update={"batch_norm": True}), (0.0, 0.01, 0.1), 1)
+    populations = [same_start(one.training, one.l2, seed) for seed in (1, 2, 3)]
     found = []
     for cores in (1, 2, 3):
         monkeypatch.setattr("joblib.cpu_count", lambda *_, cores=cores, **__: cores)

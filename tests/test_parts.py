@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from conftest import tiny_settings, write_params
+from conftest import same_start, tiny_settings, write_params
 from klayer import config, parts
 from klayer.population import Outcome, Population, Training
 from klayer.session import train_populations
@@ -27,7 +27,7 @@ OUTCOME = Outcome(
 @pytest.fixture
 def population(project: Path) -> Population:
     parts._surroundings.cache_clear()
-    yield Population(config.section(tiny_settings(), "training", Training), (0.1,), 1)
+    yield same_start(config.section(tiny_settings(), "training", Training), (0.1,), 1)
     parts._surroundings.cache_clear()
 
 
@@ -159,7 +159,7 @@ def test_a_network_that_diverges_is_told_with_its_step(
     population: Population, one_core: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wild = population.training.model_copy(update={"learning_rate_max": 1e6})
-    (outcome,) = train_populations("stage", [Population(wild, (0.0, 0.5), 1)], test=True)
+    (outcome,) = train_populations("stage", [same_start(wild, (0.0, 0.5), 1)], test=True)
     told = capsys.readouterr().err
     steady, diverged = outcome.final["diverged_at"]
     assert steady == -1

@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from conftest import ROOT, tiny_settings
+from conftest import ROOT, same_start, tiny_settings
 from klayer import config
 from klayer.config import section
 from klayer.dataset import Dataset, Split
 from klayer.errors import KlayerError
 from klayer.evaluation import Evaluator
-from klayer.population import Outcome, Population, Training
+from klayer.population import Outcome, Training
 from klayer.run import train
 from klayer.trainer import Trainer
 
@@ -33,7 +33,7 @@ def finite(outcome: Outcome) -> bool:
 
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_networks_learn(dataset: Dataset, batch_norm: bool) -> None:
-    outcome = train(Population(settings(batch_norm=batch_norm), (0.001,), 1), dataset)
+    outcome = train(same_start(settings(batch_norm=batch_norm), (0.001,), 1), dataset)
     assert outcome.final["test_accuracy"][0] > 0.4  # a guess has 0.1
     assert outcome.history["train_cost"][-1, 0] < outcome.history["train_cost"][0, 0]
     np.testing.assert_array_equal(outcome.final["diverged_at"], [-1])
@@ -42,9 +42,9 @@ def test_networks_learn(dataset: Dataset, batch_norm: bool) -> None:
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_a_population_equals_its_members_alone(dataset: Dataset, batch_norm: bool) -> None:
     training = settings(batch_norm=batch_norm)
-    together = train(Population(training, (0.0, 0.01, 0.1), 5), dataset)
+    together = train(same_start(training, (0.0, 0.01, 0.1), 5), dataset)
     for m, l2 in enumerate((0.0, 0.01, 0.1)):
-        alone = train(Population(training, (l2,), 5), dataset)
+        alone = train(same_start(training, (l2,), 5), dataset)
         for name, values in alone.parameters.items():  # float32: products add up in another order
             np.testing.assert_allclose(
                 together.parameters[name][m], values[0], rtol=1e-2, atol=2e-4, err_msg=name
@@ -52,14 +52,14 @@ def test_a_population_equals_its_members_alone(dataset: Dataset, batch_norm: boo
 
 
 def test_equal_inputs_give_equal_bytes(dataset: Dataset) -> None:
-    first, second = (train(Population(settings(), (0.0, 0.01), 5), dataset) for _ in range(2))
+    first, second = (train(same_start(settings(), (0.0, 0.01), 5), dataset) for _ in range(2))
     for group in ("history", "final", "layers", "parameters"):
         for name, values in getattr(first, group).items():
             assert values.tobytes() == getattr(second, group)[name].tobytes()
 
 
 def test_another_seed_gives_another_start_and_another_order(dataset: Dataset) -> None:
-    one, two = (Trainer(Population(settings(), (0.0,), seed), dataset) for seed in (1, 2))
+    one, two = (Trainer(same_start(settings(), (0.0,), seed), dataset) for seed in (1, 2))
     assert np.abs(one.parameters.named()["W1"] - two.parameters.named()["W1"]).max() > 0
     for trainer in (one, two):
         trainer.passes(0)
@@ -67,7 +67,7 @@ def test_another_seed_gives_another_start_and_another_order(dataset: Dataset) ->
 
 
 def test_every_epoch_sees_every_image_once_in_a_new_order(dataset: Dataset) -> None:
-    trainer = Trainer(Population(settings(), (0.0,), 1), dataset)
+    trainer = Trainer(same_start(settings(), (0.0,), 1), dataset)
     orders = []
     for step in range(12):  # 2 epochs of 6 batches
         trainer.passes(step)
@@ -79,7 +79,7 @@ def test_every_epoch_sees_every_image_once_in_a_new_order(dataset: Dataset) -> N
 
 
 def test_points_of_the_curves(dataset: Dataset) -> None:
-    history = train(Population(settings(evaluations=40), (0.0,), 1), dataset).history
+    history = train(same_start(settings(evaluations=40), (0.0,), 1), dataset).history
     np.testing.assert_array_equal(history["step"], np.arange(1, 41))
     assert history["learning_rate"][20] == pytest.approx(0.1)
     for part in ("train", "validation"):
@@ -92,7 +92,7 @@ def test_the_study_has_at_least_36_points(dataset: Dataset) -> None:
     for name in config.names(params, "experiments"):
         training = config.section_over(params, "training", f"experiments.{name}", Training)
         history = train(
-            Population(training.model_copy(update={"half_cycle": 30}), (0.0,), 1), dataset
+            same_start(training.model_copy(update={"half_cycle": 30}), (0.0,), 1), dataset
         ).history
         assert len(history["step"]) >= 36
 
@@ -104,7 +104,7 @@ def test_divergence_is_finite_and_counts_as_a_guess(
     dataset: Dataset, batch_norm: bool, rate: float, hidden: list[int]
 ) -> None:
     training = settings(batch_norm=batch_norm, learning_rate_max=rate, hidden=hidden)
-    outcome = train(Population(training, (0.01, 1.0), 1), dataset)
+    outcome = train(same_start(training, (0.01, 1.0), 1), dataset)
     assert finite(outcome)
     diverged = outcome.final["diverged_at"] >= 0
     if rate == 1e6:
@@ -119,8 +119,8 @@ def test_a_member_that_diverges_does_not_disturb_the_others(
     dataset: Dataset, batch_norm: bool
 ) -> None:
     training = settings(batch_norm=batch_norm)
-    together = train(Population(training, (0.01, 1e30), 5), dataset)
-    alone = train(Population(training, (0.01,), 5), dataset)
+    together = train(same_start(training, (0.01, 1e30), 5), dataset)
+    alone = train(same_start(training, (0.01,), 5), dataset)
     assert together.final["diverged_at"][0] == -1
     assert 0 <= together.final["diverged_at"][1] < training.steps
     assert together.final["test_accuracy"][1] == 0.1
@@ -130,7 +130,7 @@ def test_a_member_that_diverges_does_not_disturb_the_others(
 
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_a_batch_of_one(dataset: Dataset, batch_norm: bool) -> None:
-    outcome = train(Population(settings(batch_norm=batch_norm, batch_size=1), (0.0,), 1), dataset)
+    outcome = train(same_start(settings(batch_norm=batch_norm, batch_size=1), (0.0,), 1), dataset)
     assert finite(outcome)
 
 
@@ -138,12 +138,12 @@ def test_a_batch_of_one(dataset: Dataset, batch_norm: bool) -> None:
 def test_images_that_do_not_vary(dataset: Dataset, batch_norm: bool) -> None:
     grey = np.full_like(dataset.train.images, 100)
     same = replace(dataset, train=Split(grey, dataset.train.labels))
-    assert finite(train(Population(settings(batch_norm=batch_norm), (0.0,), 1), same))
+    assert finite(train(same_start(settings(batch_norm=batch_norm), (0.0,), 1), same))
 
 
 def test_a_network_whose_units_are_dead_stays_at_a_guess(dataset: Dataset) -> None:
     training = settings(initialisation="normal", sigma=1e-12)
-    outcome = train(Population(training, (0.0,), 1), dataset)
+    outcome = train(same_start(training, (0.0,), 1), dataset)
     assert finite(outcome)
     assert outcome.final["train_loss"][0] == pytest.approx(np.log(10), abs=0.01)
     np.testing.assert_array_equal(outcome.final["diverged_at"], [-1])
@@ -155,13 +155,13 @@ def test_without_test_the_test_images_are_left_alone(dataset: Dataset) -> None:
             raise AssertionError(f"the test set was asked for {name}")
 
     outcome = train(
-        Population(settings(), (0.0,), 1), replace(dataset, test=Untouchable()), test=False
+        same_start(settings(), (0.0,), 1), replace(dataset, test=Untouchable()), test=False
     )
     assert not [name for name in outcome.final if name.startswith("test")]
 
 
 def test_evaluation_changes_nothing(dataset: Dataset) -> None:
-    population = Population(settings(batch_norm=True), (0.0, 0.01), 1)
+    population = same_start(settings(batch_norm=True), (0.0, 0.01), 1)
     often, seldom = (
         train(replace(population, training=settings(batch_norm=True, evaluations=n)), dataset)
         for n in (40, 1)
@@ -173,7 +173,7 @@ def test_evaluation_changes_nothing(dataset: Dataset) -> None:
 def test_evaluation_does_not_depend_on_the_size_of_its_chunks(
     dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    population = Population(settings(batch_norm=True), (0.0, 0.01), 1)
+    population = same_start(settings(batch_norm=True), (0.0, 0.01), 1)
     trainer = Trainer(population, dataset)
     trainer.passes(0)
     whole = Evaluator(trainer.parameters, dataset).measure(dataset.train, trainer.l2)
@@ -185,14 +185,14 @@ def test_evaluation_does_not_depend_on_the_size_of_its_chunks(
 
 def test_a_batch_larger_than_the_data_is_refused(dataset: Dataset) -> None:
     with pytest.raises(KlayerError, match=r"batch_size is 301.*at most the 300 training images"):
-        train(Population(settings(batch_size=301), (0.0,), 1), dataset)
+        train(same_start(settings(batch_size=301), (0.0,), 1), dataset)
 
 
 def test_report_is_told_the_steps_done(dataset: Dataset) -> None:
     told: list[tuple[int, int]] = []
     training = settings(half_cycle=125, evaluations=5)
     train(
-        Population(training, (0.0,), 1),
+        same_start(training, (0.0,), 1),
         dataset,
         report=lambda step, history: told.append((step, len(history["step"]))),
     )

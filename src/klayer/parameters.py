@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -115,21 +115,22 @@ class Parameters:
 
 def initialise(
     parameters: Parameters,
-    generator: np.random.Generator,
+    generators: Sequence[np.random.Generator],
     initialisation: Initialisation,
     sigma: float,
 ) -> None:
-    """Draws weights, the same for all networks of the population; biases stay 0, gamma 1, beta 0.
+    """Draws the weights of each network from its generator; biases stay 0, gamma 1, beta 0.
 
     "uniform": within +-1/sqrt(fan in); "he": normal with standard deviation sqrt(2 / fan in), He et
     al. (2015); "normal": with standard deviation `sigma` in every layer.
     """
     named = parameters.named()
-    for layer, shape in enumerate(parameters.architecture.shapes):
-        if initialisation == "uniform":
-            bound = 1 / np.sqrt(shape[0])
-            weights = generator.uniform(-bound, bound, shape)
-        else:
-            deviation = np.sqrt(2 / shape[0]) if initialisation == "he" else sigma
-            weights = generator.normal(0, deviation, shape)
-        named[f"W{layer + 1}"][:] = weights
+    for network, generator in enumerate(generators):
+        for layer, shape in enumerate(parameters.architecture.shapes):
+            if initialisation == "uniform":
+                bound = 1 / np.sqrt(shape[0])
+                weights = generator.uniform(-bound, bound, shape)
+            else:
+                deviation = np.sqrt(2 / shape[0]) if initialisation == "he" else sigma
+                weights = generator.normal(0, deviation, shape)
+            named[f"W{layer + 1}"][network] = weights

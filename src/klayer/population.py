@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
+import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
@@ -43,6 +44,7 @@ class Training(Section):
     half_cycle: Positive
     cycles: Positive
     seeds: Seeds
+    population: Positive
     evaluations: Positive
     evaluation_images: Positive
 
@@ -76,11 +78,25 @@ class Training(Section):
 
 @dataclass(frozen=True)
 class Population:
-    """Networks that are trained together: equal start and equal mini-batches, a lambda for each."""
+    """Networks that are trained together, on equal mini-batches: a lambda and a seed for each.
+
+    A network's seed decides its initial weights, the first one's the order of the images.
+    """
 
     training: Training
     l2: tuple[float, ...]
-    seed: int
+    seeds: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.l2) != len(self.seeds):
+            raise ValueError(f"{len(self.l2)} values of lambda, {len(self.seeds)} seeds")
+
+
+def one_for_each_seed(training: Training) -> list[Population]:
+    """A network for each seed of an experiment, in near-equal populations, in their order."""
+    count = -(-len(training.seeds) // training.population)
+    groups = np.array_split(np.array(training.seeds), count)
+    return [Population(training, (training.l2,) * len(g), tuple(g.tolist())) for g in groups]
 
 
 @dataclass

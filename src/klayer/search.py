@@ -79,8 +79,8 @@ def populations(
     training: Training, l2: NDArray[np.float64], seeds: Sequence[int], size: int
 ) -> list[Population]:
     """The values in near-equal populations of at most `size`, for each seed."""
-    chunks = np.array_split(l2, -(-len(l2) // size))
-    return [Population(training, tuple(chunk.tolist()), seed) for seed in seeds for chunk in chunks]
+    chunks = [tuple(chunk.tolist()) for chunk in np.array_split(l2, -(-len(l2) // size))]
+    return [Population(training, c, (seed,) * len(c)) for seed in seeds for c in chunks]
 
 
 def runs_table(
@@ -89,7 +89,7 @@ def runs_table(
     """A row for each network: phase ("none" for l2 = 0), l2, seed and its final measures."""
     rows = [
         pd.DataFrame(
-            {"phase": phase, "l2": population.l2, "seed": population.seed}
+            {"phase": phase, "l2": population.l2, "seed": population.seeds}
             | {name: outcome.final[name] for name in MEASURES}
         )
         for population, outcome in zip(trained, outcomes, strict=True)

@@ -57,10 +57,11 @@ def _tell_diverged(
     stage: str, populations: Sequence[Population], outcomes: Sequence[Outcome]
 ) -> None:
     for population, outcome in zip(populations, outcomes, strict=True):
-        for l2, step in zip(population.l2, outcome.final["diverged_at"], strict=True):
+        networks = zip(population.seeds, population.l2, outcome.final["diverged_at"], strict=True)
+        for seed, l2, step in networks:
             if step >= 0:
                 print(
-                    f"{stage}: the network of seed {population.seed} and l2 {l2:g} diverged in "
+                    f"{stage}: the network of seed {seed} and l2 {l2:g} diverged in "
                     f"step {step}; it counts as a guess",
                     file=sys.stderr,
                 )

@@ -29,10 +29,11 @@ class Trainer:
                 f"{len(dataset.train)} training images"
             )
         self.dataset, self.l2 = dataset, np.array(population.l2)  # (M,)
-        streams = np.random.SeedSequence(population.seed).spawn(2)
-        start, self.shuffling = map(np.random.default_rng, streams)
+        streams = [np.random.SeedSequence(seed).spawn(2) for seed in population.seeds]
+        starts = [np.random.default_rng(start) for start, _ in streams]
+        self.shuffling = np.random.default_rng(streams[0][1])
         self.parameters = Parameters(training.architecture(len(dataset.mean)), len(self.l2))
-        initialise(self.parameters, start, training.initialisation, training.sigma)
+        initialise(self.parameters, starts, training.initialisation, training.sigma)
         self.network = Network(self.parameters, training.batch_size)
         self.optimizer = GradientDescent(self.network, self.l2)
         self.normaliser = Normaliser(dataset, training.batch_size)

@@ -9,36 +9,39 @@ import pandas as pd
 from klayer import config, results
 from klayer.artifacts import table_text
 from klayer.errors import KlayerError
-from klayer.population import Population, Training
+from klayer.population import Training, one_for_each_seed
 from klayer.session import train_populations
 
-TOLERANCE = 0.02  # in accuracy: one seed, on another processor
+TOLERANCE = 0.02  # in accuracy of single networks, on another processor
 
 
 def verify(name: str) -> str:
-    """Trains the first seed of an experiment again; returns in a sentence how it compares.
+    """Trains the first population of an experiment again; returns in a sentence how it compares.
 
     Raises KlayerError when there is nothing to compare with, or when it is not repeated.
     """
     training = config.section_over(config.read(), "training", f"experiments.{name}", Training)
     path = Path(f"plots/seeds/{name}.csv")
+    population = one_for_each_seed(training)[0]
+    seeds = list(population.seeds)
     try:
-        known = pd.read_csv(path).head(1)
+        known = pd.read_csv(path).head(len(seeds))
     except (OSError, ValueError) as error:
         raise KlayerError(f"{path} holds no results ({error}): run `dvc repro`") from None
-    seed = training.seeds[0]
-    if known["seed"].tolist() != [seed]:
-        raise KlayerError(f"{path} does not begin with seed {seed} of params.yaml: run `dvc repro`")
-    population = Population(training, (training.l2,), seed)
+    if known["seed"].tolist() != seeds:
+        raise KlayerError(
+            f"{path} does not begin with the seeds {seeds} of params.yaml: run `dvc repro`"
+        )
     outcomes = train_populations("verify", [population], test=True)
-    again = results.seeds_table(outcomes, [seed])
+    again = results.seeds_table(outcomes, seeds)
     return _compare(name, known, again)
 
 
 def _compare(name: str, known: pd.DataFrame, again: pd.DataFrame) -> str:
-    part = f"{name}, seed {known['seed'][0]}"
+    part = f"{name}, seeds {', '.join(map(str, known['seed']))}"
     if table_text(known) == table_text(again[known.columns]):
-        return f"{part}: repeated exactly, every digit of {len(known.columns) - 1} numbers"
+        numbers = len(known) * (len(known.columns) - 1)
+        return f"{part}: repeated exactly, every digit of {numbers} numbers"
     accuracies = [column for column in known.columns if column.endswith("_accuracy")]
     gap = float((known[accuracies] - again[accuracies]).abs().to_numpy().max())
     if gap <= TOLERANCE:

@@ -29,7 +29,7 @@ def one_network(case: Case) -> Train:
 
 def spread(case: Case) -> Train:
     """One network spread over processes, with one BLAS thread in each."""
-    dataset, population = case.dataset(), Population(case.training, (case.training.l2,), seed=0)
+    dataset, population = case.dataset(), Population(case.training, (case.training.l2,), (0,))
     shape = (case.training.batch_size, case.training.hidden[0])
     exchange = Exchange(SharedMemory(case.memory), case.rank, case.ranks, shape)
     return _limited(_steps(spread_trainer(population, dataset, exchange)))
@@ -49,7 +49,7 @@ def _limited(train: Train) -> Train:
 
 
 def _population(case: Case, networks: int) -> Train:
-    population = Population(case.training, (case.training.l2,) * networks, seed=0)
+    population = Population(case.training, (case.training.l2,) * networks, (0,) * networks)
     return _steps(Trainer(population, case.dataset()))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from klayer import config, parts, results
 from klayer.artifacts import write_metrics, write_picture, write_table
 from klayer.models import save_model
-from klayer.population import Population, Training
+from klayer.population import Training, one_for_each_seed
 from klayer.session import train_populations
 
 
@@ -17,9 +17,8 @@ def run(name: str) -> None:
     Raises KlayerError for an unknown experiment, wrong parameters or missing data.
     """
     training = config.section_over(config.read(), "training", f"experiments.{name}", Training)
-    populations = [Population(training, (training.l2,), seed) for seed in training.seeds]
     stage = f"train@{name}"
-    outcomes = train_populations(stage, populations, test=True)
+    outcomes = train_populations(stage, one_for_each_seed(training), test=True)
     architecture = training.architecture(outcomes[0].parameters["W1"].shape[1])
     save_model(Path(f"data/models/{name}.npz"), architecture, results.parameters(outcomes))
     write_picture(Path(f"plots/weights/{name}.png"), results.weights_picture(outcomes[0]))

@@ -12,7 +12,7 @@ from klayer.artifacts import write_metrics, write_picture, write_table
 from klayer.dataset import open_dataset
 from klayer.errors import KlayerError
 from klayer.models import load_model, probabilities, save_model
-from klayer.population import Outcome, Population, Training
+from klayer.population import Outcome, Training, one_for_each_seed
 from klayer.search import Search
 from klayer.session import train_populations
 
@@ -27,13 +27,10 @@ def run() -> None:
     base = config.section_over(params, "training", "search.training", Training)
     usual = base.model_copy(update={"l2": _best_l2(), "evaluations": settings.best.evaluations})
     longer = usual.model_copy(update={"cycles": settings.best.longer_cycles})
-    populations = [
-        Population(training, (training.l2,), seed)
-        for training in (longer, usual)  # the longer ones first, so that no core waits at the end
-        for seed in base.seeds
-    ]
-    outcomes = train_populations(STAGE, populations, test=True)
-    of_longer, of_usual = outcomes[: len(base.seeds)], outcomes[len(base.seeds) :]
+    populations = one_for_each_seed(longer)  # first, so that no core waits at the end
+    count = len(populations)
+    outcomes = train_populations(STAGE, populations + one_for_each_seed(usual), test=True)
+    of_longer, of_usual = outcomes[:count], outcomes[count:]
     _write("longer", longer, of_longer)
     _write("usual", usual, of_usual)
     _write_predictions()
