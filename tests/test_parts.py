@@ -72,7 +72,7 @@ def test_what_decides_a_part(population: Population, monkeypatch: pytest.MonkeyP
         parts.part_path("a", population, True),
         parts.part_path("b", population, True),
         parts.part_path("a", population, False),
-        parts.part_path("a", replace(population, seed=2), True),
+        parts.part_path("a", replace(population, seeds=(2,)), True),
         parts.part_path("a", replace(population, l2=(0.2,)), True),
         parts.part_path("a", replace(population, l2=(0.1, 0.1)), True),
     }
