@@ -74,7 +74,7 @@ def test_what_decides_a_part(population: Population, monkeypatch: pytest.MonkeyP
         parts.part_path("a", population, False),
         parts.part_path("a", replace(population, seeds=(2,)), True),
         parts.part_path("a", replace(population, l2=(0.2,)), True),
-        parts.part_path("a", replace(population, l2=(0.1, 0.1)), True),
+        parts.part_path("a", replace(population, l2=(0.1, 0.1), seeds=(1, 1)), True),
     }
     for change in ({"sigma": 0.5}, {"cycles": 2}, {"batch_norm": True}, {"evaluations": 3}):
         changed = replace(population, training=training.model_copy(update=change))
@@ -118,14 +118,14 @@ def test_an_interrupted_stage_goes_on_where_it_stopped(
 ) -> None:
     from klayer import session
 
-    populations = [replace(population, seed=seed) for seed in (1, 2, 3)]
+    populations = [replace(population, seeds=(seed,)) for seed in (1, 2, 3)]
     expected = train_populations("whole", populations, test=True)
     trained, original = [], session.train
 
     def interrupted(task: Population, *rest: object) -> Outcome:
         if len(trained) == 2:
             raise KeyboardInterrupt
-        trained.append(task.seed)
+        trained.extend(task.seeds)
         return original(task, *rest)
 
     monkeypatch.setattr(session, "train", interrupted)

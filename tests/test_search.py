@@ -35,7 +35,7 @@ def test_populations_hold_each_value_once_for_each_seed() -> None:
     populations = search.populations(training, np.arange(10.0), (1, 2), 4)
     assert max(len(p.l2) for p in populations) <= 4
     for seed in (1, 2):
-        assert [v for p in populations if p.seed == seed for v in p.l2] == list(range(10))
+        assert [v for p in populations if set(p.seeds) == {seed} for v in p.l2] == list(range(10))
 
 
 def test_the_best_region_is_not_a_single_lucky_value() -> None:

@@ -13,7 +13,7 @@ from klayer.config import section
 from klayer.dataset import Dataset, Split
 from klayer.errors import KlayerError
 from klayer.evaluation import Evaluator
-from klayer.population import Outcome, Training
+from klayer.population import Outcome, Population, Training, one_for_each_seed
 from klayer.run import train
 from klayer.trainer import Trainer
 
@@ -64,6 +64,26 @@ def test_another_seed_gives_another_start_and_another_order(dataset: Dataset) ->
     for trainer in (one, two):
         trainer.passes(0)
     assert (one.order != two.order).any()
+
+
+def test_seeds_are_taken_in_populations_in_their_order() -> None:
+    training = settings(seeds=[3, 1, 4, 5, 9], population=2, l2=0.5)
+    populations = one_for_each_seed(training)
+    assert [p.seeds for p in populations] == [(3, 1), (4, 5), (9,)]
+    assert [p.l2 for p in populations] == [(0.5, 0.5), (0.5, 0.5), (0.5,)]
+
+
+def test_a_network_starts_from_its_own_seed_and_follows_the_order_of_the_first(
+    dataset: Dataset,
+) -> None:
+    pair = Trainer(Population(settings(), (0.0, 0.0), (1, 2)), dataset)
+    for m, seed in enumerate((1, 2)):
+        alone = Trainer(Population(settings(), (0.0,), (seed,)), dataset)
+        for name, values in alone.parameters.named().items():
+            np.testing.assert_array_equal(pair.parameters.named()[name][m], values[0])
+        for trainer in (pair, alone):
+            trainer.passes(0)
+        assert (pair.order == alone.order).all() == (m == 0)
 
 
 def test_every_epoch_sees_every_image_once_in_a_new_order(dataset: Dataset) -> None:
