@@ -1,9 +1,9 @@
 """Compares the metrics of the run at hand with the committed ones, and with the published ones.
 
-Accuracies may differ from the committed ones (equal on a machine of the same kind) by TOLERANCE, from
-the published ones by CLOSE, and by two standard errors of the mean over our seeds more; by LEARNT_NOTHING
-where the published ones are at chance. Those of the search are extremes over single networks, and
-may differ by twice TOLERANCE.
+Accuracies may differ from the committed ones (equal on a machine of the same kind) by TOLERANCE,
+from the published ones by CLOSE, and by two standard errors of the mean over our seeds more; by
+LEARNT_NOTHING where the published ones are at chance. Those of the search are extremes over single
+networks, and may differ by twice TOLERANCE.
 """
 
 import json
@@ -53,11 +53,8 @@ def from_published() -> list[str]:
         metrics = read(name)
         ours = metrics["test_accuracy"]
         print(f"{run.title}: published {run.test_accuracy}, here {ours:.4f}")
-        allowed = (
-            LEARNT_NOTHING
-            if run.test_accuracy == CHANCE
-            else CLOSE + scatter(metrics, "test_accuracy")
-        )
+        near = CLOSE + scatter(metrics, "test_accuracy")
+        allowed = LEARNT_NOTHING if run.test_accuracy == CHANCE else near
         if abs(ours - run.test_accuracy) > allowed:
             wrong.append(f"{run.title}: published {run.test_accuracy}, here {ours}")
     best = read("search_l2")["coarse_best_validation_accuracy"]

@@ -63,6 +63,26 @@ def test_relu_by_hand() -> None:
     np.testing.assert_array_equal(layer.backward(np.array([[5.0, 6, 7, 8]])), [[0, 0, 7, 8]])
 
 
+def test_what_is_not_a_number_stays_so_in_every_layer() -> None:
+    """Divergence is found by NaN in the last layer, so no layer may hide one."""
+    scores = np.array([[1.0, np.nan], [2.0, 3.0]])
+    assert np.isnan(ReLU((2, 2), F64).forward(scores)[0, 1])
+    assert np.isnan(batch_norm(1, 2, 2).forward(scores, train=True)[:, 1]).all()
+    assert np.isnan(SoftmaxCrossEntropy(1, 2, 2, F64).forward(scores)[0]).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_an_update_of_the_first_layer_changes_its_weights_in_place(dtype, random) -> None:
+    v, x, grad = (random.normal(0, 1, s).astype(dtype) for s in ((7, 6), (5, 7), (5, 6)))
+    factor = random.normal(0, 1, 6).astype(dtype)
+    expected = v + x.T @ (grad * factor)
+    layer = InputAffine(v, np.ones(6, dtype), np.zeros(6, dtype), np.zeros(6, dtype), 5)
+    layer.forward(x)
+    layer.backward(grad)
+    layer.add_weight_gradient(factor)
+    np.testing.assert_allclose(v, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_softmax_cross_entropy_by_hand() -> None:
     layer = SoftmaxCrossEntropy(1, 2, 2, F64)
     probabilities = layer.forward(np.array([[0.0, np.log(3)], [5.0, 5.0]]))
