@@ -108,12 +108,12 @@ def plot_contest(path: Path, results: Sequence[CaseResult]) -> None:
             [r.rate - min(r.rates) for r in ordered],
             [max(r.rates) - r.rate for r in ordered],
         ]
-        colours = [BLUE if r.contestant in (ONE, POPULATIONS) else "#999999" for r in ordered]
+        colours = [BLUE if r.contestant.startswith("klayer") else "#999999" for r in ordered]
         ax.barh([r.contestant for r in ordered], rates, xerr=spread, color=colours)
         limit = result.peak / result.flop
         ax.axvline(limit, color=ORANGE, linestyle="--")
         ax.set(
-            title=f"{result.case} (dashed: limit {limit:,.0f})", xlabel="network-steps per second"
+            title=f"{result.case}\n(dashed: limit {limit:,.0f})", xlabel="network-steps per second"
         )
     _save(figure, path)
 
