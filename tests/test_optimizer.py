@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from klayer.architecture import Architecture
 from klayer.network import Network
 from klayer.optimizer import GradientDescent
-from klayer.parameters import Architecture, Parameters, initialise
+from klayer.parameters import Parameters, initialise
 from plain import descend, members
 
 

@@ -113,6 +113,7 @@ WRONG = [
     ("search.fine", "null", "None, it has to be a section of keys"),
     ("search.best.evaluations", "3601", "3601, it has to be at most the 3600 steps of a run"),
     ("search.best.longer_cycles", "0", "greater than or equal to 1"),
+    ("search.best.longer_cycles", "1", "1, it has to be at least the 2 cycles of the usual"),
 ]
 
 

@@ -116,11 +116,11 @@ def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_interrupted_stage_goes_on_where_it_stopped(
     population: Population, one_core: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from klayer import session
+    from klayer import run
 
     populations = [replace(population, seeds=(seed,)) for seed in (1, 2, 3)]
     expected = train_populations("whole", populations, test=True)
-    trained, original = [], session.train
+    trained, original = [], run.train
 
     def interrupted(task: Population, *rest: object) -> Outcome:
         if len(trained) == 2:
@@ -128,7 +128,7 @@ def test_an_interrupted_stage_goes_on_where_it_stopped(
         trained.extend(task.seeds)
         return original(task, *rest)
 
-    monkeypatch.setattr(session, "train", interrupted)
+    monkeypatch.setattr(run, "train", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train_populations("stage", populations, test=True)
     assert trained == [1, 2]

@@ -11,8 +11,7 @@ import pytest
 
 from conftest import tiny_settings, write_params
 from klayer import results
-from klayer.evaluation import MEASURES
-from klayer.population import Outcome
+from klayer.population import MEASURES, Outcome
 from klayer.stages import train
 
 PARTS = ("train", "validation", "test")

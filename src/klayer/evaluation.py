@@ -12,7 +12,6 @@ from klayer.normaliser import Normaliser
 from klayer.parameters import Parameters
 
 CHUNK = 250  # images at a time: their buffers stay near the core
-MEASURES = ("loss", "accuracy", "cost")
 
 Measures = dict[str, NDArray[np.float64]]  # each (M,)
 

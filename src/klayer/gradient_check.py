@@ -4,34 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
-from klayer.config import Section
-from klayer.dataset import PIXELS
+from klayer.architecture import Architecture
 from klayer.layers import Array, Labels
 from klayer.network import Network
-from klayer.parameters import Architecture, Parameters
-from klayer.population import Hidden, Positive
+from klayer.parameters import Parameters
 
 SUSPICIOUS = 1e-7  # a larger error may come from a ReLU that bends within the step: take a smaller
 FLOOR = 1e-3  # smaller gradients are compared by their absolute error, over this
-
-
-class CheckGradients(Section):
-    """What is checked: every network of `hidden` with and without BN, each l2, each population."""
-
-    images: Annotated[int, Field(ge=2)]
-    features: Annotated[int, Field(ge=1, le=PIXELS)]
-    hidden: Annotated[tuple[Hidden, ...], Field(min_length=1, strict=False)]
-    l2: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1, strict=False)]
-    populations: Annotated[tuple[Positive, ...], Field(min_length=1, strict=False)]
-    step: Annotated[float, Field(gt=0, le=0.01)]
-    tolerance: Annotated[float, Field(gt=0)]
-    seed: Annotated[int, Field(ge=0)]
 
 
 @dataclass(frozen=True)

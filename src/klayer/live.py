@@ -34,10 +34,11 @@ def show(folder: Path, index: int, population: Population, step: int, history: A
 
     What cannot be written is left out: a run does not fail for its looks.
     """
+    done = (step - population.done) * len(population.l2)
     curves = {n: (v.mean(axis=1) if v.ndim == 2 else v).tolist() for n, v in history.items()}
     partial, path = folder / f".{index}.partial", folder / f"{index}.json"
     with suppress(OSError):
-        partial.write_text(json.dumps({"done": step * len(population.l2), "curves": curves}))
+        partial.write_text(json.dumps({"done": done, "curves": curves}))
         partial.replace(path)
 
 

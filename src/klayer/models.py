@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from klayer.architecture import Architecture
 from klayer.artifacts import write_arrays
 from klayer.dataset import Dataset, Split
 from klayer.errors import KlayerError
-from klayer.evaluation import Evaluator
-from klayer.parameters import Architecture, Parameters
 from klayer.population import Arrays
+
+if TYPE_CHECKING:  # loads all that computes, which saving does not need
+    from klayer.parameters import Parameters
 
 
 def save_model(path: Path, architecture: Architecture, named: Arrays) -> None:
@@ -32,6 +35,8 @@ def load_model(path: Path) -> Parameters:
 
 
 def _parameters(named: Arrays) -> Parameters:
+    from klayer.parameters import Parameters
+
     epsilon = named.pop("epsilon", None)
     depth = sum(name.startswith("W") for name in named)
     weights = [named[f"W{layer + 1}"] for layer in range(depth)]
@@ -48,4 +53,6 @@ def _parameters(named: Arrays) -> Parameters:
 
 def probabilities(parameters: Parameters, dataset: Dataset, part: Split) -> NDArray[np.floating]:
     """Probabilities (N, M, C) that each of the M networks gives for the N images of a part."""
+    from klayer.evaluation import Evaluator
+
     return Evaluator(parameters, dataset).probabilities(part)

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
+from klayer.architecture import Architecture, Initialisation
 from klayer.config import Section
 from klayer.dataset import CLASSES
-from klayer.parameters import Architecture, Initialisation
 
 Arrays = dict[str, NDArray[Any]]
+MEASURES = ("loss", "accuracy", "cost")
 Positive = Annotated[int, Field(ge=1)]
 Hidden = Annotated[tuple[Positive, ...], Field(strict=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -76,29 +77,6 @@ class Training(Section):
         )
 
 
-@dataclass(frozen=True)
-class Population:
-    """Networks that are trained together, on equal mini-batches: a lambda and a seed for each.
-
-    A network's seed decides its initial weights, the first one's the order of the images.
-    """
-
-    training: Training
-    l2: tuple[float, ...]
-    seeds: tuple[int, ...]
-
-    def __post_init__(self) -> None:
-        if len(self.l2) != len(self.seeds):
-            raise ValueError(f"{len(self.l2)} values of lambda, {len(self.seeds)} seeds")
-
-
-def one_for_each_seed(training: Training) -> list[Population]:
-    """A network for each seed of an experiment, in near-equal populations, in their order."""
-    count = -(-len(training.seeds) // training.population)
-    groups = np.array_split(np.array(training.seeds), count)
-    return [Population(training, (training.l2,) * len(g), tuple(g.tolist())) for g in groups]
-
-
 @dataclass
 class Outcome:
     """What came of a population of M networks with L layers, P points and Q probes.
@@ -114,3 +92,38 @@ class Outcome:
     final: Arrays = field(default_factory=dict)
     layers: Arrays = field(default_factory=dict)
     parameters: Arrays = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Population:
+    """Networks that are trained together, on equal mini-batches: a lambda and a seed for each.
+
+    A network's seed decides its initial weights, the first one's the order of the images. With
+    `start`, what came of the same networks after fewer cycles, their training goes on from there.
+    """
+
+    training: Training
+    l2: tuple[float, ...]
+    seeds: tuple[int, ...]
+    start: Outcome | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.l2) != len(self.seeds):
+            raise ValueError(f"{len(self.l2)} values of lambda, {len(self.seeds)} seeds")
+
+    @property
+    def done(self) -> int:
+        """Steps behind the networks at the start."""
+        return int(self.start.history["step"][-1]) if self.start else 0
+
+    @property
+    def network_steps(self) -> int:
+        """Steps to train, counted for each network."""
+        return (self.training.steps - self.done) * len(self.l2)
+
+
+def one_for_each_seed(training: Training) -> list[Population]:
+    """A network for each seed of an experiment, in near-equal populations, in their order."""
+    count = -(-len(training.seeds) // training.population)
+    groups = np.array_split(np.array(training.seeds), count)
+    return [Population(training, (training.l2,) * len(g), tuple(g.tolist())) for g in groups]

@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from klayer.dataset import CLASSES
-from klayer.evaluation import MEASURES
-from klayer.layers import Labels
-from klayer.population import Arrays, Outcome
+from klayer.population import MEASURES, Arrays, Outcome
 
 TILES = 10  # units in a row of the picture of the weights
 EXAMPLES = 12  # test images that are shown with their probabilities
@@ -101,7 +99,7 @@ def parameters(outcomes: Sequence[Outcome]) -> Arrays:
     return {name: np.concatenate([o.parameters[name] for o in outcomes]) for name in names}
 
 
-def confusion(probabilities: NDArray[np.floating], labels: Labels) -> pd.DataFrame:
+def confusion(probabilities: NDArray[np.floating], labels: NDArray[np.uint8]) -> pd.DataFrame:
     """A row for each actual and predicted class: how often, as the mean over networks.
 
     probabilities (N, M, C), labels (N,).
@@ -113,7 +111,7 @@ def confusion(probabilities: NDArray[np.floating], labels: Labels) -> pd.DataFra
     return pd.DataFrame(rows, columns=["actual", "predicted", "count"])
 
 
-def examples_table(probabilities: NDArray[np.floating], labels: Labels) -> pd.DataFrame:
+def examples_table(probabilities: NDArray[np.floating], labels: NDArray[np.uint8]) -> pd.DataFrame:
     """The probabilities (N, C) of the first few test images, a row for each image and class."""
     rows = [
         (image, CLASSES[labels[image]], name, probabilities[image, i])

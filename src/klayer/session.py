@@ -12,7 +12,6 @@ from klayer.dataset import PROCESSED, open_dataset
 from klayer.parallel import map_tasks
 from klayer.population import Arrays, Outcome, Population
 from klayer.progress import Progress
-from klayer.run import train
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ def train_populations(stage: str, populations: Sequence[Population], test: bool)
     Raises KlayerError as `open_dataset`, `train` and `map_tasks` do.
     """
     open_dataset()  # a missing file is better told once than by every worker
-    steps = sum(population.training.steps * len(population.l2) for population in populations)
+    steps = sum(population.network_steps for population in populations)
     folder = live.start(stage)
     tasks = [
         _Task(
@@ -59,7 +58,7 @@ def _tell_diverged(
     for population, outcome in zip(populations, outcomes, strict=True):
         networks = zip(population.seeds, population.l2, outcome.final["diverged_at"], strict=True)
         for seed, l2, step in networks:
-            if step >= 0:
+            if step >= population.done:
                 print(
                     f"{stage}: the network of seed {seed} and l2 {l2:g} diverged in "
                     f"step {step}; it counts as a guess",
@@ -68,9 +67,10 @@ def _tell_diverged(
 
 
 def _train(task: _Task) -> Outcome:
-    """Runs in a worker."""
+    """Runs in a worker: what training needs is not loaded where nothing is trained."""
     outcome = parts.find(task.kept)
     if outcome is None:
+        from klayer.run import train
 
         def report(step: int, history: Arrays) -> None:
             live.show(task.live, task.index, task.population, step, history)

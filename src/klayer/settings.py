@@ -6,7 +6,7 @@ from klayer import config
 from klayer.archive import BATCH, TRAINING
 from klayer.config import show
 from klayer.errors import KlayerError
-from klayer.gradient_check import CheckGradients
+from klayer.gradient_settings import CheckGradients
 from klayer.population import Training
 from klayer.search import Search
 from klayer.sources import DataConfig
@@ -50,6 +50,9 @@ def _check_search(search: Search, training: Training) -> None:
     if search.best.evaluations > training.steps:
         allowed = f"at most the {training.steps} steps of a run"
         _refuse("search.best.evaluations", search.best.evaluations, allowed)
+    if search.best.longer_cycles < training.cycles:
+        allowed = f"at least the {training.cycles} cycles of the usual training"
+        _refuse("search.best.longer_cycles", search.best.longer_cycles, allowed)
 
 
 def _refuse(path: str, value: object, allowed: str) -> None:

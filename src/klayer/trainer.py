@@ -14,7 +14,7 @@ from klayer.network import Network
 from klayer.normaliser import Normaliser
 from klayer.optimizer import GradientDescent
 from klayer.parameters import Parameters, initialise
-from klayer.population import Population
+from klayer.population import Outcome, Population
 from klayer.schedule import cyclical_learning_rate
 
 
@@ -35,10 +35,24 @@ class Trainer:
         self.parameters = Parameters(training.architecture(len(dataset.mean)), len(self.l2))
         initialise(self.parameters, starts, training.initialisation, training.sigma)
         self.network = Network(self.parameters, training.batch_size)
+        self.batches = len(dataset.train) // training.batch_size  # of an epoch
         self.optimizer = GradientDescent(self.network, self.l2)
         self.normaliser = Normaliser(dataset, training.batch_size)
         self.order: Labels = np.empty(0, np.int64)  # of the images in this epoch
         self.diverged_at = np.full(len(self.l2), -1)
+        if population.start:
+            self._go_on(population.start, population.done)
+
+    def _go_on(self, start: Outcome, done: int) -> None:
+        """Takes the state that training had after so many steps."""
+        for name, values in self.parameters.named().items():
+            values[:] = start.parameters[name]
+        for norm in self.network.norms:
+            norm.started = True
+        for _ in range(-(-done // self.batches)):
+            self.order = self.shuffling.permutation(len(self.dataset.train))
+        self.diverged_at[:] = start.final["diverged_at"]
+        self.network.output.weight[self.diverged_at >= 0] = 0
 
     def learning_rate(self, step: int) -> float:
         """Learning rate of a step, counted from 0."""
@@ -48,7 +62,7 @@ class Trainer:
     def passes(self, step: int) -> None:
         """Both passes over the next mini-batch; every epoch goes over the images in a new order."""
         n, train = self.training.batch_size, self.dataset.train
-        start = step % (len(train) // n) * n
+        start = step % self.batches * n
         if start == 0:
             self.order = self.shuffling.permutation(len(train))
         rows = self.order[start : start + n]

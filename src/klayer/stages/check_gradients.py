@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 
 from klayer import config
+from klayer.architecture import Architecture
 from klayer.artifacts import write_metrics, write_table
 from klayer.dataset import CLASSES, open_dataset
 from klayer.errors import KlayerError
-from klayer.gradient_check import CheckGradients, check_gradients
+from klayer.gradient_check import check_gradients
+from klayer.gradient_settings import CheckGradients
 from klayer.layers import Array, Labels
-from klayer.parameters import Architecture
 
 
 def run() -> None:

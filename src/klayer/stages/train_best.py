@@ -1,8 +1,9 @@
-"""Stage `train_best`: trains with the best L2 strength, as usual and for more cycles, and tests."""
+"""Stage `train_best`: trains with the best L2 strength, as usual and on to more cycles; tests."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +28,11 @@ def run() -> None:
     base = config.section_over(params, "training", "search.training", Training)
     usual = base.model_copy(update={"l2": _best_l2(), "evaluations": settings.best.evaluations})
     longer = usual.model_copy(update={"cycles": settings.best.longer_cycles})
-    populations = one_for_each_seed(longer)  # first, so that no core waits at the end
-    count = len(populations)
-    outcomes = train_populations(STAGE, populations + one_for_each_seed(usual), test=True)
-    of_longer, of_usual = outcomes[:count], outcomes[count:]
+    populations = one_for_each_seed(usual)
+    of_usual = train_populations(STAGE, populations, test=True)
+    begun = zip(populations, of_usual, strict=True)
+    going_on = [replace(p, training=longer, start=outcome) for p, outcome in begun]
+    of_longer = train_populations(STAGE, going_on, test=True)
     _write("longer", longer, of_longer)
     _write("usual", usual, of_usual)
     _write_predictions()
