@@ -23,7 +23,7 @@ without-archive:
 	@dvc exp run -S data.source=synthetic
 
 test: $(VENV)/ready
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses=auto --dist=loadfile
 
 # Does this machine repeat the results at hand?
 verify: $(VENV)/ready

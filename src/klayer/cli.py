@@ -66,14 +66,6 @@ def _stage() -> None:
     check_all()
 
 
-def _training_stage() -> None:
-    """The same, while the processes that will train are started and load what they need."""
-    from klayer.parallel import start_workers
-
-    start_workers("klayer.run")
-    _stage()
-
-
 @main.command()
 def download() -> None:
     """Fetch the CIFAR-10 archive, or make a synthetic one, and check it."""
@@ -105,7 +97,7 @@ def check_gradients() -> None:
 @click.argument("name")
 def train(name: str) -> None:
     """Train and test the networks of the experiment NAME, one for each seed."""
-    _training_stage()
+    _stage()
     from klayer.stages import train as stage
 
     stage.run(name)
@@ -114,7 +106,7 @@ def train(name: str) -> None:
 @main.command("search-l2")
 def search_l2() -> None:
     """Search the L2 strength, coarse and then fine, by validation accuracy."""
-    _training_stage()
+    _stage()
     from klayer.stages import search_l2 as stage
 
     stage.run()
@@ -123,7 +115,7 @@ def search_l2() -> None:
 @main.command("train-best")
 def train_best() -> None:
     """Train and test with the best L2 strength, as usual and for more cycles."""
-    _training_stage()
+    _stage()
     from klayer.stages import train_best as stage
 
     stage.run()
@@ -159,7 +151,7 @@ def plots_page() -> None:
 @click.argument("name", default="sigma_1e-3_bn")
 def verify(name: str) -> None:
     """Train one seed of the experiment NAME again and compare with the results at hand."""
-    _training_stage()
+    _stage()
     from klayer.verify import verify as compare
 
     click.echo(compare(name))

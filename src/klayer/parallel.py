@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import signal
 import tempfile
@@ -10,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -54,22 +52,6 @@ def map_tasks(
         poll()
 
 
-def start_workers(module: str) -> None:
-    """Starts the processes for `map_tasks`, which load a module while this one goes on."""
-    if not os.environ.get(CLUSTER):
-        threading.Thread(target=_load_everywhere, args=(module,), daemon=True).start()
-
-
-def _load_everywhere(module: str) -> None:
-    count = joblib.cpu_count()
-    with _backend():
-        joblib.Parallel(n_jobs=count)(joblib.delayed(_load)(module) for _ in range(count))
-
-
-def _load(module: str) -> None:
-    import_module(module)
-
-
 def _poll_until(stop: threading.Event, poll: Callable[[], None]) -> None:
     while not stop.wait(POLL):
         poll()
@@ -101,7 +83,6 @@ def _backend() -> Any:
 def _begin_worker(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent answers to Ctrl-C
     end_with(parent)
-    atexit.register(os._exit, 0)  # taking the interpreter down in order takes a third of a second
 
 
 def _work(function: Callable[[T], R], task: T) -> R:
