@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -49,6 +50,27 @@ def test_a_population_equals_its_members_alone(dataset: Dataset, batch_norm: boo
             np.testing.assert_allclose(
                 together.parameters[name][m], values[0], rtol=1e-2, atol=2e-4, err_msg=name
             )
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_a_step_allocates_nothing_of_size(dataset: Dataset, batch_norm: bool) -> None:
+    training = settings(batch_norm=batch_norm, hidden=[400, 200])
+    trainer = Trainer(same_start(training, (0.0, 0.01, 0.1), 1), dataset)
+    for step in range(2):  # the first ones compile
+        trainer.passes(step)
+        trainer.update(step)
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for step in range(2, 10):
+            trainer.passes(step)
+            trainer.update(step)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    numpys_own = 8192 * 4  # bytes that NumPy takes for a sum or product of arrays of two shapes
+    assert trainer.network.others[0].scores.nbytes > 3 * numpys_own  # the smallest array of size
+    assert peak - before < 2 * numpys_own
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])
