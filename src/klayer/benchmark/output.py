@@ -124,10 +124,10 @@ def plot_growth(path: Path, growth: Growth) -> None:
     axes = figure.subplots(1, len(growth), squeeze=False)
     for ax, (name, points) in zip(axes[0], growth.items(), strict=True):
         values = [point.value for point in points]
-        ax.plot(values, [point.rate for point in points], "o-", color=BLUE)
+        ax.plot(values, [point.rate for point in points], "o-", color=BLUE, lw=4, ms=9)
         ax.yaxis.label.set_color(BLUE)
         work = ax.twinx()
-        work.plot(values, [p.rate * p.flop / 1e9 for p in points], "s:", color=ORANGE)
+        work.plot(values, [p.rate * p.flop / 1e9 for p in points], "s:", color=ORANGE, ms=5)
         work.set(ylim=(0, None))
         work.set_ylabel("GFLOP/s", color=ORANGE)
         ax.set_xscale("log", base=2)
