@@ -106,8 +106,8 @@ def test_workers_end_with_their_parent(tmp_path: Path, kind: signal.Signals) -> 
     assert wait_until(lambda: len(list(tmp_path.glob("worker-*"))) == expected, 30)
     children = tree()
     process.send_signal(kind)
-    process.wait(10)
-    _, alive = psutil.wait_procs(children, timeout=5)
+    process.wait(60)
+    _, alive = psutil.wait_procs(children, timeout=10)
     assert alive == []
 
 
