@@ -74,12 +74,13 @@ def test_what_decides_a_part(population: Population, monkeypatch: pytest.MonkeyP
         parts.part_path("a", population, False),
         parts.part_path("a", replace(population, seeds=(2,)), True),
         parts.part_path("a", replace(population, l2=(0.2,)), True),
+        parts.part_path("a", replace(population, start=OUTCOME), True),
         parts.part_path("a", replace(population, l2=(0.1, 0.1), seeds=(1, 1)), True),
     }
     for change in ({"sigma": 0.5}, {"cycles": 2}, {"batch_norm": True}, {"evaluations": 3}):
         changed = replace(population, training=training.model_copy(update=change))
         paths.add(parts.part_path("a", changed, True))
-    assert len(paths) == 10
+    assert len(paths) == 11
     assert parts.part_path("a", population, True) in paths
 
 

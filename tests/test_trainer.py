@@ -93,6 +93,17 @@ def test_training_that_goes_on_equals_training_at_once(dataset: Dataset, batch_n
     assert going_on.layers["step"].tolist() == [*first.layers["step"], 48, 71, 95, 119]
 
 
+def test_training_that_is_at_its_end_goes_on_to_the_same_outcome(dataset: Dataset) -> None:
+    begun = same_start(settings(batch_norm=True), (0.0, 0.01), 5)
+    first = train(begun, dataset)
+    again = train(replace(begun, start=first), dataset)
+    for group in ("history", "final", "layers", "parameters"):
+        for name, values in getattr(first, group).items():
+            found = getattr(again, group)[name]
+            assert found.dtype == values.dtype, name
+            np.testing.assert_allclose(found, values, rtol=1e-6, err_msg=name)
+
+
 def test_a_network_that_diverged_stays_so_when_training_goes_on(dataset: Dataset) -> None:
     wild = settings(learning_rate_max=1e6)
     begun = same_start(wild, (0.0, 0.5), 1)

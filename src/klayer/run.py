@@ -51,7 +51,7 @@ class _Run:
             "validation": self.evaluator.normalised(dataset.validation.head(count)),
         }
         rates = [self.trainer.learning_rate(step - 1) for step in after]
-        self.history: Arrays = {"step": np.array(after), "learning_rate": np.array(rates)}
+        self.history: Arrays = {"step": np.array(after, int), "learning_rate": np.array(rates)}
         for part in ("train", "validation"):
             for name, value in chance(len(CLASSES)).items():
                 self.history[f"{part}_{name}"] = np.full((len(after), networks), value)
@@ -59,7 +59,7 @@ class _Run:
         self.point_after = {step: point for point, step in enumerate(self.history["step"].tolist())}
         probes = sorted({round(p) for p in np.linspace(0, steps - 1, PROBES) if p >= self.done})
         shape = (len(probes), networks, len(self.training.hidden) + 1)
-        self.layers: Arrays = {"step": np.array(probes)}
+        self.layers: Arrays = {"step": np.array(probes, int)}
         self.layers |= {"score_std": np.zeros(shape), "gradient_norm": np.zeros(shape)}
         self.layers = _joined(start.layers, self.layers)
         self.probe_in = {step: probe for probe, step in enumerate(self.layers["step"].tolist())}
