@@ -241,7 +241,8 @@ def test_kills_at_random_moments_change_nothing(longer: Path) -> None:
             with suppress(psutil.NoSuchProcess):  # it has just ended by itself
                 children = kill_something(process, choice)
         output, _ = process.communicate(timeout=60)
-        assert "Traceback" not in output
+        # A worker whose parent dies while it starts says so in a traceback of joblib's.
+        assert "src/klayer" not in output
         assert psutil.wait_procs(children, timeout=10)[1] == []
         assert process.returncode == 0 or kills_left
         if process.returncode == 0:
