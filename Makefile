@@ -38,8 +38,8 @@ lint: $(VENV)/ready
 # Its environment has PyTorch, JAX and scikit-learn besides.
 benchmark: .benchmark-venv/ready
 	PATH="$(CURDIR)/.benchmark-venv/bin:$$PATH" dvc repro preprocess
-	.benchmark-venv/bin/klayer benchmark --json benchmark.json --plot benchmark.png
-	.benchmark-venv/bin/klayer benchmark --scaling --json scaling.json --plot scaling.png
+	.benchmark-venv/bin/python -m benchmarks --json benchmark.json --plot benchmark.png
+	.benchmark-venv/bin/python -m benchmarks --scaling --json scaling.json --plot scaling.png
 
 .benchmark-venv/ready: pyproject.toml
 	$(PYTHON) -m venv .benchmark-venv

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import settings
 from ruamel.yaml import YAML
 
-from klayer.dataset import PIXELS, PROCESSED, Dataset, open_dataset
-from klayer.population import Population, Training
+from klayer.data.dataset import PIXELS, PROCESSED, Dataset, open_dataset
+from klayer.training.job import Job
+from klayer.training.settings import Training
 
 ROOT = Path(__file__).parents[1]
 COUNTS = {"train": 300, "validation": 100, "test": 100}
@@ -103,6 +104,6 @@ def random() -> np.random.Generator:
     return np.random.default_rng(42)
 
 
-def same_start(training: Training, l2: Sequence[float], seed: int) -> Population:
+def same_start(training: Training, l2: Sequence[float], seed: int) -> Job:
     """A population whose networks differ in lambda alone."""
-    return Population(training, tuple(l2), (seed,) * len(l2))
+    return Job(training, tuple(l2), (seed,) * len(l2))

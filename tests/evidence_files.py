@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from klayer.dataset import CLASSES
+from klayer.data.dataset import CLASSES
 
 TRAINING = {
     "hidden": [50, 50],

@@ -13,9 +13,9 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["klayer", "pickletools"]):
-    from klayer import archive
+    from klayer.data import archive
+    from klayer.data.pickles import UnsoundPickleError, read_pickle
     from klayer.errors import KlayerError
-    from klayer.pickles import UnsoundPickleError, read_pickle
 
 archive.BATCH = 2
 FILE = Path(tempfile.mkdtemp()) / "archive.tar"

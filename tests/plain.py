@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from klayer.parameters import Parameters
+from klayer.networks.parameters import Parameters
 
 
 def members(parameters: Parameters) -> list[dict[str, np.ndarray]]:

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from klayer import archive, synthetic
+from klayer.data import archive, synthetic
+from klayer.data.pickles import UnsoundPickleError, read_pickle
 from klayer.errors import KlayerError
-from klayer.pickles import UnsoundPickleError, read_pickle
 
 N = 20  # images of a batch, here
 Members = dict[str, bytes]

@@ -12,19 +12,19 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from benchmarks import contest, output, scaling, spread
+from benchmarks.case import Batches, Case, Train
+from benchmarks.contest import ONE, PEAK, POPULATIONS, CaseResult, Result
+from benchmarks.spread import Exchange, spread_trainer
+from benchmarks.team import Contestant
 from conftest import same_start, tiny_settings, write_params
-from klayer import config
-from klayer.benchmark import contest, output, scaling, spread
-from klayer.benchmark.case import Batches, Case, Train
-from klayer.benchmark.contest import ONE, PEAK, POPULATIONS, CaseResult, Result
-from klayer.benchmark.spread import Exchange, spread_trainer
-from klayer.benchmark.team import Contestant
+from klayer import params
 from klayer.cli import main
 from klayer.errors import KlayerError
-from klayer.population import Training
-from klayer.trainer import Trainer
+from klayer.training.settings import Training
+from klayer.training.trainer import Trainer
 
-PLAIN = config.section(tiny_settings(), "training", Training)
+PLAIN = params.section(tiny_settings(), "training", Training)
 CONTESTANTS = {each.name: each for each in contest.contestants(PLAIN)}
 SECONDS = 0.01
 
@@ -46,7 +46,7 @@ def dying(case: Case) -> Train:
 
 @pytest.fixture
 def case(project: Path) -> Case:
-    training = config.section_over(config.read(), "training", "experiments.bn", Training)
+    training = params.section_over(params.read(), "training", "experiments.bn", Training)
     return Case("bn", training, (project / "data/processed").absolute(), population=3)
 
 

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from klayer import config, mirrors, synthetic
+from klayer import params
+from klayer.data import mirrors, synthetic
+from klayer.data.sources import ARCHIVE
 from klayer.errors import KlayerError
-from klayer.sources import ARCHIVE
 from klayer.stages import download
 
 CONTENT = bytes(range(256)) * 2000  # 512 kB that stand for the archive
-DATA = config.read(Path(__file__).parents[1] / "params.yaml")["data"]
+DATA = params.read(Path(__file__).parents[1] / "params.yaml")["data"]
 # Made for this test alone, signed by nobody.
 CERTIFICATE = """\
 -----BEGIN PRIVATE KEY-----

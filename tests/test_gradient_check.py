@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from conftest import tiny_settings, write_params
-from klayer.architecture import Architecture
-from klayer.batch_norm import BatchNorm
 from klayer.errors import KlayerError
-from klayer.gradient_check import check_gradients
-from klayer.layers import Affine, ReLU
-from klayer.output import SoftmaxCrossEntropy
+from klayer.networks.architecture import Architecture
+from klayer.networks.batch_norm import BatchNorm
+from klayer.networks.gradient_check import check_gradients
+from klayer.networks.layers import Affine, ReLU
+from klayer.networks.output import SoftmaxCrossEntropy
 from klayer.stages import check_gradients as stage
 
 

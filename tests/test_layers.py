@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from klayer.batch_norm import BatchNorm
-from klayer.layers import Affine, InputAffine, ReLU, split
-from klayer.output import SoftmaxCrossEntropy
+from klayer.networks.batch_norm import BatchNorm
+from klayer.networks.layers import Affine, InputAffine, ReLU, split
+from klayer.networks.output import SoftmaxCrossEntropy
 
 F64 = np.dtype(np.float64)
 

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from conftest import same_start, tiny_settings
-from klayer import config, results
-from klayer.dataset import Dataset
+from klayer import params
+from klayer.data.dataset import Dataset
 from klayer.errors import KlayerError
-from klayer.models import load_model, probabilities, save_model
-from klayer.population import Training
-from klayer.run import train
+from klayer.study import results
+from klayer.study.models import load_model, probabilities, save_model
+from klayer.training.run import train
+from klayer.training.settings import Training
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])
@@ -21,9 +22,9 @@ from klayer.run import train
 def test_a_network_that_is_loaded_again_decides_the_same(
     dataset: Dataset, tmp_path: Path, batch_norm: bool, hidden: list[int]
 ) -> None:
-    params = tiny_settings()
-    params["training"] |= {"batch_norm": batch_norm, "hidden": hidden, "epsilon": 1e-3}
-    training = config.section(params, "training", Training)
+    sections = tiny_settings()
+    sections["training"] |= {"batch_norm": batch_norm, "hidden": hidden, "epsilon": 1e-3}
+    training = params.section(sections, "training", Training)
     outcomes = [train(same_start(training, (0.01,), seed), dataset) for seed in (1, 2)]
     path = tmp_path / "model.npz"
     save_model(path, training.architecture(3072), results.parameters(outcomes))

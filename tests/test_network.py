@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from klayer.architecture import Architecture
-from klayer.network import Network
-from klayer.parameters import Parameters, initialise
+from klayer.networks.architecture import Architecture
+from klayer.networks.network import Network
+from klayer.networks.parameters import Parameters, initialise
 from plain import cost, forward, gradients, members
 
 CASES = [

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from klayer.dataset import Dataset
-from klayer.normaliser import Normaliser
+from klayer.data.dataset import Dataset
+from klayer.training.normaliser import Normaliser
 
 
 def test_by_hand(dataset: Dataset) -> None:

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from klayer.architecture import Architecture
-from klayer.network import Network
-from klayer.optimizer import GradientDescent
-from klayer.parameters import Parameters, initialise
+from klayer.networks.architecture import Architecture
+from klayer.networks.network import Network
+from klayer.networks.optimizer import GradientDescent
+from klayer.networks.parameters import Parameters, initialise
 from plain import descend, members
 
 

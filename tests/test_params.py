@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from conftest import ROOT, tiny_settings, write_params
 from klayer.errors import KlayerError
-from klayer.settings import check_all
+from klayer.study.settings import check_all
 
 PARAMS = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
 

@@ -10,14 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from klayer import archive, config, synthetic
-from klayer.dataset import open_dataset
+from klayer import params
+from klayer.data import archive, synthetic
+from klayer.data.dataset import open_dataset
+from klayer.data.sources import ARCHIVE, sha256
 from klayer.errors import KlayerError
-from klayer.sources import ARCHIVE, sha256
 from klayer.stages import preprocess
 
 N = 40  # images of a batch
-DATA = config.read(Path(__file__).parents[1] / "params.yaml")["data"]
+DATA = params.read(Path(__file__).parents[1] / "params.yaml")["data"]
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from conftest import tiny_settings, write_params
-from klayer import results
-from klayer.population import MEASURES, Outcome
 from klayer.stages import train
+from klayer.study import results
+from klayer.training.job import MEASURES, Outcome
 
 PARTS = ("train", "validation", "test")
 

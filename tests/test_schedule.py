@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from klayer.schedule import cyclical_learning_rate
+from klayer.networks.schedule import cyclical_learning_rate
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,13 @@ import pandas as pd
 import pytest
 
 from conftest import tiny_settings
-from klayer import config, search
-from klayer.models import load_model
-from klayer.population import Outcome, Training
-from klayer.search import Coarse, Fine
+from klayer import params
 from klayer.stages import search_l2, train_best
+from klayer.study import search
+from klayer.study.models import load_model
+from klayer.study.search import Coarse, Fine
+from klayer.training.job import Outcome
+from klayer.training.settings import Training
 
 
 def test_coarse_values_are_those_of_the_report() -> None:
@@ -31,7 +33,7 @@ def test_fine_values_lie_around_the_centre() -> None:
 
 
 def test_populations_hold_each_value_once_for_each_seed() -> None:
-    training = config.section(tiny_settings(), "training", Training)
+    training = params.section(tiny_settings(), "training", Training)
     populations = search.populations(training, np.arange(10.0), (1, 2), 4)
     assert max(len(p.l2) for p in populations) <= 4
     for seed in (1, 2):
@@ -56,7 +58,7 @@ def outcome(*accuracies: float, diverged: int = -1) -> Outcome:
 
 
 def test_means_and_summary_by_hand() -> None:
-    training = config.section(tiny_settings(), "training", Training)
+    training = params.section(tiny_settings(), "training", Training)
     coarse = search.populations(training, np.array([1e-2, 1e-3]), (1,), 2)
     fine = search.populations(training, np.array([2e-3, 1e-3, 0.0]), (5, 6), 3)
     runs = pd.concat(

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from klayer import synthetic
-from klayer.archive import read_archive
-from klayer.dataset import Split
+from klayer.data import synthetic
+from klayer.data.archive import read_archive
+from klayer.data.dataset import Split
 
 
 @pytest.fixture(scope="module")

@@ -9,22 +9,23 @@ import numpy as np
 import pytest
 
 from conftest import ROOT, same_start, tiny_settings
-from klayer import config
-from klayer.config import section
-from klayer.dataset import Dataset, Split
+from klayer import params
+from klayer.data.dataset import Dataset, Split
 from klayer.errors import KlayerError
-from klayer.evaluation import Evaluator
-from klayer.population import Outcome, Population, Training, one_for_each_seed
-from klayer.run import train
-from klayer.trainer import Trainer
+from klayer.params import section
+from klayer.training.evaluation import Evaluator
+from klayer.training.job import Job, Outcome, one_for_each_seed
+from klayer.training.run import train
+from klayer.training.settings import Training
+from klayer.training.trainer import Trainer
 
 GUESS = {"loss": np.log(10), "accuracy": 0.1, "cost": np.log(10)}
 
 
 def settings(**changes) -> Training:
-    params = tiny_settings()
-    params["training"] |= changes
-    return section(params, "training", Training)
+    sections = tiny_settings()
+    sections["training"] |= changes
+    return section(sections, "training", Training)
 
 
 def finite(outcome: Outcome) -> bool:
@@ -140,9 +141,9 @@ def test_seeds_are_taken_in_populations_in_their_order() -> None:
 def test_a_network_starts_from_its_own_seed_and_follows_the_order_of_the_first(
     dataset: Dataset,
 ) -> None:
-    pair = Trainer(Population(settings(), (0.0, 0.0), (1, 2)), dataset)
+    pair = Trainer(Job(settings(), (0.0, 0.0), (1, 2)), dataset)
     for m, seed in enumerate((1, 2)):
-        alone = Trainer(Population(settings(), (0.0,), (seed,)), dataset)
+        alone = Trainer(Job(settings(), (0.0,), (seed,)), dataset)
         for name, values in alone.parameters.named().items():
             np.testing.assert_array_equal(pair.parameters.named()[name][m], values[0])
         for trainer in (pair, alone):
@@ -172,9 +173,9 @@ def test_points_of_the_curves(dataset: Dataset) -> None:
 
 
 def test_the_study_has_at_least_36_points(dataset: Dataset) -> None:
-    params = config.read(ROOT / "params.yaml")
-    for name in config.names(params, "experiments"):
-        training = config.section_over(params, "training", f"experiments.{name}", Training)
+    sections = params.read(ROOT / "params.yaml")
+    for name in params.names(sections, "experiments"):
+        training = params.section_over(sections, "training", f"experiments.{name}", Training)
         history = train(
             same_start(training.model_copy(update={"half_cycle": 30}), (0.0,), 1), dataset
         ).history
@@ -261,7 +262,7 @@ def test_evaluation_does_not_depend_on_the_size_of_its_chunks(
     trainer = Trainer(population, dataset)
     trainer.passes(0)
     whole = Evaluator(trainer.parameters, dataset).measure(dataset.train, trainer.l2)
-    monkeypatch.setattr("klayer.evaluation.CHUNK", 7)
+    monkeypatch.setattr("klayer.training.evaluation.CHUNK", 7)
     parts = Evaluator(trainer.parameters, dataset).measure(dataset.train, trainer.l2)
     for name in whole:
         np.testing.assert_allclose(parts[name], whole[name], rtol=1e-5)

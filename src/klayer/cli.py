@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -56,12 +55,12 @@ def main() -> None:
 
 def _stage() -> None:
     """Before a stage: all settings are checked, and it will end with the process that began it."""
-    from klayer.parallel import end_with
+    from klayer.running.workers import end_with
 
     if "DVC_STAGE" in os.environ:
         end_with(PARENT)
 
-    from klayer.settings import check_all
+    from klayer.study.settings import check_all
 
     check_all()
 
@@ -134,7 +133,7 @@ def report() -> None:
 @click.option("--once", is_flag=True, help="Show the curves once and end.")
 def watch(once: bool) -> None:
     """Show the curves of the stages that are training, in this terminal."""
-    from klayer.watch import watch as show
+    from klayer.running.watch import watch as show
 
     show(once)
 
@@ -142,7 +141,7 @@ def watch(once: bool) -> None:
 @main.command("plots-page")
 def plots_page() -> None:
     """Make the page that `dvc plots show` and `dvc plots diff` fill, readable offline."""
-    from klayer.plots_page import make
+    from klayer.report.plots_page import make
 
     click.echo(f"dvc plots will fill {make()}")
 
@@ -152,25 +151,9 @@ def plots_page() -> None:
 def verify(name: str) -> None:
     """Train one seed of the experiment NAME again and compare with the results at hand."""
     _stage()
-    from klayer.verify import verify as compare
+    from klayer.study.verify import verify as compare
 
     click.echo(compare(name))
-
-
-@main.command()
-@click.option("--json", type=click.Path(path_type=Path), help="Write the results to this file.")
-@click.option("--plot", type=click.Path(path_type=Path), help="Draw them into this file.")
-@click.option(
-    "--rounds", type=click.IntRange(1), default=5, show_default=True, help="Turns of each."
-)
-@click.option(
-    "--scaling", is_flag=True, help="Measure how the speed grows with every size instead."
-)
-def benchmark(json: Path | None, plot: Path | None, rounds: int, scaling: bool) -> None:
-    """Measure training speed beside PyTorch, JAX and scikit-learn, where installed."""
-    from klayer.benchmark.command import run_contest, run_scaling
-
-    (run_scaling if scaling else run_contest)(click.echo, rounds, json, plot)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from klayer import config
+from klayer import params
 from klayer.errors import KlayerError
 
 Numbers = Mapping[str, float]
@@ -62,10 +62,10 @@ class Evidence:
 
 def collect() -> Evidence:
     """Raises KlayerError when a file is missing or cannot be read, with its name."""
-    params = config.read()
-    names = config.names(params, "experiments")
-    training = dict(params.get("training") or {})
-    search = dict(params.get("search") or {})
+    sections = params.read()
+    names = params.names(sections, "experiments")
+    training = dict(sections.get("training") or {})
+    search = dict(sections.get("search") or {})
     best = _numbers("metrics/train_best.json")
     of_best = training | dict(search.get("training") or {}) | {"l2": best["l2"]}
     of_longer = of_best | {"cycles": int(best["longer_cycles"])}
@@ -73,7 +73,7 @@ def collect() -> Evidence:
         data=_numbers("metrics/data.json"),
         gradients=_numbers("metrics/check_gradients.json"),
         gradient_errors=_table("plots/check_gradients.csv"),
-        runs={n: _experiment(n, training | dict(params["experiments"][n] or {})) for n in names},
+        runs={n: _experiment(n, training | dict(sections["experiments"][n] or {})) for n in names},
         search=_numbers("metrics/search_l2.json"),
         search_runs=_table("plots/search_l2_runs.csv"),
         best=_final("usual", of_best, best["dead"] + best["diverged"]),

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from klayer import config
-from klayer.architecture import Architecture
-from klayer.artifacts import write_metrics, write_table
-from klayer.dataset import CLASSES, open_dataset
+from klayer import params
+from klayer.data.dataset import CLASSES, open_dataset
 from klayer.errors import KlayerError
-from klayer.gradient_check import check_gradients
-from klayer.gradient_settings import CheckGradients
-from klayer.layers import Array, Labels
+from klayer.files import write_metrics, write_table
+from klayer.networks.architecture import Architecture
+from klayer.networks.gradient_check import check_gradients
+from klayer.networks.layers import Array, Labels
+from klayer.study.gradient_settings import CheckGradients
 
 
 def run() -> None:
@@ -23,7 +23,7 @@ def run() -> None:
 
     Raises KlayerError, which names layer and parameter, when an error exceeds the tolerance.
     """
-    settings = config.section(config.read(), "check_gradients", CheckGradients)
+    settings = params.section(params.read(), "check_gradients", CheckGradients)
     images, labels = _few_images(settings)
     rows = []
     networks = product(settings.hidden, (False, True), settings.l2, settings.populations)

@@ -6,14 +6,14 @@ import os
 import shutil
 from pathlib import Path
 
-from klayer import config
-from klayer.archive import LARGEST_ARCHIVE
-from klayer.artifacts import whole_file
-from klayer.connection import MirrorError, TooSlowError
+from klayer import params
+from klayer.data.archive import LARGEST_ARCHIVE
+from klayer.data.connection import MirrorError, TooSlowError
+from klayer.data.mirrors import download
+from klayer.data.sources import ARCHIVE, SYNTHETIC, DataConfig, sha256
+from klayer.data.synthetic import write_archive
 from klayer.errors import KlayerError
-from klayer.mirrors import download
-from klayer.sources import ARCHIVE, SYNTHETIC, DataConfig, sha256
-from klayer.synthetic import write_archive
+from klayer.files import whole_file
 
 VARIABLE = "CIFAR10_ARCHIVE"
 UNFINISHED = Path("data/.download")
@@ -32,7 +32,7 @@ def run() -> None:
 
     Raises KlayerError, with a line for each thing that was tried.
     """
-    data = config.section(config.read(), "data", DataConfig)
+    data = params.section(params.read(), "data", DataConfig)
     if data.source == SYNTHETIC:
         print("making the synthetic images")
         write_archive(ARCHIVE, data.synthetic_seed)

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from klayer import config
-from klayer.archive import read_archive
-from klayer.artifacts import whole_file, write_metrics
-from klayer.dataset import PROCESSED, Split
+from klayer import params
+from klayer.data.archive import read_archive
+from klayer.data.dataset import PROCESSED, Split
+from klayer.data.sources import ARCHIVE, SYNTHETIC, DataConfig, sha256
 from klayer.errors import KlayerError
-from klayer.sources import ARCHIVE, SYNTHETIC, DataConfig, sha256
+from klayer.files import whole_file, write_metrics
 
 METRICS = Path("metrics/data.json")
 CHUNK = 1000  # images measured at once
@@ -24,7 +24,7 @@ def run() -> None:
 
     Raises KlayerError when the archive is missing, not one of data.archives, or not sound.
     """
-    data = config.section(config.read(), "data", DataConfig)
+    data = params.section(params.read(), "data", DataConfig)
     name = _archive_name(data)
     training, test = read_archive(ARCHIVE)
     splits = {

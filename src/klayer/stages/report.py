@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from klayer.artifacts import whole_file, write_text
+from klayer.files import whole_file, write_text
 from klayer.report.contents import document
 from klayer.report.document import Figure
 from klayer.report.drawing import png

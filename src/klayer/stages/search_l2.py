@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from klayer import config, parts, search
-from klayer.artifacts import write_metrics, write_table
-from klayer.models import save_model
-from klayer.population import Training
-from klayer.search import Search
-from klayer.session import train_populations
+from klayer import params
+from klayer.files import write_metrics, write_table
+from klayer.running import checkpoints
+from klayer.running.runner import train_populations
+from klayer.study import search
+from klayer.study.models import save_model
+from klayer.study.search import Search
+from klayer.training.settings import Training
 
 STAGE = "search_l2"
 
@@ -22,9 +24,9 @@ def run() -> None:
 
     The fine phase also trains without L2, as the phase `none`, to compare with.
     """
-    params = config.read()
-    settings = config.section(params, "search", Search)
-    training = config.section_over(params, "training", "search.training", Training)
+    sections = params.read()
+    settings = params.section(sections, "search", Search)
+    training = params.section_over(sections, "training", "search.training", Training)
     size = settings.population
 
     tried, seeds = search.coarse_values(settings.coarse), (settings.coarse.seed,)
@@ -46,4 +48,4 @@ def run() -> None:
     write_table(Path("plots/search_l2_runs.csv"), runs)
     write_table(Path("plots/search_l2.csv"), means)
     write_metrics(Path("metrics/search_l2.json"), metrics)
-    parts.forget(STAGE)
+    checkpoints.forget(STAGE)

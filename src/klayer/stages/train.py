@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from klayer import config, parts, results
-from klayer.artifacts import write_metrics, write_picture, write_table
-from klayer.models import save_model
-from klayer.population import Training, one_for_each_seed
-from klayer.session import train_populations
+from klayer import params
+from klayer.files import write_metrics, write_picture, write_table
+from klayer.running import checkpoints
+from klayer.running.runner import train_populations
+from klayer.study import results
+from klayer.study.models import save_model
+from klayer.training.job import one_for_each_seed
+from klayer.training.settings import Training
 
 
 def run(name: str) -> None:
@@ -16,7 +19,7 @@ def run(name: str) -> None:
 
     Raises KlayerError for an unknown experiment, wrong parameters or missing data.
     """
-    training = config.section_over(config.read(), "training", f"experiments.{name}", Training)
+    training = params.section_over(params.read(), "training", f"experiments.{name}", Training)
     stage = f"train@{name}"
     outcomes = train_populations(stage, one_for_each_seed(training), test=True)
     architecture = training.architecture(outcomes[0].parameters["W1"].shape[1])
@@ -26,4 +29,4 @@ def run(name: str) -> None:
     write_table(Path(f"plots/seeds/{name}.csv"), results.seeds_table(outcomes, training.seeds))
     write_table(Path(f"plots/train/{name}.csv"), results.curves(outcomes))
     write_metrics(Path(f"metrics/train/{name}.json"), results.summary(outcomes))
-    parts.forget(stage)
+    checkpoints.forget(stage)

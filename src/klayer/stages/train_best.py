@@ -8,14 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
-from klayer import config, parts, results
-from klayer.artifacts import write_metrics, write_picture, write_table
-from klayer.dataset import open_dataset
+from klayer import params
+from klayer.data.dataset import open_dataset
 from klayer.errors import KlayerError
-from klayer.models import load_model, probabilities, save_model
-from klayer.population import Outcome, Training, one_for_each_seed
-from klayer.search import Search
-from klayer.session import train_populations
+from klayer.files import write_metrics, write_picture, write_table
+from klayer.running import checkpoints
+from klayer.running.runner import train_populations
+from klayer.study import results
+from klayer.study.models import load_model, probabilities, save_model
+from klayer.study.search import Search
+from klayer.training.job import Outcome, one_for_each_seed
+from klayer.training.settings import Training
 
 STAGE = "train_best"
 FOUND = Path("metrics/search_l2.json")
@@ -23,9 +26,9 @@ FOUND = Path("metrics/search_l2.json")
 
 def run() -> None:
     """Writes metrics/train_best.json, plots/train_best/ and data/models/train_best*.npz."""
-    params = config.read()
-    settings = config.section(params, "search", Search)
-    base = config.section_over(params, "training", "search.training", Training)
+    sections = params.read()
+    settings = params.section(sections, "search", Search)
+    base = params.section_over(sections, "training", "search.training", Training)
     usual = base.model_copy(update={"l2": _best_l2(), "evaluations": settings.best.evaluations})
     longer = usual.model_copy(update={"cycles": settings.best.longer_cycles})
     populations = one_for_each_seed(usual)
@@ -39,7 +42,7 @@ def run() -> None:
     metrics = results.summary(of_usual) | {"l2": usual.l2, "longer_cycles": longer.cycles}
     metrics |= {f"longer_{name}": value for name, value in results.summary(of_longer).items()}
     write_metrics(Path("metrics/train_best.json"), metrics)
-    parts.forget(STAGE)
+    checkpoints.forget(STAGE)
 
 
 def _best_l2() -> float:

@@ -1,0 +1,1 @@
+"""Many runs at once, in sight, and nothing finished lost. Imports training."""

@@ -1,0 +1,1 @@
+"""What is asked: the search, results, trained networks as files, audits. Imports running."""

@@ -1,0 +1,1 @@
+"""One run of networks that are trained together. Imports networks and data."""

@@ -1,0 +1,116 @@
+"""One run of a population: trains it and evaluates it at the points of its curves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from klayer.data.dataset import CLASSES, Dataset, Split
+from klayer.training.evaluation import Evaluator, Measures, chance
+from klayer.training.job import Arrays, Job, Outcome
+from klayer.training.trainer import Trainer, layer_statistics
+
+PROBES = 6  # steps at which the layers are looked into
+TICK = 100  # steps between two signs of life
+Report = Callable[[int, Arrays], None]
+
+
+def train(
+    population: Job,
+    dataset: Dataset,
+    test: bool = True,
+    report: Report = lambda step, history: None,
+) -> Outcome:
+    """Trains a population and evaluates it.
+
+    `report` is told now and then the number of steps done and the history so far. Without `test`
+    the test images are left alone. Raises KlayerError when a batch is larger than the data.
+    """
+    with threadpool_limits(1), np.errstate(all="ignore"):  # what is not finite is looked for
+        return _Run(population, dataset, report).outcome(test)
+
+
+def _joined(before: Arrays, after: Arrays) -> Arrays:
+    return {n: np.concatenate([before[n], v]) if before else v for n, v in after.items()}
+
+
+class _Run:
+    def __init__(self, population: Job, dataset: Dataset, report: Report) -> None:
+        self.training, self.dataset, self.report = population.training, dataset, report
+        self.done, start = population.done, population.start or Outcome()
+        self.trainer = Trainer(population, dataset)
+        self.evaluator = Evaluator(self.trainer.parameters, dataset)
+        steps, networks, points = self.training.steps, len(population.l2), self.training.evaluations
+        after = [(point + 1) * steps // points for point in range(points)]
+        after = [step for step in after if step > self.done]
+        count = self.training.evaluation_images
+        self.some = {
+            "train": self.evaluator.normalised(dataset.train.head(count)),
+            "validation": self.evaluator.normalised(dataset.validation.head(count)),
+        }
+        rates = [self.trainer.learning_rate(step - 1) for step in after]
+        self.history: Arrays = {"step": np.array(after, int), "learning_rate": np.array(rates)}
+        for part in ("train", "validation"):
+            for name, value in chance(len(CLASSES)).items():
+                self.history[f"{part}_{name}"] = np.full((len(after), networks), value)
+        self.history = _joined(start.history, self.history)
+        self.point_after = {step: point for point, step in enumerate(self.history["step"].tolist())}
+        probes = sorted({round(p) for p in np.linspace(0, steps - 1, PROBES) if p >= self.done})
+        shape = (len(probes), networks, len(self.training.hidden) + 1)
+        self.layers: Arrays = {"step": np.array(probes, int)}
+        self.layers |= {"score_std": np.zeros(shape), "gradient_norm": np.zeros(shape)}
+        self.layers = _joined(start.layers, self.layers)
+        self.probe_in = {step: probe for probe, step in enumerate(self.layers["step"].tolist())}
+
+    def outcome(self, test: bool) -> Outcome:
+        for step in range(self.done, self.training.steps):
+            self.trainer.passes(step)
+            if step in self.probe_in:
+                self._probe(self.probe_in[step])
+            self.trainer.update(step)
+            if step + 1 in self.point_after:
+                self._evaluate(self.point_after[step + 1], step)
+            if (step + 1) % TICK == 0:
+                self.report(step + 1, self._history_until(step + 1))
+            if (self.trainer.diverged_at >= 0).all():
+                break  # what is left of the history says chance
+        return self._finish(test)
+
+    def _probe(self, probe: int) -> None:
+        deviation, norm = layer_statistics(self.trainer.network)
+        self.layers["score_std"][probe] = np.where(np.isfinite(deviation), deviation, 0)
+        self.layers["gradient_norm"][probe] = np.where(np.isfinite(norm), norm, 0)
+
+    def _evaluate(self, point: int, step: int) -> None:
+        """A point of the curves: always on the same images of each part, so that they compare."""
+        for part in ("train", "validation"):
+            for name, values in self._measure(self.some[part], step).items():
+                self.history[f"{part}_{name}"][point] = values
+
+    def _measure(self, part: Split, step: int) -> Measures:
+        """The measures of each network; one that is not finite has diverged and is a guess."""
+        measures = self.evaluator.measure(part, self.trainer.l2)
+        self.trainer.stop_diverged(~np.isfinite(measures["cost"]), step)
+        diverged = self.trainer.diverged_at >= 0
+        guess = chance(len(CLASSES))
+        return {name: np.where(diverged, guess[name], values) for name, values in measures.items()}
+
+    def _history_until(self, done: int) -> Arrays:
+        count = int(np.searchsorted(self.history["step"], done, side="right"))
+        return {name: values[:count] for name, values in self.history.items()}
+
+    def _finish(self, test: bool) -> Outcome:
+        final: Arrays = {}
+        data = self.dataset
+        parts = {"train": data.train.head(len(data.validation)), "validation": data.validation}
+        for name, part in (parts | {"test": data.test} if test else parts).items():
+            measures = self._measure(part, self.training.steps - 1)
+            final |= {f"{name}_{measure}": values for measure, values in measures.items()}
+        final["diverged_at"] = self.trainer.diverged_at
+        self.trainer.parameters.fold_scale()
+        named = self.trainer.parameters.named()
+        return Outcome(
+            self.history, final, self.layers, {n: np.ascontiguousarray(v) for n, v in named.items()}
+        )

@@ -1,0 +1,159 @@
+"""Files are whole or absent, and hold finite numbers."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from klayer import files
+from klayer.errors import KlayerError
+
+BIG = 1_000_000
+WRITERS: dict[str, Callable[[Path], None]] = {
+    "text": lambda path: files.write_text(path, "x" * BIG),
+    "metrics": lambda path: files.write_metrics(path, {f"m{i}": i for i in range(20_000)}),
+    "table": lambda path: files.write_table(path, pd.DataFrame({"a": range(50_000)})),
+    "arrays": lambda path: files.write_arrays(path, {"a": np.ones(BIG), "b": np.ones(9)}),
+    "picture": lambda path: files.write_picture(
+        path, Image.fromarray(np.random.default_rng(1).integers(0, 255, (500, 500, 3), np.uint8))
+    ),
+}
+every_writer = pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
+
+
+@every_writer
+def test_folders_are_made_and_nothing_else_is_left(tmp_path: Path, write) -> None:
+    write(tmp_path / "a" / "b" / "file")
+    assert os.listdir(tmp_path / "a" / "b") == ["file"]
+
+
+@every_writer
+def test_the_same_content_gives_the_same_bytes(tmp_path: Path, write) -> None:
+    for name in ("one", "two"):
+        write(tmp_path / name)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No file may grow beyond 10,000 bytes: for a moment only, as pytest's output may be one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@every_writer
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path, write) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    with full_disk(), pytest.raises(KlayerError, match=f"cannot write {path}: File too large"):
+        write(path)
+    assert os.listdir(tmp_path) == ["file"]
+    assert path.read_text() == "old"
+
+
+@every_writer
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_an_error_at_the_end_leaves_nothing(tmp_path: Path, monkeypatch, write, call) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(*((os, "fsync") if call == "fsync" else (Path, "replace")), fail)
+    with pytest.raises(KlayerError, match="No space left on device"):
+        write(tmp_path / "file")
+    assert os.listdir(tmp_path) == []
+
+
+@every_writer
+def test_a_file_in_the_place_of_the_folder(tmp_path: Path, write) -> None:
+    (tmp_path / "metrics").write_text("a file")
+    with pytest.raises(KlayerError, match=r"cannot write .*metrics/file: "):
+        write(tmp_path / "metrics" / "file")
+
+
+READ_ONLY = """
+import os
+from pathlib import Path
+from klayer.files import write_text
+from klayer import files
+from klayer.errors import KlayerError
+os.chmod(".", 0o555)
+if os.getuid() == 0:
+    os.setuid(65534)
+try:
+    write_text(Path("file"), "text")
+except KlayerError as error:
+    print(error)
+"""
+
+
+def test_a_folder_that_is_read_only(tmp_path: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", READ_ONLY], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert run.stdout == "cannot write file: Permission denied\n"
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_an_exception_in_the_middle_leaves_the_old_file(tmp_path: Path, error) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+
+    def half() -> None:
+        with files.whole_file(path) as partial:
+            partial.write_text("half")
+            raise error
+
+    with pytest.raises(error):
+        half()
+    assert os.listdir(tmp_path) == ["file"]
+    assert path.read_text() == "old"
+
+
+def test_a_kill_in_the_middle_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    if (child := os.fork()) == 0:
+        with files.whole_file(path) as partial:
+            partial.write_text("half")
+            os.kill(os.getpid(), signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    assert os.WTERMSIG(status) == signal.SIGKILL
+    assert path.read_text() == "old"
+    assert [name for name in os.listdir(tmp_path) if not name.endswith(".partial")] == ["file"]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), np.float32("nan")])
+def test_numbers_that_are_not_finite_are_refused(tmp_path: Path, value: float) -> None:
+    with pytest.raises(ValueError, match=r"loss is (nan|inf|-inf), a metric has to be finite"):
+        files.write_metrics(tmp_path / "m.json", {"accuracy": 1.0, "loss": value})
+    with pytest.raises(ValueError, match="a table has to be finite"):
+        files.write_table(tmp_path / "t.csv", pd.DataFrame({"n": ["a", "b"], "v": [1, value]}))
+    assert os.listdir(tmp_path) == []
+
+
+def test_metrics_are_sorted_json(tmp_path: Path) -> None:
+    files.write_metrics(tmp_path / "m.json", {"b": 1, "a": 0.1})
+    assert (tmp_path / "m.json").read_text() == '{\n  "a": 0.1,\n  "b": 1\n}\n'
+    assert json.loads((tmp_path / "m.json").read_text()) == {"a": 0.1, "b": 1}
+
+
+def test_tables_hold_eight_digits(tmp_path: Path) -> None:
+    files.write_table(tmp_path / "t.csv", pd.DataFrame({"n": ["x"], "v": [1 / 3]}))
+    assert (tmp_path / "t.csv").read_text() == "n,v\nx,0.33333333\n"
