@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from matplotlib.axes import Axes
+if TYPE_CHECKING:  # slow to import
+    from matplotlib.axes import Axes
+
+REPORTS = Path("reports")
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Panel:
-    """One chart. `draw` is called for each form that is written."""
+    """One chart: a picture of its own, so that a small screen stacks what a wide one sets side by side."""
 
     title: str
     draw: Callable[[Axes], None]
@@ -49,7 +52,7 @@ class Key:
 
 @dataclass(frozen=True)
 class Figure:
-    """Charts that belong together: separate ones on the page, side by side in one PNG."""
+    """Charts that belong together, under one legend."""
 
     name: str
     caption: str
@@ -57,6 +60,14 @@ class Figure:
     legend: tuple[Key, ...] = ()
     wide: bool = False  # each panel takes the whole width of the page
     source: str = ""  # how to get this: file · stage · command
+
+    @property
+    def files(self) -> tuple[tuple[str, Path], ...]:
+        """The panels' titles and PNG files."""
+        names = [f"{self.name}_{i}" for i in range(1, len(self.panels) + 1)]
+        names = names if len(names) > 1 else [self.name]
+        paths = [REPORTS / "figures" / f"{name}.png" for name in names]
+        return tuple((panel.title, path) for panel, path in zip(self.panels, paths, strict=True))
 
 
 @dataclass(frozen=True)
