@@ -25,6 +25,7 @@ class Table:
     caption: str
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    source: str = ""  # how to get this: file · stage · command
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Figure:
     panels: tuple[Panel, ...]
     legend: tuple[Key, ...] = ()
     wide: bool = False  # each panel takes the whole width of the page
+    source: str = ""  # how to get this: file · stage · command
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Pictures:
 
     caption: str
     files: tuple[tuple[str, Path], ...]
+    source: str = ""  # how to get this: file · stage · command
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ class Examples:
     caption: str
     sheet: Path
     examples: tuple[Example, ...]
+    source: str = ""  # how to get this: file · stage · command
 
 
 Block = Text | Table | Figure | Pictures | Examples
