@@ -1,4 +1,7 @@
-"""From metrics and plots to the page: statistics, questions, charts. Imports params, files, errors."""
+"""What the metrics and plots of the pipeline say, as a page and as Markdown.
+
+Imports params, files and errors; reads metrics/ and plots/ only.
+"""
 
 import os
 

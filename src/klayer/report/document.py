@@ -33,7 +33,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Panel:
-    """One chart: a picture of its own, so that a small screen stacks what a wide one sets side by side."""
+    """One chart, a picture of its own: a small screen stacks what a wide one sets side by side."""
 
     title: str
     draw: Callable[[Axes], None]

@@ -1,4 +1,4 @@
-"""Draws panels as PNG: the same bytes for the same numbers, whatever the user's Matplotlib is set to."""
+"""Draws panels as PNG: the same bytes for the same numbers, however Matplotlib is configured."""
 
 from __future__ import annotations
 
@@ -60,8 +60,9 @@ def png(panel: Panel, wide: bool) -> bytes:
         panel.draw(axes)
         axes.set_title(panel.title)
         canvas = FigureCanvasAgg(sheet)
-        canvas.draw()
-    image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB").quantize(COLOURS)
+        canvas.draw()  # type: ignore[no-untyped-call]
+        pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+    image = Image.fromarray(pixels).convert("RGB").quantize(COLOURS)
     file = io.BytesIO()
     image.save(file, format="PNG")
     return file.getvalue()

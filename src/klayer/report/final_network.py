@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from klayer.report import words
 from klayer.report.curves import Line, training_figure
-from klayer.report.document import Example, Examples, Figure, Panel, Pictures, Section, Text
+from klayer.report.document import Example, Examples, Figure, Panel, Pictures, Section
 from klayer.report.drawing import BLUE, GREEN, INK, ORANGE, PURPLE
 from klayer.report.evidence import Evidence
 from klayer.report.statistics import estimate

@@ -1,4 +1,4 @@
-"""Writes the report: as one page that needs no other file, and as Markdown that links its pictures."""
+"""Writes the report: as a page that needs no other file, and as Markdown that links pictures."""
 
 from __future__ import annotations
 
