@@ -5,4 +5,5 @@ Imports params, files and errors; reads metrics/ and plots/ only.
 
 import os
 
-os.environ["MPLBACKEND"] = "agg"  # a notebook's own, inherited, would end Matplotlib's import
+# What a user has chosen for Matplotlib, say in a notebook, could end its import.
+os.environ |= {"MPLBACKEND": "agg", "MATPLOTLIBRC": os.devnull}

@@ -39,6 +39,7 @@ class Panel:
     draw: Callable[[Axes], None]
     left: float = 0.68  # inches for the labels of the axes
     bottom: float = 0.5
+    height: float = 0.0  # inches in all; 0 for the usual height
 
 
 @dataclass(frozen=True)

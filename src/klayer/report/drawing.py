@@ -50,6 +50,7 @@ def png(panel: Panel, wide: bool) -> bytes:
     Margins are given, as measuring all labels would take as long as the drawing itself.
     """
     width, height = WIDE if wide else PANEL
+    height = panel.height or height
     across, up = width - panel.left - RIGHT, height - panel.bottom - TOP
     box = (panel.left / width, panel.bottom / height, across / width, up / height)
     with mpl.rc_context():
