@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from klayer.files import whole_file, write_text
 from klayer.report.contents import document
 from klayer.report.document import REPORTS, Block, Figure
-from klayer.report.drawing import png
+from klayer.report.drawing import pngs
 from klayer.report.evidence import collect
 from klayer.report.page import markdown, page
 
@@ -29,6 +29,6 @@ def run() -> None:
 def _draw(blocks: Iterable[Block]) -> None:
     for block in blocks:
         if isinstance(block, Figure):
-            for panel, (_, path) in zip(block.panels, block.files, strict=True):
+            for (_, path), png in zip(block.files, pngs(block), strict=True):
                 with whole_file(path) as partial:
-                    partial.write_bytes(png(panel, block.wide))
+                    partial.write_bytes(png)
