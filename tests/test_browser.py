@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 from ruamel.yaml import YAML
 
@@ -22,10 +23,10 @@ from evidence_files import EXPERIMENTS, MORE, write_evidence
 from klayer.stages import report as stage
 
 ROOT = Path(__file__).parents[1]
-COMMAND = browser.find()
+COMMAND = browser.find() or ""
 COMPOSED = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text())["plots"]
 SINGLE = "nine_layer_he"  # whose curves change between two revisions
-pytestmark = pytest.mark.skipif(COMMAND is None, reason="no Chromium is installed")
+pytestmark = pytest.mark.skipif(not COMMAND, reason="no Chromium is installed")
 
 # What is wrong with each picture and drawing of a page.
 BROKEN = """[
@@ -54,14 +55,14 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory) -> Path:
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("project")
     write_evidence(folder, experiments=EXPERIMENTS | MORE)
     return folder
 
 
 @pytest.fixture(scope="module")
-def report(project) -> Path:
+def report(project: Path) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(project)
         stage.run()
@@ -69,7 +70,7 @@ def report(project) -> Path:
 
 
 @pytest.fixture(scope="module")
-def plots(project) -> Path:
+def plots(project: Path) -> Path:
     """What `dvc plots diff` writes there, with the charts of dvc.yaml: one run has changed."""
     files = [f"plots/train/{SINGLE}.csv", "plots/weights/three_layer.png"]
     single = {"plots": [{file: {"cache": False}} for file in files], "cmd": "true"}
@@ -90,7 +91,7 @@ def plots(project) -> Path:
 
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_report_is_drawn_whole(chromium, report, width, dark):
+def test_report_is_drawn_whole(chromium: Browser, report: Path, width: int, dark: bool) -> None:
     chromium.open(report, width, dark)
     assert chromium.evaluate("document.querySelectorAll('.charts img').length") > 20
     assert chromium.evaluate(BROKEN) == []
@@ -99,8 +100,10 @@ def test_report_is_drawn_whole(chromium, report, width, dark):
     assert chromium.complaints() == []
 
 
-def test_charts_are_dark_on_a_light_screen_and_light_on_a_dark_one(chromium, report):
-    def pixels(dark: bool) -> np.ndarray:
+def test_charts_are_dark_on_a_light_screen_and_light_on_a_dark_one(
+    chromium: Browser, report: Path
+) -> None:
+    def pixels(dark: bool) -> NDArray[np.uint8]:
         chromium.open(report, 1280, dark)
         return np.asarray(Image.open(io.BytesIO(chromium.picture(chromium.evaluate(BOX)))))
 
@@ -111,7 +114,7 @@ def test_charts_are_dark_on_a_light_screen_and_light_on_a_dark_one(chromium, rep
     assert dark.max() > 200
 
 
-def test_text_of_charts_can_be_read_on_a_phone(chromium, report):
+def test_text_of_charts_can_be_read_on_a_phone(chromium: Browser, report: Path) -> None:
     """A chart has letters of 9 points, 1/8 inch: at least 10 pixels of the screen."""
     chromium.open(report, 390)
     widths = chromium.evaluate(
@@ -121,7 +124,7 @@ def test_text_of_charts_can_be_read_on_a_phone(chromium, report):
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_plots_of_dvc_are_drawn_offline(chromium, plots, width):
+def test_plots_of_dvc_are_drawn_offline(chromium: Browser, plots: Path, width: int) -> None:
     chromium.open(plots, width)
     drawn = chromium.evaluate(CHARTS)
     assert len(drawn) == len(COMPOSED) + 1
@@ -132,7 +135,7 @@ def test_plots_of_dvc_are_drawn_offline(chromium, plots, width):
     assert chromium.complaints() == []
 
 
-def test_what_says_little_in_a_diff_is_folded_away(chromium, plots):
+def test_what_says_little_in_a_diff_is_folded_away(chromium: Browser, plots: Path) -> None:
     chromium.open(plots, 1280)
     inside = {
         name: chromium.evaluate(f"document.querySelectorAll('#{name} > div').length")
@@ -145,7 +148,7 @@ def test_what_says_little_in_a_diff_is_folded_away(chromium, plots):
     assert chromium.evaluate("document.querySelector('details[open]')") is None
 
 
-def test_faults_of_a_page_are_seen(chromium, tmp_path):
+def test_faults_of_a_page_are_seen(chromium: Browser, tmp_path: Path) -> None:
     bad = tmp_path / "bad.html"
     bad.write_text(
         '<body style="width:3000px"><img src="data:image/png;base64,AA"><script>'

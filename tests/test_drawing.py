@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -22,7 +23,7 @@ from klayer.report.drawing import pngs
 panel = Panel("Loss, σ = 1e-3", lambda axes: axes.plot([1, 2], [3, 4]))
 print(hashlib.sha256(*pngs(Figure("loss", "", (panel,)))).hexdigest())
 """
-DARK = {"figure.facecolor": "black", "axes.facecolor": "black", "lines.linewidth": 9}
+DARK: Any = {"figure.facecolor": "black", "axes.facecolor": "black", "lines.linewidth": 9}
 
 
 def draw(axes: Axes) -> None:
