@@ -17,6 +17,7 @@ from klayer.training.job import Job
 from klayer.training.settings import Training
 
 ROOT = Path(__file__).parents[1]
+BATCH_NORM = ["affine", "batch_norm", "relu"]
 COUNTS = {"train": 300, "validation": 100, "test": 100}
 
 settings.register_profile("klayer", deadline=None, derandomize=True, max_examples=60)
@@ -48,17 +49,16 @@ def tiny_settings() -> dict:
         "half_cycle": 20,
         "cycles": 1,
         "seeds": [1, 2],
-        "evaluations": 4,
-        "evaluation_images": 100,
+        "evaluation_interval": 10,
     }
-    params["experiments"] = {"plain": {}, "bn": {"batch_norm": True}}
+    params["experiments"] = {"plain": {}, "bn": {"block": BATCH_NORM}}
     params["check_gradients"] |= {"features": 5, "hidden": [[4], [4, 3]], "populations": [1, 2]}
     params["search"] = {
-        "training": {"batch_norm": True, "half_cycle": 10, "evaluations": 1},
-        "population": 3,
+        "training": {"block": BATCH_NORM, "half_cycle": 10, "evaluation_interval": 20},
+        "population_size": 3,
         "coarse": {"count": 6, "largest": 0.01, "smallest": 1e-6, "seed": 1},
-        "fine": {"count": 3, "decades": 1.0, "seeds": [3, 4]},
-        "best": {"evaluations": 4, "longer_cycles": 2},
+        "fine": {"count": 2, "decades": 1.0, "seeds": [3, 4]},
+        "schedules": {"short": {}, "long": {"cycles": 2}},
     }
     return params
 

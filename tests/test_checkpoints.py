@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from conftest import same_start, tiny_settings, write_params
 from klayer import params
 from klayer.running import checkpoints
-from klayer.running.runner import train_populations
+from klayer.running.runner import train_jobs
 from klayer.training.job import Job, Outcome
 from klayer.training.settings import Training
 
@@ -122,7 +122,7 @@ def test_an_interrupted_stage_goes_on_where_it_stopped(
     from klayer.training import run
 
     populations = [replace(population, seeds=(seed,)) for seed in (1, 2, 3)]
-    expected = train_populations("whole", populations, test=True)
+    expected = train_jobs("whole", populations, test=True)
     trained, original = [], run.train
 
     def interrupted(task: Job, *rest: object) -> Outcome:
@@ -133,17 +133,17 @@ def test_an_interrupted_stage_goes_on_where_it_stopped(
 
     monkeypatch.setattr(run, "train", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        train_populations("stage", populations, test=True)
+        train_jobs("stage", populations, test=True)
     assert trained == [1, 2]
     assert len(kept("stage")) == 2
     trained.clear()
-    found = train_populations("stage", populations, test=True)
+    found = train_jobs("stage", populations, test=True)
     assert trained == [3]
     assert all(map(same, found, expected))
 
     kept("stage")[0].write_bytes(b"damaged")
     trained.clear()
-    found = train_populations("stage", populations, test=True)
+    found = train_jobs("stage", populations, test=True)
     assert len(trained) == 1
     assert all(map(same, found, expected))
 
@@ -162,7 +162,7 @@ def test_a_network_that_diverges_is_told_with_its_step(
     population: Job, one_core: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wild = population.training.model_copy(update={"learning_rate_max": 1e6})
-    (outcome,) = train_populations("stage", [same_start(wild, (0.0, 0.5), 1)], test=True)
+    (outcome,) = train_jobs("stage", [same_start(wild, (0.0, 0.5), 1)], test=True)
     told = capsys.readouterr().err
     steady, diverged = outcome.final["diverged_at"]
     assert steady == -1

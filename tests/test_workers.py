@@ -16,7 +16,7 @@ from conftest import same_start, tiny_settings
 from klayer import params
 from klayer.errors import KlayerError
 from klayer.running import checkpoints, workers
-from klayer.running.runner import train_populations
+from klayer.running.runner import train_jobs
 from klayer.running.workers import map_tasks
 from klayer.training.job import Outcome
 from klayer.training.settings import Training
@@ -74,7 +74,7 @@ def test_results_do_not_depend_on_the_number_of_processes(
     found = []
     for cores in (1, 2, 3):
         monkeypatch.setattr("joblib.cpu_count", lambda *_, cores=cores, **__: cores)
-        found.append(outcome_bytes(train_populations("stage", populations, test=True)))
+        found.append(outcome_bytes(train_jobs("stage", populations, test=True)))
         checkpoints.forget("stage")
     assert found[0] == found[1] == found[2]
 

@@ -138,14 +138,6 @@ def watch(once: bool) -> None:
     show(once)
 
 
-@main.command("plots-page")
-def plots_page() -> None:
-    """Make the page that `dvc plots show` and `dvc plots diff` fill, readable offline."""
-    from klayer.report.plots_page import make
-
-    click.echo(f"dvc plots will fill {make()}")
-
-
 @main.command()
 @click.argument("name", default="sigma_1e-3_bn")
 def verify(name: str) -> None:

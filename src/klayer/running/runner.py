@@ -24,7 +24,7 @@ class _Task:
     data: Path
 
 
-def train_populations(stage: str, populations: Sequence[Job], test: bool) -> list[Outcome]:
+def train_jobs(stage: str, populations: Sequence[Job], test: bool) -> list[Outcome]:
     """The outcome of each population. Parts that a run before this one finished are not redone.
 
     Raises KlayerError as `open_dataset`, `train` and `map_tasks` do.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from klayer.training.settings import Training
@@ -23,12 +22,15 @@ class Outcome:
                 many training images as validation has; diverged_at: the step, or -1
     layers      step (Q,); score_std, gradient_norm (Q, M, L)
     parameters  W1 (M, d_in, d_out), b1 (M, d_out), ...; see Parameters.named
+    predictions confusion (M, C, C): test images by actual and predicted class; examples (M, 12, C):
+                probabilities of the first test images; empty without test
     """
 
     history: Arrays = field(default_factory=dict)
     final: Arrays = field(default_factory=dict)
     layers: Arrays = field(default_factory=dict)
     parameters: Arrays = field(default_factory=dict)
+    predictions: Arrays = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,5 @@ class Job:
 
 
 def one_for_each_seed(training: Training) -> list[Job]:
-    """A network for each seed of an experiment, in near-equal populations, in their order."""
-    count = -(-len(training.seeds) // training.population)
-    groups = np.array_split(np.array(training.seeds), count)
-    return [Job(training, (training.l2,) * len(g), tuple(g.tolist())) for g in groups]
+    """A network for each seed of an experiment, in their order."""
+    return [Job(training, (training.l2,), (seed,)) for seed in training.seeds]

@@ -13,6 +13,7 @@ from klayer.training.job import Arrays, Job, Outcome
 from klayer.training.trainer import Trainer, layer_statistics
 
 PROBES = 6  # steps at which the layers are looked into
+EXAMPLES = 12  # test images whose probabilities are kept
 TICK = 100  # steps between two signs of life
 Report = Callable[[int, Arrays], None]
 
@@ -42,10 +43,10 @@ class _Run:
         self.done, start = population.done, population.start or Outcome()
         self.trainer = Trainer(population, dataset)
         self.evaluator = Evaluator(self.trainer.parameters, dataset)
-        steps, networks, points = self.training.steps, len(population.l2), self.training.evaluations
-        after = [(point + 1) * steps // points for point in range(points)]
-        after = [step for step in after if step > self.done]
-        count = self.training.evaluation_images
+        steps, networks = self.training.steps, len(population.l2)
+        interval = self.training.evaluation_interval
+        after = [step for step in (*range(interval, steps, interval), steps) if step > self.done]
+        count = len(dataset.validation)
         self.some = {
             "train": self.evaluator.normalised(dataset.train.head(count)),
             "validation": self.evaluator.normalised(dataset.validation.head(count)),
@@ -109,8 +110,16 @@ class _Run:
             measures = self._measure(part, self.training.steps - 1)
             final |= {f"{name}_{measure}": values for measure, values in measures.items()}
         final["diverged_at"] = self.trainer.diverged_at
+        predictions = self._predictions() if test else {}
         self.trainer.parameters.fold_scale()
         named = self.trainer.parameters.named()
-        return Outcome(
-            self.history, final, self.layers, {n: np.ascontiguousarray(v) for n, v in named.items()}
-        )
+        parameters = {n: np.ascontiguousarray(v) for n, v in named.items()}
+        return Outcome(self.history, final, self.layers, parameters, predictions)
+
+    def _predictions(self) -> Arrays:
+        test = self.dataset.test
+        of_each = self.evaluator.probabilities(test).swapaxes(0, 1)  # (M, N, C)
+        confusion = np.zeros((len(of_each), len(CLASSES), len(CLASSES)), int)
+        for counts, predicted in zip(confusion, of_each.argmax(axis=2), strict=True):
+            np.add.at(counts, (test.labels, predicted), 1)
+        return {"confusion": confusion, "examples": np.ascontiguousarray(of_each[:, :EXAMPLES])}

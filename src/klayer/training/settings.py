@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
@@ -12,6 +12,7 @@ from klayer.params import Section
 
 Positive = Annotated[int, Field(ge=1)]
 Hidden = Annotated[tuple[Positive, ...], Field(strict=False)]
+Block = Annotated[tuple[Literal["affine", "batch_norm", "relu"], ...], Field(strict=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
@@ -28,7 +29,7 @@ class Training(Section):
     """How a network is built and trained."""
 
     hidden: Hidden
-    batch_norm: bool
+    block: Block
     epsilon: Annotated[float, Field(gt=0)]
     momentum: Annotated[float, Field(ge=0, lt=1)]
     initialisation: Initialisation
@@ -40,9 +41,7 @@ class Training(Section):
     half_cycle: Positive
     cycles: Positive
     seeds: Seeds
-    population: Positive
-    evaluations: Positive
-    evaluation_images: Positive
+    evaluation_interval: Positive
 
     @field_validator("learning_rate_max")
     @classmethod
@@ -52,14 +51,6 @@ class Training(Section):
             raise ValueError(f"at least learning_rate_min, {smallest}")
         return value
 
-    @field_validator("evaluations")
-    @classmethod
-    def _within_the_steps(cls, value: int, info: ValidationInfo) -> int:
-        steps = 2 * info.data.get("half_cycle", value) * info.data.get("cycles", value)
-        if value > steps:
-            raise ValueError(f"at most the steps of a run, 2 * half_cycle * cycles = {steps}")
-        return value
-
     @property
     def steps(self) -> int:
         """Steps of a run."""
@@ -67,6 +58,7 @@ class Training(Section):
 
     def architecture(self, inputs: int) -> Architecture:
         """The networks' architecture for images of so many features."""
+        batch_norm = "batch_norm" in self.block
         return Architecture(
-            inputs, self.hidden, len(CLASSES), self.batch_norm, self.epsilon, self.momentum
+            inputs, self.hidden, len(CLASSES), batch_norm, self.epsilon, self.momentum
         )
