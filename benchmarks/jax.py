@@ -1,58 +1,92 @@
-"""JAX: one network, or eight by vmap; many steps in one compiled lax.scan."""
+"""JAX: one network, or many by vmap; many steps in one compiled lax.scan."""
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.case import Batches, Case, Train
+from benchmarks.case import Batches, Case
+from benchmarks.forms import Forms
 
-NETWORKS = 8  # that vmap trains at once
-
-
-def scan(case: Case) -> Train:
-    """One network."""
-    return _trainer(case, _start(case, 0), case.training.l2, lambda steps: steps)
+Tree = Any  # a network's parameters, a dict for each layer, and its running averages
 
 
-def vmap(case: Case) -> Train:
-    """Eight networks with the same mini-batches, each with its own parameters and l2."""
-    starts = [_start(case, seed) for seed in range(NETWORKS)]
-    state = jax.tree.map(lambda *arrays: jnp.stack(arrays), *starts)
-    l2 = jnp.full(NETWORKS, case.training.l2)
-    return _trainer(case, state, l2, lambda steps: jax.vmap(steps, (0, 0, None, None, None, None)))
+class Scan:
+    """One network, whose arrays have no axis of M."""
 
+    def __init__(self, case: Case) -> None:
+        self.case, self.done = case, 0
+        self.images, self.labels = jnp.asarray(case.images()), jnp.asarray(case.labels())
+        self.batches = Batches(len(self.labels), case.training.batch_size)
+        self.state = self._state()
+        self.run = jax.jit(self._over_networks(self._steps), donate_argnums=0)
 
-def _trainer(case: Case, state: Any, l2: Any, over_networks: Any) -> Train:
-    images, labels = map(jnp.asarray, case.normalised())
+    def _state(self) -> Tree:
+        return jax.tree.map(lambda stacked: stacked[0], _start(self.case))
 
-    def steps(state: Any, l2: Any, rows: Any, rates: Any, images: Any, labels: Any) -> Any:
-        def step(state: Any, inputs: Any) -> Any:
+    def _over_networks(self, steps: Any) -> Any:
+        return steps
+
+    def train(self, steps: int) -> None:
+        """Trains all networks for so many steps more; a new number compiles anew."""
+        done = range(self.done, self.done + steps)
+        rates = np.array([self.case.learning_rate(step) for step in done], np.float32)
+        rows = self.batches.take(steps)
+        self.state = jax.block_until_ready(
+            self.run(self.state, rows, rates, self.images, self.labels)
+        )
+        self.done += steps
+
+    def _steps(self, state: Tree, rows: Any, rates: Any, images: Any, labels: Any) -> Tree:
+        def step(state: Tree, inputs: Any) -> Any:
             rows, rate = inputs
-            return _step(case, state, l2, rate, images[rows], labels[rows]), None
+            return _step(self.case, state, rate, images[rows], labels[rows]), None
 
         return jax.lax.scan(step, state, (rows, rates))[0]
 
-    run = jax.jit(over_networks(steps), donate_argnums=0)
-    batches, done = Batches(len(labels), case.training.batch_size), 0
+    def parameters(self) -> dict[str, Any]:
+        """As `Case.start` has them."""
+        return {
+            f"{name}{layer}": np.asarray(self._stacked(values))
+            for layer, named in enumerate(self.state[0], start=1)
+            for name, values in named.items()
+        }
 
-    def train(steps: int) -> None:
-        nonlocal state, done
-        rates = case.learning_rates(done, steps)
-        state = jax.block_until_ready(run(state, l2, batches.take(steps), rates, images, labels))
-        done += steps
-
-    return train
+    def _stacked(self, values: Any) -> Any:
+        return values[None]
 
 
-def _step(case: Case, state: Any, l2: Any, rate: Any, x: Any, y: Any) -> Any:
-    """One step of gradient descent; state is (parameters, running averages)."""
+class Vmap(Scan):
+    """Many networks, with the same mini-batches."""
+
+    def _state(self) -> Tree:
+        return _start(self.case)
+
+    def _over_networks(self, steps: Any) -> Any:
+        return jax.vmap(steps, (0, None, None, None, None))
+
+    def _stacked(self, values: Any) -> Any:
+        return values
+
+
+def _start(case: Case) -> Tree:
+    """Parameters and running averages, with a leading axis of M."""
+    m = case.networks
+    layers: list[dict[str, Any]] = [{} for _ in case.units[1:]]
+    for name, values in case.start().items():
+        kind = name.rstrip("0123456789")
+        layers[int(name[len(kind) :]) - 1][kind] = jnp.asarray(values)
+    hidden = case.training.hidden if case.batch_norm else ()
+    return layers, [(jnp.zeros((m, d)), jnp.ones((m, d))) for d in hidden]
+
+
+def _step(case: Case, state: Tree, rate: Any, x: Any, y: Any) -> Tree:
+    """One step of gradient descent on one network."""
     parameters, averages = state
-    gradients, batch = jax.grad(_cost, has_aux=True)(parameters, case, l2, x, y)
+    gradients, batch = jax.grad(_cost, has_aux=True)(parameters, case, x, y)
     keep = case.training.momentum
     return (
         jax.tree.map(lambda p, g: p - rate * g, parameters, gradients),
@@ -60,12 +94,12 @@ def _step(case: Case, state: Any, l2: Any, rate: Any, x: Any, y: Any) -> Any:
     )
 
 
-def _cost(parameters: Any, case: Case, l2: Any, x: Any, y: Any) -> Any:
+def _cost(parameters: Tree, case: Case, x: Any, y: Any) -> Any:
     """Cost, and mean and variance of the batch in each layer with batch norm."""
     statistics = []
     for layer in parameters[:-1]:
         x = x @ layer["W"] + layer["b"]
-        if case.training.batch_norm:
+        if case.batch_norm:
             mean, variance = x.mean(0), x.var(0)
             statistics.append((mean, variance))
             inv_std = jax.lax.rsqrt(variance + case.training.epsilon)
@@ -74,18 +108,14 @@ def _cost(parameters: Any, case: Case, l2: Any, x: Any, y: Any) -> Any:
     scores = x @ parameters[-1]["W"] + parameters[-1]["b"]
     log_p = jnp.take_along_axis(jax.nn.log_softmax(scores), y[:, None], axis=1)
     decay = sum(jnp.square(layer["W"]).sum() for layer in parameters)
-    return l2 * decay - log_p.mean(), statistics
+    return case.training.l2 * decay - log_p.mean(), statistics
 
 
-def _start(case: Case, seed: int) -> Any:
-    generator = np.random.default_rng(seed)
-    units = (case.dataset().train.images.shape[1], *case.training.hidden, 10)
-    parameters, averages = [], []
-    for d_in, d_out in pairwise(units):
-        w = generator.uniform(-(d_in**-0.5), d_in**-0.5, (d_in, d_out))
-        parameters.append({"W": jnp.asarray(w, jnp.float32), "b": jnp.zeros(d_out)})
-    if case.training.batch_norm:
-        for layer, d in zip(parameters, case.training.hidden, strict=False):
-            layer |= {"gamma": jnp.ones(d), "beta": jnp.zeros(d)}
-            averages.append((jnp.zeros(d), jnp.ones(d)))
-    return parameters, averages
+def scan(case: Case) -> Forms:
+    """One network."""
+    return {"scan": lambda: Scan(case)}
+
+
+def vmap(case: Case) -> Forms:
+    """Many networks."""
+    return {"vmap": lambda: Vmap(case)}

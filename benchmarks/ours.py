@@ -1,79 +1,75 @@
-"""klayer itself, and the speed of the matrix product that limits it."""
+"""klayer itself, and the speed of the matrix product that limits it.
+
+The only module here that knows klayer's trainer.
+"""
 
 from __future__ import annotations
 
-from multiprocessing.shared_memory import SharedMemory
+from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from benchmarks.case import Case, Train
-from benchmarks.spread import Exchange, spread_trainer
-from benchmarks.threads import with_best_threads
+from benchmarks.case import Case
+from benchmarks.forms import Forms
 from klayer.training.job import Job
 from klayer.training.trainer import Trainer
 
 SIZE = 1024  # of the square matrices whose product shows the peak
 
 
-def one_network(case: Case) -> Train:
-    """One network, with the number of BLAS threads that suits it best."""
-    train = _population(case, 1)
+class Study:
+    """Networks as the study trains them: together, with one BLAS thread."""
 
-    def limited(steps: int, threads: int) -> None:
-        with threadpool_limits(threads):
-            train(steps)
+    def __init__(self, case: Case) -> None:
+        l2, seeds = (case.training.l2,) * case.networks, tuple(range(case.networks))
+        self.trainer, self.done = Trainer(Job(case.training, l2, seeds), case.dataset()), 0
+        named = self.trainer.parameters.named()
+        for name, values in case.start().items():
+            named[name][:] = values
 
-    return with_best_threads(limited)
+    def train(self, steps: int) -> None:
+        """Trains all networks for so many steps more."""
+        with threadpool_limits(1), np.errstate(all="ignore"):
+            for step in range(self.done, self.done + steps):
+                self.trainer.passes(step)
+                self.trainer.update(step)
+        self.done += steps
 
-
-def spread(case: Case) -> Train:
-    """One network spread over processes, with one BLAS thread in each."""
-    dataset, population = case.dataset(), Job(case.training, (case.training.l2,), (0,))
-    shape = (case.training.batch_size, case.training.hidden[0])
-    exchange = Exchange(SharedMemory(case.memory), case.rank, case.ranks, shape)
-    return _limited(_steps(spread_trainer(population, dataset, exchange)))
-
-
-def population(case: Case) -> Train:
-    """A population, with one BLAS thread, as in the study."""
-    return _limited(_population(case, case.population))
-
-
-def _limited(train: Train) -> Train:
-    def limited(steps: int) -> None:
-        with threadpool_limits(1):
-            train(steps)
-
-    return limited
+    def parameters(self) -> dict[str, Any]:
+        """As `Case.start` has them."""
+        self.trainer.parameters.fold_scale()
+        return dict(self.trainer.parameters.named())
 
 
-def _population(case: Case, networks: int) -> Train:
-    population = Job(case.training, (case.training.l2,) * networks, (0,) * networks)
-    return _steps(Trainer(population, case.dataset()))
-
-
-def _steps(trainer: Trainer) -> Train:
-    done = 0
-
-    def train(steps: int) -> None:
-        nonlocal done
-        with np.errstate(all="ignore"):
-            for step in range(done, done + steps):
-                trainer.passes(step)
-                trainer.update(step)
-        done += steps
-
-    return train
-
-
-def sgemm(case: Case) -> Train:
+class Product:
     """A "step" is a product of two large matrices of float32, with one BLAS thread."""
-    a, b, out = (np.ones((SIZE, SIZE), np.float32) for _ in range(3))
 
-    def multiply(steps: int) -> None:
+    def __init__(self) -> None:
+        self.a, self.b, self.out = (np.ones((SIZE, SIZE), np.float32) for _ in range(3))
+
+    def train(self, steps: int) -> None:
+        """Multiplies so many times."""
         with threadpool_limits(1):
             for _ in range(steps):
-                np.matmul(a, b, out=out)
+                np.matmul(self.a, self.b, out=self.out)
 
-    return multiply
+    def parameters(self) -> dict[str, Any]:
+        """None."""
+        return {}
+
+
+def study(case: Case) -> Forms:
+    """The networks of a process."""
+    return {_kernels(): lambda: Study(case)}
+
+
+def sgemm(case: Case) -> Forms:
+    """The peak of a core."""
+    return {_kernels(): Product}
+
+
+def _kernels() -> str:
+    """Which ones OpenBLAS has chosen."""
+    names = {library.get("architecture", "unknown") for library in threadpool_info()}
+    return f"{', '.join(sorted(names))} kernels"

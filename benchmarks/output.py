@@ -1,4 +1,4 @@
-"""Shows results: as a table, as JSON, as a picture."""
+"""Shows results: as tables, as JSON."""
 
 from __future__ import annotations
 
@@ -10,42 +10,54 @@ from pathlib import Path
 from typing import Any
 
 import joblib
-from matplotlib.figure import Figure
 
-from benchmarks.contest import ONE, POPULATIONS, CaseResult
-from benchmarks.scaling import Point
-from klayer.errors import KlayerError
-from klayer.files import whole_file, write_text
+from benchmarks.contest import CaseResult, Result
+from benchmarks.contestants import PORTABLE
+from klayer.files import write_text
 
-LIBRARIES = ("numpy", "torch", "jax", "scikit-learn")
-BLUE, ORANGE = "#0072b2", "#d55e00"
-PICTURES = (".png", ".svg", ".pdf")
-Growth = Mapping[str, Sequence[Point]]
+LIBRARIES = ("numpy", "scipy", "numba", "torch", "jax", "scikit-learn")
+PEERS = ("PyTorch", "JAX", "scikit-learn")
+Growth = Mapping[str, Sequence[tuple[int, CaseResult]]]  # what grows: value, what came of it
+
+
+def ours(result: CaseResult) -> Result:
+    """klayer's fastest with portable kernels, which the others are compared with."""
+    return next(r for r in result.results if r.contestant.own and r.contestant.kernels == PORTABLE)
+
+
+def ratios(result: CaseResult) -> dict[str, float]:
+    """How many times as fast as the best form of each peer klayer is."""
+    best = {peer: result.best(peer) for peer in PEERS}
+    return {peer: ours(result).rate / other.rate for peer, other in best.items() if other}
 
 
 def table(result: CaseResult) -> str:
-    """A case's contestants as lines of text, the fastest first."""
-    one, populations = result.rate(ONE), result.rate(POPULATIONS)
+    """A contest as lines of text."""
     lines = [
-        f"{result.case}: {result.flop / 1e6:.1f} MFLOP a network-step, "
-        f"peak {result.peak / 1e9:.0f} GFLOP/s",
-        f"  {'':22}{'network-steps/s':>16}{'from .. to':>18}"
-        f"{'one / it':>10}{'pop. / it':>10}{'limit':>8}",
+        f"{result.case}, {result.question}: {result.flop / 1e6:.1f} MFLOP a network-step, "
+        f"limit {result.limit:,.0f} ({result.peak / 1e9:.0f} GFLOP/s)",
+        f"  {'':38}{'network-steps/s':>16}{'from .. to':>18}{'klayer / it':>13}{'limit':>7}",
     ]
-    for r in sorted(result.results, key=lambda r: -r.rate):
+    for r in result.results:
         spread = f"{min(r.rates):,.0f} .. {max(r.rates):,.0f}"
         lines.append(
-            f"  {r.contestant:22}{r.rate:16,.0f}{spread:>18}{one / r.rate:10.2f}"
-            f"{populations / r.rate:10.2f}{result.share(r.rate):8.0%}"
+            f"  {r.contestant.name:38}{r.rate:16,.0f}{spread:>18}"
+            f"{ours(result).rate / r.rate:13.2f}{r.rate / result.limit:7.0%}  {r.form}"
         )
     lines += [f"  {name} left out: {reason}" for name, reason in result.left_out.items()]
     return "\n".join(lines)
 
 
-def growth_table(name: str, points: Sequence[Point]) -> str:
-    """One thing that grows, as lines of text."""
-    lines = [f"{name:>26}{'network-steps/s':>18}{'GFLOP/s':>10}"]
-    lines += [f"{p.value:26}{p.rate:18,.0f}{p.rate * p.flop / 1e9:10.0f}" for p in points]
+def growth_table(name: str, points: Sequence[tuple[int, CaseResult]]) -> str:
+    """One thing that grows, as lines of text: network-steps per second, GFLOP/s of klayer."""
+    peers = [peer for peer in PEERS if any(result.best(peer) for _, result in points)]
+    head = "".join(f"{peer:>10}" for peer in ("klayer", *peers))
+    lines = [f"{name:>26}{head}{'GFLOP/s':>10}{'limit':>7}"]
+    for value, result in points:
+        best = [result.best(each) for each in ("klayer", *peers)]
+        rates = "".join(f"{r.rate:10,.0f}" if r else f"{'':10}" for r in best)
+        rate = ours(result).rate
+        lines.append(f"{value:26}{rates}{rate * result.flop / 1e9:10.0f}{rate / result.limit:7.0%}")
     return "\n".join(lines)
 
 
@@ -54,8 +66,11 @@ def write_json(path: Path, results: Sequence[CaseResult], growth: Growth) -> Non
     content = {
         "cores": joblib.cpu_count(),
         "versions": {"python": platform.python_version()} | _versions(),
-        "cases": {result.case: _as_json(result) for result in results},
-        "scaling": {name: [vars(point) for point in points] for name, points in growth.items()},
+        "contests": [_as_json(result) for result in results],
+        "growth": {
+            name: [{"value": value} | _as_json(result) for value, result in points]
+            for name, points in growth.items()
+        },
     }
     write_text(path, json.dumps(content, indent=2) + "\n")
 
@@ -71,72 +86,23 @@ def _versions() -> dict[str, str]:
 
 
 def _as_json(result: CaseResult) -> dict[str, Any]:
-    one, populations = result.rate(ONE), result.rate(POPULATIONS)
     contestants = {
-        r.contestant: {
+        r.contestant.name: {
+            "form": r.form,
+            "processes": r.contestant.processes,
+            "networks_a_process": r.contestant.networks,
             "network_steps_per_second": r.rate,
-            "lowest": min(r.rates),
-            "highest": max(r.rates),
-            "one_network_ratio": one / r.rate,
-            "populations_ratio": populations / r.rate,
-            "share_of_limit": result.share(r.rate),
+            "rounds": r.rates,
+            "share_of_limit": r.rate / result.limit,
         }
         for r in result.results
     }
     return {
+        "case": result.case,
+        "question": result.question,
         "flop_per_network_step": result.flop,
         "peak_flop_per_second": result.peak,
         "contestants": contestants,
+        "klayer_is_times_the_best_of": ratios(result),
         "left_out": result.left_out,
     }
-
-
-def check_picture(path: Path) -> None:
-    """Raises KlayerError for the name of a picture that cannot be drawn."""
-    if path.suffix not in PICTURES:
-        raise KlayerError(f"--plot {path}: the name has to end in {', '.join(PICTURES)}")
-
-
-def plot_contest(path: Path, results: Sequence[CaseResult]) -> None:
-    """Draws a bar for each contestant and case, in the format of the file's ending."""
-    figure = Figure(figsize=(4.5 * len(results), 4), layout="tight")
-    axes = figure.subplots(1, len(results), squeeze=False)
-    for ax, result in zip(axes[0], results, strict=True):
-        ordered = sorted(result.results, key=lambda r: r.rate)
-        rates = [r.rate for r in ordered]
-        spread = [
-            [r.rate - min(r.rates) for r in ordered],
-            [max(r.rates) - r.rate for r in ordered],
-        ]
-        colours = [BLUE if r.contestant.startswith("klayer") else "#999999" for r in ordered]
-        ax.barh([r.contestant for r in ordered], rates, xerr=spread, color=colours)
-        limit = result.peak / result.flop
-        ax.axvline(limit, color=ORANGE, linestyle="--")
-        ax.set(
-            title=f"{result.case}\n(dashed: limit {limit:,.0f})", xlabel="network-steps per second"
-        )
-    _save(figure, path)
-
-
-def plot_growth(path: Path, growth: Growth) -> None:
-    """Draws network-steps per second, and GFLOP/s, against each thing that grows."""
-    figure = Figure(figsize=(4.5 * len(growth), 4), layout="tight")
-    axes = figure.subplots(1, len(growth), squeeze=False)
-    for ax, (name, points) in zip(axes[0], growth.items(), strict=True):
-        values = [point.value for point in points]
-        ax.plot(values, [point.rate for point in points], "o-", color=BLUE, lw=4, ms=9)
-        ax.yaxis.label.set_color(BLUE)
-        work = ax.twinx()
-        work.plot(values, [p.rate * p.flop / 1e9 for p in points], "s:", color=ORANGE, ms=5)
-        work.set(ylim=(0, None))
-        work.set_ylabel("GFLOP/s", color=ORANGE)
-        ax.set_xscale("log", base=2)
-        ax.set_xticks(values, [str(value) for value in values])
-        ax.set(xlabel=name, ylabel="network-steps per second", ylim=(0, None))
-        ax.grid(alpha=0.3)
-    _save(figure, path)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    with whole_file(path) as partial:
-        figure.savefig(partial, format=path.suffix[1:], dpi=120)

@@ -6,42 +6,28 @@ Processes of their own keep the thread pools of the libraries out of each other'
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import multiprocessing
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from multiprocessing.connection import Connection
-from multiprocessing.shared_memory import SharedMemory
+from multiprocessing.context import SpawnProcess
 
 from benchmarks.case import Case
+from benchmarks.contestants import Contestant
+from benchmarks.forms import fastest
 from klayer.errors import KlayerError
 
-
-@dataclass(frozen=True)
-class Contestant:
-    """A function of a module of this package that makes a `Train` for a case."""
-
-    name: str
-    module: str
-    factory: str
-    library: str  # without which it is left out
-    networks: int = 1  # trained together in each process
-    processes: int = 1
-    shared: int = 0  # bytes of memory that its processes share, to train the same networks
-
-    @property
-    def installed(self) -> bool:
-        """Whether its library is."""
-        return importlib.util.find_spec(self.library) is not None
+SET_BY_KLAYER = ("OPENBLAS_CORETYPE", "NPY_DISABLE_CPU_FEATURES")  # each process chooses anew
 
 
 class Team:
     """The processes of a contestant, ready to train."""
 
-    def __init__(self, contestant: Contestant, connections: list[Connection]) -> None:
-        self.contestant, self.connections = contestant, connections
+    def __init__(self, contestant: Contestant, connections: list[Connection], form: str) -> None:
+        self.contestant, self.connections, self.form = contestant, connections, form
         self.steps = 8  # of a turn
 
     def calibrate(self, seconds: float) -> None:
@@ -55,8 +41,8 @@ class Team:
 
     def turn(self) -> float:
         """Network-steps per second of all processes together."""
-        teams = 1 if self.contestant.shared else len(self.connections)
-        return self.contestant.networks * teams * self.steps / self._elapsed()
+        networks = self.contestant.networks * len(self.connections)
+        return networks * self.steps / self._elapsed()
 
     def _elapsed(self) -> float:
         start = time.perf_counter()
@@ -70,48 +56,68 @@ class Team:
 @contextmanager
 def team(contestant: Contestant, case: Case) -> Iterator[Team]:
     """Starts a contestant's processes and ends them. Raises KlayerError where it cannot work."""
-    context = multiprocessing.get_context("spawn")
-    connections, processes = [], []
-    ranks, memory = contestant.processes, SharedMemory(create=True, size=max(1, contestant.shared))
+    connections: list[Connection] = []
+    processes: list[SpawnProcess] = []
     try:
-        for rank in range(ranks):
-            ours, theirs = context.Pipe()
-            own = replace(case, rank=rank, ranks=ranks, memory=memory.name)
-            process = context.Process(target=_serve, args=(theirs, contestant, own), daemon=True)
-            process.start()
-            theirs.close()
-            connections.append(ours)
-            processes.append(process)
-        for connection in connections:
-            _receive(contestant, connection)
-        yield Team(contestant, connections)
+        with _environment(contestant):
+            for _ in range(contestant.processes):
+                connection, process = _start(contestant, case)
+                connections.append(connection)
+                processes.append(process)
+        forms = {_receive(contestant, connection) for connection in connections}
+        yield Team(contestant, connections, " / ".join(sorted(forms)))
     finally:
         for connection in connections:
             connection.close()  # which ends the process
         for process in processes:
             process.join()
-        memory.close()
-        memory.unlink()
 
 
-def _receive(contestant: Contestant, connection: Connection) -> None:
+def _start(contestant: Contestant, case: Case) -> tuple[Connection, SpawnProcess]:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    arguments = (theirs, contestant, replace(case, networks=contestant.networks))
+    process = context.Process(target=_serve, args=arguments, daemon=True)
+    process.start()
+    theirs.close()
+    return ours, process
+
+
+@contextmanager
+def _environment(contestant: Contestant) -> Iterator[None]:
+    """The variables that the processes start with."""
+    before = dict(os.environ)
+    for name in SET_BY_KLAYER:
+        os.environ.pop(name, None)
+    os.environ.update({"KLAYER_KERNELS": contestant.kernels, **contestant.environment})
     try:
-        problem = connection.recv()
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _receive(contestant: Contestant, connection: Connection) -> str:
+    try:
+        works, text = connection.recv()
     except (EOFError, ConnectionError):
-        problem = "its process ended"
-    if problem:
-        raise KlayerError(f"{contestant.name} does not work here: {problem}")
+        works, text = False, "its process ended"
+    if not works:
+        raise KlayerError(f"{contestant.name} does not work here: {text}")
+    return str(text)
 
 
 def _serve(connection: Connection, contestant: Contestant, case: Case) -> None:
-    """Runs in the process: answers each number of steps when they are done."""
+    """Runs in the process: answers with its form, then each number of steps when they are done."""
     try:
-        train = getattr(importlib.import_module(contestant.module), contestant.factory)(case)
-        connection.send(None)
+        module = importlib.import_module(contestant.module)
+        form, trainer = fastest(getattr(module, contestant.function)(case))
+        connection.send((True, form))
         while True:
-            train(connection.recv())
-            connection.send(None)
+            trainer.train(connection.recv())
+            connection.send((True, ""))
     except (EOFError, ConnectionError, KeyboardInterrupt):
         return  # nobody asks any more
     except Exception as error:  # of any library, told to whoever asks
-        connection.send(f"{type(error).__name__}: {str(error).splitlines()[:1]}")
+        first_line = str(error).split("\n", 1)[0]
+        connection.send((False, f"{type(error).__name__}: {first_line}"))

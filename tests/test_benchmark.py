@@ -1,60 +1,102 @@
-"""The benchmark: honest arithmetic, contestants that are left out, files that say the same."""
+"""The benchmark: all do the same work, honest arithmetic, files that say the same."""
 
 from __future__ import annotations
 
+import importlib
 import json
-from concurrent.futures import ThreadPoolExecutor
+import os
+import sys
+from collections.abc import Iterator
 from dataclasses import replace
-from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import contest, output, scaling, spread
-from benchmarks.case import Batches, Case, Train
-from benchmarks.contest import ONE, PEAK, POPULATIONS, CaseResult, Result
-from benchmarks.spread import Exchange, spread_trainer
-from benchmarks.team import Contestant
-from conftest import same_start, tiny_settings, write_params
-from klayer import params
-from klayer.cli import main
+from benchmarks import chart, contest, cost, growth, output
+from benchmarks.__main__ import main
+from benchmarks.case import Batches, Case
+from benchmarks.contest import CaseResult, Result
+from benchmarks.contestants import (
+    MANY,
+    NATIVE,
+    ONE,
+    PORTABLE,
+    QUESTIONS,
+    Contestant,
+    contestants,
+    klayer,
+    peak,
+    pytorch,
+)
+from benchmarks.forms import Forms, fastest
+from benchmarks.ours import Study
+from benchmarks.team import team
+from conftest import tiny_settings, write_params
 from klayer.errors import KlayerError
-from klayer.training.settings import Training
-from klayer.training.trainer import Trainer
 
-PLAIN = params.section(tiny_settings(), "training", Training)
-CONTESTANTS = {each.name: each for each in contest.contestants(PLAIN)}
 SECONDS = 0.01
+STEPS = 8
+PEERS = {c.name: c for question in QUESTIONS for c in contestants(question, 3, False) if not c.own}
 
 
-def sleeping(case: Case) -> Train:
-    """A contestant that does nothing."""
-    return lambda steps: None
+class Sleeper:
+    """A contestant that does nothing, and says what it finds around it."""
+
+    def train(self, steps: int) -> None:
+        pass
+
+    def parameters(self) -> dict:
+        return {}
 
 
-def broken(case: Case) -> Train:
-    """A contestant that cannot work."""
+def sleeping(case: Case) -> Forms:
+    names = ("KLAYER_KERNELS", "OPENBLAS_CORETYPE", "NPROC")
+    return {",".join(os.environ.get(name, "-") for name in names): Sleeper}
+
+
+def broken(case: Case) -> Forms:
     raise RuntimeError("no compiler")
 
 
-def dying(case: Case) -> Train:
-    """A contestant whose process ends."""
+def dying(case: Case) -> Forms:
     raise SystemExit(3)
 
 
+def stranger(name: str, function: str = "sleeping", **others: object) -> Contestant:
+    return Contestant(name, __name__, function, "numpy", **others)
+
+
+def assert_moved_alike(start: np.ndarray, one: np.ndarray, other: np.ndarray, name: str) -> None:
+    """A bias before batch norm has no gradient but what rounding leaves."""
+    moved = np.abs(one - start).max()
+    np.testing.assert_allclose(other, one, rtol=0, atol=0.01 * moved + 1e-5, err_msg=name)
+
+
 @pytest.fixture
-def case(project: Path) -> Case:
-    training = params.section_over(params.read(), "training", "experiments.bn", Training)
-    return Case("bn", training, (project / "data/processed").absolute(), population=3)
+def case(project: Path) -> Iterator[Case]:
+    with contest.cases(["bn"]) as (found,):
+        yield found
+
+
+@pytest.fixture
+def small_peak(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A contest starts one process for the limit, not two for each core."""
+    monkeypatch.setattr(contest, "peak", lambda: [replace(peak()[0], processes=1)])
 
 
 @pytest.fixture
 def result() -> CaseResult:
-    """One network at 200 steps a second, populations at 500, another at 100; the limit is 1000."""
-    results = [Result(ONE, [150, 200, 900]), Result(POPULATIONS, [500]), Result("other", [100])]
-    return CaseResult("tiny", 1_000_000, 1e9, results, {"third": "third is not installed"})
+    """klayer at 500 and 200 steps a second, PyTorch at 100 and 50; the limit is 1000."""
+    results = [
+        Result(klayer("klayer, native kernels", 1, 1), "Zen kernels", [600]),
+        Result(replace(klayer("klayer, 3 a process", 3, 2), kernels=PORTABLE), "Haswell", [500]),
+        Result(replace(klayer("klayer", 1, 1), kernels=PORTABLE), "Haswell", [150, 200, 900]),
+        Result(pytorch("by hand", "ensemble.one_thread", 3), "compiled", [100]),
+        Result(pytorch("eager", "pytorch.eager"), "eager, 1 thread", [50]),
+    ]
+    return CaseResult("tiny", MANY, 1_000_000, 1e9, results, {"JAX": "jax is not installed"})
 
 
 def test_flop_counts_the_products_of_a_step(case: Case) -> None:
@@ -72,23 +114,81 @@ def test_every_epoch_goes_over_the_images_once() -> None:
 
 
 def test_normalised_images_have_mean_0_and_deviation_1(case: Case) -> None:
-    images, labels = case.normalised()
+    images = case.images()
     assert images.dtype == np.float32
     np.testing.assert_allclose(images.mean(axis=0), 0, atol=1e-4)
     np.testing.assert_allclose(images.std(axis=0), 1, atol=1e-4)
-    assert len(labels) == len(images)
+    assert len(case.labels()) == len(images)
+
+
+@pytest.mark.filterwarnings("ignore")  # of the peers, about their own parts
+@pytest.mark.parametrize("hidden", [(8, 6), (7, 6, 5, 4)])
+@pytest.mark.parametrize("batch_norm", [False, True])
+@pytest.mark.parametrize("contestant", PEERS.values(), ids=PEERS)
+def test_peers_train_the_same_networks_as_klayer(
+    case: Case, contestant: Contestant, batch_norm: bool, hidden: tuple[int, ...]
+) -> None:
+    """From one start and with all images in each batch, whose order is then of no importance."""
+    if not contestant.installed:
+        pytest.skip(f"{contestant.library} is not installed")
+    if batch_norm and contestant.library == "sklearn":
+        pytest.skip("it has no batch norm")
+    changes = {"hidden": hidden, "batch_norm": batch_norm, "l2": 0.1, "batch_size": 300}
+    constant = {"learning_rate_min": 0.1, "learning_rate_max": 0.1}  # scikit-learn has no cycles
+    training = case.training.model_copy(update=changes | constant)
+    same = replace(case, training=training, networks=contestant.networks)
+    study, start = Study(same), same.start()
+    study.train(STEPS)
+    expected = study.parameters()
+    forms = getattr(importlib.import_module(contestant.module), contestant.function)(same)
+    for form, make in forms.items():
+        if "compiled" in form and not (batch_norm and len(hidden) == 2):
+            continue  # once is enough of what takes 20 seconds
+        trainer = make()
+        trainer.train(STEPS)
+        found = trainer.parameters()
+        for name, values in start.items():
+            assert found[name].shape == values.shape
+            assert_moved_alike(values, expected[name], found[name], name)
+
+
+def test_contestants_follow_the_schedule(case: Case) -> None:
+    """Networks that took the largest learning rate throughout would be elsewhere."""
+    pytest.importorskip("torch")
+    from benchmarks.pytorch import One
+
+    changes = {"batch_size": 300, "learning_rate_min": 1e-4, "learning_rate_max": 0.1}
+    changes |= {"half_cycle": 4}
+    same = replace(case, training=case.training.model_copy(update=changes))
+    ours, theirs = Study(same), One(same, compiled=False, threads=1)
+    for trainer in (ours, theirs):
+        trainer.train(3)
+        trainer.train(STEPS)
+    for name, values in theirs.parameters().items():
+        assert_moved_alike(same.start()[name], ours.parameters()[name], values, name)
+
+
+def test_the_fastest_form_is_chosen() -> None:
+    class Slow(Sleeper):
+        def train(self, steps: int) -> None:
+            sum(range(1000 * steps))
+
+    form, trainer = fastest({"slow": Slow, "quick": Sleeper, "slower": Slow})
+    assert (form, type(trainer)) == ("quick", Sleeper)
 
 
 def test_own_contestants_take_turns_and_others_are_left_out_by_name(case: Case) -> None:
+    own = klayer("klayer", 3, 2).with_each_kernels()
     others = [
         Contestant("absent", "absent", "train", "no_such_library"),
-        Contestant("broken", __name__, "broken", "numpy"),
-        Contestant("dying", __name__, "dying", "numpy"),
+        stranger("broken", "broken"),
+        stranger("dying", "dying"),
     ]
-    own = [CONTESTANTS[PEAK], CONTESTANTS[ONE], replace(CONTESTANTS[POPULATIONS], processes=2)]
-    found = contest.contest(case, [*own, *others], rounds=2, seconds=SECONDS)
-    assert [r.contestant for r in found.results] == [ONE, POPULATIONS]
+    found = contest.contest(case, MANY, [*own, *others], rounds=2, seconds=SECONDS)
+    assert {r.contestant.kernels for r in found.results} == {PORTABLE, NATIVE}
     assert all(len(r.rates) == 2 and min(r.rates) > 0 for r in found.results)
+    assert all("kernels" in r.form for r in found.results)
+    assert found.peak > found.flop * max(r.rate for r in found.results) / 10
     assert found.left_out["absent"] == "no_such_library is not installed"
     assert "no compiler" in found.left_out["broken"]
     assert "its process ended" in found.left_out["dying"]
@@ -96,120 +196,110 @@ def test_own_contestants_take_turns_and_others_are_left_out_by_name(case: Case) 
     assert all(f"{name} left out: " in text for name in ("absent", "broken", "dying"))
 
 
+@pytest.mark.usefixtures("small_peak")
 def test_own_failure_is_told(case: Case) -> None:
-    with pytest.raises(KlayerError, match="no compiler"):
-        contest.contest(case, [Contestant(ONE, __name__, "broken", "numpy")], 1, SECONDS)
+    broken = replace(klayer("klayer", 1, 1), function="no_such_function")
+    with pytest.raises(KlayerError, match="no_such_function"):
+        contest.contest(case, ONE, [broken], 1, SECONDS)
 
 
-@pytest.mark.parametrize("contestant", CONTESTANTS.values(), ids=lambda each: each.name)
-def test_every_contestant_works_where_installed(case: Case, contestant: Contestant) -> None:
-    if not contestant.installed:
-        pytest.skip(f"{contestant.library} is not installed")
-    needed = [CONTESTANTS[PEAK], contestant]
-    found = contest.contest(case, needed, rounds=1, seconds=SECONDS)
-    assert found.left_out == {}
-    assert [r.contestant for r in found.results] == [contestant.name] * (contestant.name != PEAK)
+def test_each_process_chooses_its_kernels_anew(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")  # as klayer sets it in this process
+    quiet = stranger("quiet", environment={"NPROC": "1"}, processes=2)
+    with team(quiet, case) as ready:
+        kernels, core_type, processors = ready.form.split(",")
+    assert (kernels, processors) == (NATIVE, "1")
+    assert core_type in ("-", os.environ.get("OPENBLAS_CORETYPE"))
+    assert os.environ["OPENBLAS_CORETYPE"] == "Haswell"
+    assert "NPROC" not in os.environ
 
 
-def test_a_spread_network_is_the_same_network(case: Case) -> None:
-    """Two threads play the two processes."""
-    population = same_start(case.training, (0.01,), 5)
-    shape, steps = (50, 8), 30
-    memory = SharedMemory(create=True, size=Exchange.size(2, shape))
-    exchanges = [Exchange(memory, rank, 2, shape) for rank in range(2)]
-    trainers = [spread_trainer(population, case.dataset(), exchange) for exchange in exchanges]
-
-    def train(trainer: Trainer) -> None:
-        for step in range(steps):
-            trainer.passes(step)
-            trainer.update(step)
-
-    with ThreadPoolExecutor(2) as threads:
-        list(threads.map(train, trainers))
-    alone = Trainer(population, case.dataset())
-    train(alone)
-    for trainer in [*trainers, alone]:
-        trainer.parameters.fold_scale()
-    first = np.concatenate([trainer.parameters.first for trainer in trainers])
-    np.testing.assert_allclose(first, alone.parameters.first, atol=1e-4)
-    for trainer in trainers:
-        np.testing.assert_allclose(trainer.parameters.vectors, alone.parameters.vectors, atol=1e-4)
-        np.testing.assert_array_equal(trainer.parameters.weights, trainers[0].parameters.weights)
-    memory.unlink()
-
-
-def test_a_process_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spread, "PATIENCE", 0.05)
-    memory = SharedMemory(create=True, size=Exchange.size(2, (1, 1)))
-    with pytest.raises(KlayerError, match="process 1 of the network did not answer"):
-        Exchange(memory, 0, 2, (1, 1)).total(np.empty((1, 1), np.float32))
-    memory.unlink()
-
-
+@pytest.mark.usefixtures("small_peak")
 def test_networks_of_a_population_and_all_processes_count(case: Case) -> None:
-    alone = Contestant("alone", __name__, "sleeping", "numpy")
-    many = Contestant("many", __name__, "sleeping", "numpy", networks=1000, processes=2)
-    found = contest.contest(case, [CONTESTANTS[PEAK], alone, many], 3, seconds=1e-5)
-    assert found.rate("many") > 10 * found.rate("alone")
+    many = stranger("many", networks=1000, processes=2)
+    found = contest.contest(case, MANY, [stranger("alone"), many], 1, seconds=1e-5)
+    assert [r.contestant.name for r in found.results] == ["many", "alone"]
+    assert found.results[0].rate > 10 * found.results[1].rate
 
 
 def test_table_and_json_tell_ratios_and_share_of_the_limit(
     result: CaseResult, tmp_path: Path
 ) -> None:
     lines = output.table(result).splitlines()
-    assert [line.split()[0] for line in lines[2:]] == ["klayer,", "klayer,", "other", "third"]
-    assert lines[4].split()[1:] == ["100", "100", "..", "100", "2.00", "5.00", "10%"]
-    output.write_json(tmp_path / "speed.json", [result], {})
-    other = json.loads((tmp_path / "speed.json").read_text())["cases"]["tiny"]
-    assert other["left_out"] == {"third": "third is not installed"}
-    assert other["contestants"]["other"]["one_network_ratio"] == 2
-    assert other["contestants"]["other"]["populations_ratio"] == 5
-    assert other["contestants"]["other"]["share_of_limit"] == pytest.approx(0.1)
-    assert other["contestants"][ONE] == {
+    assert "limit 1,000 (1 GFLOP/s)" in lines[0]
+    by_hand = next(line for line in lines if "by hand" in line)
+    assert by_hand.split()[3:] == ["100", "100", "..", "100", "5.00", "10%", "compiled"]
+    assert lines[-1].strip() == "JAX left out: jax is not installed"
+    assert output.ratios(result) == {"PyTorch": 5.0}
+    output.write_json(tmp_path / "speed.json", [result], {"layers": [(2, result)]})
+    content = json.loads((tmp_path / "speed.json").read_text())
+    (told,) = content["contests"]
+    assert told["contestants"]["klayer"] == {
+        "form": "Haswell",
+        "processes": 1,
+        "networks_a_process": 1,
         "network_steps_per_second": 200,
-        "lowest": 150,
-        "highest": 900,
-        "one_network_ratio": 1,
-        "populations_ratio": 2.5,
+        "rounds": [150, 200, 900],
         "share_of_limit": pytest.approx(0.2),
     }
+    assert told["klayer_is_times_the_best_of"] == {"PyTorch": 5.0}
+    assert content["growth"]["layers"] == [{"value": 2} | told]
 
 
 def test_pictures_are_written(result: CaseResult, tmp_path: Path) -> None:
-    output.plot_contest(tmp_path / "speed.png", [result, result])
-    points = [scaling.Point(1, 10.0, 100), scaling.Point(2, 20.0, 100)]
-    output.plot_growth(tmp_path / "growth.svg", {"processes": points})
+    chart.plot_contests(tmp_path / "speed.png", [result, replace(result, question=ONE)])
+    chart.plot_growth(tmp_path / "growth.svg", {"processes": [(1, result), (2, result)]})
     assert (tmp_path / "speed.png").read_bytes().startswith(b"\x89PNG")
-    assert b"network-steps per second" in (tmp_path / "growth.svg").read_bytes()
+    assert b"GFLOP/s of matrix products" in (tmp_path / "growth.svg").read_bytes()
 
 
-@pytest.mark.parametrize("options", [[], ["--scaling"]])
-def test_picture_of_an_unknown_kind_is_refused_before_any_work(
-    options: list[str], project: Path
-) -> None:
-    outcome = CliRunner().invoke(main, ["benchmark", "--plot", "speed.xyz", *options])
+@pytest.mark.parametrize("command", ["contest", "growth"])
+def test_picture_of_an_unknown_kind_is_refused_before_any_work(command: str, project: Path) -> None:
+    outcome = CliRunner().invoke(main, [command, "--plot", "speed.xyz"])
     assert outcome.exit_code == 1
     assert "speed.xyz: the name has to end in .png, .svg, .pdf" in outcome.output
 
 
-def test_growth_is_measured_with_the_sizes_it_names(case: Case) -> None:
-    grown = scaling.settings(case)
-    assert grown["networks in a population"][-1][1].population == 50
-    assert grown["units of a hidden layer"][-1][1].training.hidden == (800, 800)
-    assert grown["layers"][-1][1].training.hidden == (50,) * 8
-    value, tiny, processes = grown["networks in a population"][1]
-    point = scaling.measure(value, tiny, processes, rounds=1, seconds=SECONDS)
-    assert (point.value, point.flop) == (2, case.flop())
-    assert point.rate > 0
-    assert output.growth_table("networks", [point]).splitlines()[1].split()[0] == "2"
-
-
-@pytest.mark.parametrize("options", [[], ["--scaling"]])
+@pytest.mark.parametrize("command", [[], ["contest"], ["growth"]])
 def test_command_without_images_says_what_to_do(
-    options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    write_params(tiny_settings())
-    outcome = CliRunner().invoke(main, ["benchmark", *options])
+    settings = tiny_settings()
+    settings["experiments"] |= {name: {} for name in contest.CASES}
+    write_params(settings)
+    outcome = CliRunner().invoke(main, command)
     assert outcome.exit_code == 1
     assert "dvc repro preprocess" in outcome.output
+
+
+@pytest.mark.usefixtures("small_peak")
+def test_growth_is_measured_with_the_sizes_it_names(case: Case) -> None:
+    grown = growth.points(case, population=13)
+    networks = grown["networks in a process"][-1]
+    assert {c.networks for c in networks.entrants} == {networks.value} == {50}
+    assert grown["units of a hidden layer"][-1].case.training.hidden == (800, 800)
+    assert grown["layers"][-1].case.training.hidden == (50,) * 8
+    assert {c.processes for c in grown["processes"][1].entrants} == {2}
+    point = replace(
+        grown["processes"][0], entrants=[replace(klayer("klayer", 2, 1), kernels=PORTABLE)]
+    )
+    found = point.measure(rounds=1, seconds=SECONDS)
+    row = output.growth_table("processes", [(1, found)]).splitlines()[1].split()
+    assert row[0] == "1"
+    assert float(row[1].replace(",", "")) > 0
+
+
+def test_cost_counts_the_seconds_of_stages_and_the_memory_of_all_processes(tmp_path: Path) -> None:
+    package = tmp_path / "klayer"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "__main__.py").write_text("import time; held = bytearray(60_000_000); time.sleep(1)")
+    stage = f"cd {tmp_path} && {sys.executable} -m klayer train tiny"
+    found = cost.measure(["sh", "-c", f"({stage}) & ({stage}); sleep 0.5; exit 3"])
+    assert found.status == 3
+    assert list(found.stages) == ["klayer train tiny"]
+    assert 0.8 < found.stages["klayer train tiny"] < found.seconds
+    assert found.beside == pytest.approx(found.seconds - found.stages["klayer train tiny"])
+    assert found.peak > 110e6
+    assert "klayer train tiny" in cost.table(found)
