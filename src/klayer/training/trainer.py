@@ -14,7 +14,7 @@ from klayer.networks.network import Network
 from klayer.networks.optimizer import GradientDescent
 from klayer.networks.parameters import Parameters, initialise
 from klayer.networks.schedule import cyclical_learning_rate
-from klayer.training.job import Job, Outcome
+from klayer.training.job import Job
 from klayer.training.normaliser import Normaliser
 
 
@@ -40,19 +40,6 @@ class Trainer:
         self.normaliser = Normaliser(dataset, training.batch_size)
         self.order: Labels = np.empty(0, np.int64)  # of the images in this epoch
         self.diverged_at = np.full(len(self.l2), -1)
-        if population.start:
-            self._go_on(population.start, population.done)
-
-    def _go_on(self, start: Outcome, done: int) -> None:
-        """Takes the state that training had after so many steps."""
-        for name, values in self.parameters.named().items():
-            values[:] = start.parameters[name]
-        for norm in self.network.norms:
-            norm.started = True
-        for _ in range(-(-done // self.batches)):
-            self.order = self.shuffling.permutation(len(self.dataset.train))
-        self.diverged_at[:] = start.final["diverged_at"]
-        self.network.output.weight[self.diverged_at >= 0] = 0
 
     def learning_rate(self, step: int) -> float:
         """Learning rate of a step, counted from 0."""
