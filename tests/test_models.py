@@ -29,8 +29,9 @@ def test_a_network_that_is_loaded_again_decides_the_same(
     path = tmp_path / "model.npz"
     save_model(path, training.architecture(3072), results.parameters(outcomes))
     loaded = load_model(path)
-    assert loaded.architecture.hidden == tuple(hidden)
-    assert loaded.architecture.batch_norm == batch_norm
+    architecture = loaded[0]
+    assert architecture.hidden == tuple(hidden)
+    assert ("batch_norm" in architecture.block) == batch_norm
     of_each = probabilities(loaded, dataset, dataset.test)
     assert of_each.shape == (100, 2, 10)
     hits = (of_each.argmax(axis=2) == dataset.test.labels[:, np.newaxis]).mean(axis=0)

@@ -70,7 +70,7 @@ def test_a_step_allocates_nothing_of_size(dataset: Dataset, batch_norm: bool) ->
     finally:
         tracemalloc.stop()
     numpys_own = 8192 * 4  # bytes that NumPy takes for a sum or product of arrays of two shapes
-    assert trainer.network.others[0].scores.nbytes > 3 * numpys_own  # the smallest array of size
+    assert trainer.network.scores[1].nbytes > 3 * numpys_own  # the smallest array of size
     assert peak - before < 2 * numpys_own
 
 
@@ -219,9 +219,13 @@ def test_evaluation_does_not_depend_on_the_size_of_its_chunks(
     population = same_start(settings(batch_norm=True), (0.0, 0.01), 1)
     trainer = Trainer(population, dataset)
     trainer.passes(0)
-    whole = Evaluator(trainer.parameters, dataset).measure(dataset.train, trainer.l2)
+    whole = Evaluator(trainer.architecture, trainer.parameters, dataset).measure(
+        dataset.train, trainer.l2
+    )
     monkeypatch.setattr("klayer.training.evaluation.CHUNK", 7)
-    parts = Evaluator(trainer.parameters, dataset).measure(dataset.train, trainer.l2)
+    parts = Evaluator(trainer.architecture, trainer.parameters, dataset).measure(
+        dataset.train, trainer.l2
+    )
     for name in whole:
         np.testing.assert_allclose(parts[name], whole[name], rtol=1e-5)
 

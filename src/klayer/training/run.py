@@ -36,7 +36,7 @@ class _Run:
     def __init__(self, population: Job, dataset: Dataset, report: Report) -> None:
         self.training, self.dataset, self.report = population.training, dataset, report
         self.trainer = Trainer(population, dataset)
-        self.evaluator = Evaluator(self.trainer.parameters, dataset)
+        self.evaluator = Evaluator(self.trainer.architecture, self.trainer.parameters, dataset)
         steps, networks, points = self.training.steps, len(population.l2), self.training.evaluations
         after = [(point + 1) * steps // points for point in range(points)]
         count = self.training.evaluation_images
@@ -101,7 +101,6 @@ class _Run:
             measures = self._measure(part, self.training.steps - 1)
             final |= {f"{name}_{measure}": values for measure, values in measures.items()}
         final["diverged_at"] = self.trainer.diverged_at
-        self.trainer.parameters.fold_scale()
         named = self.trainer.parameters.named()
         return Outcome(
             self.history, final, self.layers, {n: np.ascontiguousarray(v) for n, v in named.items()}

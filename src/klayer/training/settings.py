@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from klayer.data.dataset import CLASSES
-from klayer.networks.architecture import Architecture, Initialisation
+from klayer.networks.architecture import Architecture
 from klayer.params import Section
 
 Positive = Annotated[int, Field(ge=1)]
@@ -31,7 +31,7 @@ class Training(Section):
     batch_norm: bool
     epsilon: Annotated[float, Field(gt=0)]
     momentum: Annotated[float, Field(ge=0, lt=1)]
-    initialisation: Initialisation
+    initialisation: Literal["uniform", "he", "normal"]
     sigma: Annotated[float, Field(gt=0)]
     l2: Annotated[float, Field(ge=0)]
     batch_size: Positive
@@ -67,6 +67,5 @@ class Training(Section):
 
     def architecture(self, inputs: int) -> Architecture:
         """The networks' architecture for images of so many features."""
-        return Architecture(
-            inputs, self.hidden, len(CLASSES), self.batch_norm, self.epsilon, self.momentum
-        )
+        block = ("affine", "batch_norm", "relu") if self.batch_norm else ("affine", "relu")
+        return Architecture(inputs, self.hidden, len(CLASSES), block, self.epsilon, self.momentum)
