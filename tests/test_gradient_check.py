@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import tiny_settings, write_params
+from conftest import block, tiny_settings, write_params
 from klayer.errors import KlayerError
 from klayer.networks.architecture import Architecture
 from klayer.networks.batch_norm import BatchNorm
@@ -21,8 +21,7 @@ from klayer.stages import check_gradients as stage
 def check(hidden: tuple[int, ...], batch_norm: bool, l2: float, networks: int, seed: int = 1):
     generator = np.random.default_rng(seed)
     images, labels = generator.normal(0, 1, (8, 6)), generator.integers(0, 10, 8)
-    block = ("affine", "batch_norm", "relu") if batch_norm else ("affine", "relu")
-    architecture = Architecture(6, hidden, 10, block)
+    architecture = Architecture(6, hidden, 10, block(batch_norm))
     return check_gradients(architecture, images, labels, l2, networks, generator, 1e-5)
 
 

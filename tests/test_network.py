@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from conftest import block
 from klayer.networks.architecture import Architecture
 from klayer.networks.initialisation import draws
 from klayer.networks.layer import Mode
@@ -21,8 +22,7 @@ CASES = [
 
 
 def architecture(hidden: tuple[int, ...], batch_norm: bool) -> Architecture:
-    block = ("affine", "batch_norm", "relu") if batch_norm else ("affine", "relu")
-    return Architecture(7, hidden, 4, block)
+    return Architecture(7, hidden, 4, block(batch_norm))
 
 
 def population(
@@ -118,11 +118,9 @@ def test_training_with_batch_norm_does_not_use_the_averages(random, batch) -> No
 
 def test_the_order_of_the_layers_in_a_block_counts(random, batch) -> None:
     """Batch norm after the activation: its output reaches the next layer as it is."""
-    parameters = Parameters(1, np.float64)
-    generators = [np.random.default_rng(1)]
-    parameters.draws = draws("he", 0.1, generators)
-    block = ("affine", "relu", "batch_norm")
-    network = Network(Architecture(7, (6,), 4, block, epsilon=1e-12), parameters, 9)
+    parameters = Parameters(1, np.float64, draws("he", 0.1, [np.random.default_rng(1)]))
+    order = ("affine", "relu", "batch_norm")
+    network = Network(Architecture(7, (6,), 4, order, epsilon=1e-12), parameters, 9)
     p = members(parameters)[0]
     found = network.forward(batch[0], Mode.TRAIN)[:, 0]
     rectified = np.maximum(batch[0] @ p["W1"] + p["b1"], 0)
@@ -177,7 +175,7 @@ def test_networks_are_restored_from_their_named_parameters(random, batch) -> Non
 def test_initialisation_has_the_given_spread(kind, spread) -> None:
     generators = [np.random.default_rng(seed) for seed in (1, 2)]
     parameters = Parameters(2, np.float64, draws(kind, 0.3, generators))
-    Network(Architecture(400, (400,), 10, ("affine", "batch_norm", "relu")), parameters, 1)
+    Network(Architecture(400, (400,), 10, block(True)), parameters, 1)
     named = parameters.named()
     for name in ("W1", "W2"):
         assert np.sqrt(400) * named[name].std() == pytest.approx(spread, rel=0.02)

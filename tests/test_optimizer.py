@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import block
 from klayer.networks.architecture import Architecture
 from klayer.networks.initialisation import draws
 from klayer.networks.layer import Mode
@@ -18,10 +19,9 @@ from plain import descend, members
 
 def start(hidden=(6, 5), batch_norm=True, networks=1, dtype=np.float64) -> Network:
     """Networks that start alike."""
-    block = ("affine", "batch_norm", "relu") if batch_norm else ("affine", "relu")
     generators = [np.random.default_rng(3) for _ in range(networks)]
     parameters = Parameters(networks, dtype, draws("he", 0.1, generators))
-    return Network(Architecture(8, hidden, 4, block), parameters, 10)
+    return Network(Architecture(8, hidden, 4, block(batch_norm)), parameters, 10)
 
 
 def batches(count: int):

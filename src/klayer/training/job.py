@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from klayer.training.settings import Training
@@ -53,7 +52,5 @@ class Job:
 
 
 def one_for_each_seed(training: Training) -> list[Job]:
-    """A network for each seed of an experiment, in near-equal populations, in their order."""
-    count = -(-len(training.seeds) // training.population)
-    groups = np.array_split(np.array(training.seeds), count)
-    return [Job(training, (training.l2,) * len(g), tuple(g.tolist())) for g in groups]
+    """A network for each seed of an experiment, each trained alone, in an order of its own."""
+    return [Job(training, (training.l2,), (seed,)) for seed in training.seeds]

@@ -51,7 +51,7 @@ class _Run:
                 self.history[f"{part}_{name}"] = np.full((len(after), networks), value)
         self.point_after = {step: point for point, step in enumerate(self.history["step"].tolist())}
         probes = sorted({round(p) for p in np.linspace(0, steps - 1, PROBES)})
-        shape = (len(probes), networks, len(self.training.hidden) + 1)
+        shape = (len(probes), networks, len(self.trainer.network.scores))
         self.layers: Arrays = {"step": np.array(probes, int)}
         self.layers |= {"score_std": np.zeros(shape), "gradient_norm": np.zeros(shape)}
         self.probe_in = {step: probe for probe, step in enumerate(self.layers["step"].tolist())}
