@@ -51,10 +51,10 @@ def tiny_settings() -> dict:
         "evaluations": 4,
         "evaluation_images": 100,
     }
-    params["experiments"] = {"plain": {}, "bn": {"batch_norm": True}}
+    params["experiments"] = {"plain": {}, "bn": {"block": list(block(True))}}
     params["check_gradients"] |= {"features": 5, "hidden": [[4], [4, 3]], "populations": [1, 2]}
     params["search"] = {
-        "training": {"batch_norm": True, "half_cycle": 10, "evaluations": 1},
+        "training": {"block": list(block(True)), "half_cycle": 10, "evaluations": 1},
         "population": 3,
         "coarse": {"count": 6, "largest": 0.01, "smallest": 1e-6, "seed": 1},
         "fine": {"count": 3, "decades": 1.0, "seeds": [3, 4]},
@@ -102,6 +102,11 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 @pytest.fixture
 def random() -> np.random.Generator:
     return np.random.default_rng(42)
+
+
+def block(batch_norm: bool) -> tuple[str, ...]:
+    """What a hidden layer is, with or without batch norm."""
+    return ("affine", "batch_norm", "relu") if batch_norm else ("affine", "relu")
 
 
 def same_start(training: Training, l2: Sequence[float], seed: int) -> Job:

@@ -32,19 +32,13 @@ def train(
         return _Run(population, dataset, report).outcome(test)
 
 
-def _joined(before: Arrays, after: Arrays) -> Arrays:
-    return {n: np.concatenate([before[n], v]) if before else v for n, v in after.items()}
-
-
 class _Run:
     def __init__(self, population: Job, dataset: Dataset, report: Report) -> None:
         self.training, self.dataset, self.report = population.training, dataset, report
-        self.done, start = population.done, population.start or Outcome()
         self.trainer = Trainer(population, dataset)
-        self.evaluator = Evaluator(self.trainer.parameters, dataset)
+        self.evaluator = Evaluator(self.trainer.architecture, self.trainer.parameters, dataset)
         steps, networks, points = self.training.steps, len(population.l2), self.training.evaluations
         after = [(point + 1) * steps // points for point in range(points)]
-        after = [step for step in after if step > self.done]
         count = self.training.evaluation_images
         self.some = {
             "train": self.evaluator.normalised(dataset.train.head(count)),
@@ -55,17 +49,15 @@ class _Run:
         for part in ("train", "validation"):
             for name, value in chance(len(CLASSES)).items():
                 self.history[f"{part}_{name}"] = np.full((len(after), networks), value)
-        self.history = _joined(start.history, self.history)
         self.point_after = {step: point for point, step in enumerate(self.history["step"].tolist())}
-        probes = sorted({round(p) for p in np.linspace(0, steps - 1, PROBES) if p >= self.done})
-        shape = (len(probes), networks, len(self.training.hidden) + 1)
+        probes = sorted({round(p) for p in np.linspace(0, steps - 1, PROBES)})
+        shape = (len(probes), networks, len(self.trainer.network.scores))
         self.layers: Arrays = {"step": np.array(probes, int)}
         self.layers |= {"score_std": np.zeros(shape), "gradient_norm": np.zeros(shape)}
-        self.layers = _joined(start.layers, self.layers)
         self.probe_in = {step: probe for probe, step in enumerate(self.layers["step"].tolist())}
 
     def outcome(self, test: bool) -> Outcome:
-        for step in range(self.done, self.training.steps):
+        for step in range(self.training.steps):
             self.trainer.passes(step)
             if step in self.probe_in:
                 self._probe(self.probe_in[step])
@@ -109,7 +101,6 @@ class _Run:
             measures = self._measure(part, self.training.steps - 1)
             final |= {f"{name}_{measure}": values for measure, values in measures.items()}
         final["diverged_at"] = self.trainer.diverged_at
-        self.trainer.parameters.fold_scale()
         named = self.trainer.parameters.named()
         return Outcome(
             self.history, final, self.layers, {n: np.ascontiguousarray(v) for n, v in named.items()}
