@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: contest, growth and memory, or one of them; and what a command costs."""
+"""`python -m benchmarks`: contest, growth, step and memory, or one; and what a command costs."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import Any
 
 import click
 
-from benchmarks import chart, cost, memory, output
+from benchmarks import chart, cost, memory, output, step
 from benchmarks.contest import CASES, cases, contest
 from benchmarks.contestants import QUESTIONS, contestants
 from benchmarks.growth import GROWING, points
 from klayer import params
 from klayer.errors import KlayerError
-from klayer.study.search import Search
 
 OPTIONS = [
     click.option("--json", type=click.Path(path_type=Path), help="Write the results to this file."),
@@ -43,10 +42,10 @@ class _Group(click.Group):
 def main(ctx: click.Context) -> None:
     """Training speed beside PyTorch, JAX and scikit-learn, where installed, and what it takes.
 
-    Without a command: contest, growth and memory, one after the other.
+    Without a command: contest, growth, step and memory, one after the other.
     """
     if ctx.invoked_subcommand is None:
-        for command in (run_contest, run_growth, run_memory):
+        for command in (run_contest, run_growth, run_step, run_memory):
             ctx.invoke(command)
 
 
@@ -89,6 +88,14 @@ def run_growth(json: Path | None, plot: Path | None, rounds: int, seconds: float
         chart.plot_growth(plot, growth)
 
 
+@main.command("step")
+def run_step() -> None:
+    """Where does the time of a step go, for one network and for many together?"""
+    populations = (1, _population())
+    with cases([GROWING]) as (case,):
+        click.echo(step.table(populations, [step.measure(case, m) for m in populations]))
+
+
 @main.command("memory")
 def run_memory() -> None:
     """How does the memory of a stage grow with networks, width and seeds?"""
@@ -108,8 +115,7 @@ def run_cost(command: tuple[str, ...]) -> None:
 
 def _population() -> int:
     """Networks that the study trains together."""
-    population: int = params.section(params.read(), "search", Search).population
-    return population
+    return int(params.read()["search"]["population_size"])
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ class Case:
     @property
     def batch_norm(self) -> bool:
         """Whether the hidden layers have it."""
-        return self.training.batch_norm
+        return "batch_norm" in self.training.block
 
     @property
     def units(self) -> tuple[int, ...]:

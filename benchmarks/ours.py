@@ -38,7 +38,6 @@ class Study:
 
     def parameters(self) -> dict[str, Any]:
         """As `Case.start` has them."""
-        self.trainer.parameters.fold_scale()
         return dict(self.trainer.parameters.named())
 
 

@@ -104,6 +104,11 @@ def random() -> np.random.Generator:
     return np.random.default_rng(42)
 
 
+def block(batch_norm: bool) -> tuple[str, ...]:
+    """What a hidden layer is, with or without batch norm."""
+    return ("affine", "batch_norm", "relu") if batch_norm else ("affine", "relu")
+
+
 def same_start(training: Training, l2: Sequence[float], seed: int) -> Job:
     """A population whose networks differ in lambda alone."""
     return Job(training, tuple(l2), (seed,) * len(l2))

@@ -9,7 +9,6 @@ from klayer.networks.parameters import Parameters
 
 def members(parameters: Parameters) -> list[dict[str, np.ndarray]]:
     """Copies of the parameters of each network of a population."""
-    parameters.fold_scale()
     named = parameters.named()
     return [
         {name: values[m].astype(np.float64) for name, values in named.items()}

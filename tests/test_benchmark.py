@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import chart, contest, cost, growth, output
+from benchmarks import chart, contest, cost, growth, memory, output, step
 from benchmarks.__main__ import main
 from benchmarks.case import Batches, Case
 from benchmarks.contest import CaseResult, Result
@@ -133,7 +133,8 @@ def test_peers_train_the_same_networks_as_klayer(
         pytest.skip(f"{contestant.library} is not installed")
     if batch_norm and contestant.library == "sklearn":
         pytest.skip("it has no batch norm")
-    changes = {"hidden": hidden, "batch_norm": batch_norm, "l2": 0.1, "batch_size": 300}
+    block = ("affine", "batch_norm", "relu") if batch_norm else ("affine", "relu")
+    changes = {"hidden": hidden, "block": block, "l2": 0.1, "batch_size": 300}
     constant = {"learning_rate_min": 0.1, "learning_rate_max": 0.1}  # scikit-learn has no cycles
     training = case.training.model_copy(update=changes | constant)
     same = replace(case, training=training, networks=contestant.networks)
@@ -303,3 +304,35 @@ def test_cost_counts_the_seconds_of_stages_and_the_memory_of_all_processes(tmp_p
     assert found.beside == pytest.approx(found.seconds - found.stages["klayer train tiny"])
     assert found.peak > 110e6
     assert "klayer train tiny" in cost.table(found)
+
+
+def test_the_parts_of_a_step_make_up_the_step(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(step, "STEPS", 5)
+    measured = [step.measure(case, networks) for networks in (1, 3)]
+    for parts in measured:
+        assert {"BatchNorm, forward", "SoftmaxCrossEntropy, backward"} < set(parts)
+        assert all(microseconds > 0 for microseconds in parts.values())
+        assert sum(parts.values()) < 2 * parts["all"]
+    lines = step.table((1, 3), measured).splitlines()
+    assert [float(n.replace(",", "")) for n in lines[-1].split()[1:]] == pytest.approx(
+        [parts["all"] for parts in measured], abs=1
+    )
+
+
+def test_memory_is_that_of_a_stage_with_what_differs(project: Path) -> None:
+    def seeds(count: int) -> dict:
+        return {"experiments.bn": {"seeds": list(range(count)), "half_cycle": 5}}
+
+    found = memory.peak((1, ("train", "bn"), seeds(1)))
+    assert 50e6 < found < 2e9
+    assert not (project / "plots").exists()
+    with pytest.raises(KlayerError, match="klayer train none ended with status 1"):
+        memory.peak((1, ("train", "none"), seeds(1)))
+
+
+def test_memory_grows_with_sizes_that_params_yaml_has() -> None:
+    known = tiny_settings()
+    for settings in memory.settings().values():
+        for _, _, changes in settings:
+            for path in changes:
+                assert path.split(".")[0] in known

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from conftest import same_start, tiny_settings, write_params
+from conftest import block, same_start, tiny_settings, write_params
 from klayer import params
 from klayer.running import checkpoints
 from klayer.running.runner import train_jobs
@@ -76,13 +76,12 @@ def test_what_decides_a_part(population: Job, monkeypatch: pytest.MonkeyPatch) -
         checkpoints.part_path("a", population, False),
         checkpoints.part_path("a", replace(population, seeds=(2,)), True),
         checkpoints.part_path("a", replace(population, l2=(0.2,)), True),
-        checkpoints.part_path("a", replace(population, start=OUTCOME), True),
         checkpoints.part_path("a", replace(population, l2=(0.1, 0.1), seeds=(1, 1)), True),
     }
-    for change in ({"sigma": 0.5}, {"cycles": 2}, {"batch_norm": True}, {"evaluations": 3}):
+    for change in ({"sigma": 0.5}, {"cycles": 2}, {"block": block(True)}, {"evaluations": 3}):
         changed = replace(population, training=training.model_copy(update=change))
         paths.add(checkpoints.part_path("a", changed, True))
-    assert len(paths) == 11
+    assert len(paths) == 10
     assert checkpoints.part_path("a", population, True) in paths
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import tiny_settings, write_params
+from conftest import block, tiny_settings, write_params
 from klayer.errors import KlayerError
 from klayer.networks.architecture import Architecture
 from klayer.networks.batch_norm import BatchNorm
@@ -21,7 +21,7 @@ from klayer.stages import check_gradients as stage
 def check(hidden: tuple[int, ...], batch_norm: bool, l2: float, networks: int, seed: int = 1):
     generator = np.random.default_rng(seed)
     images, labels = generator.normal(0, 1, (8, 6)), generator.integers(0, 10, 8)
-    architecture = Architecture(6, hidden, 10, batch_norm)
+    architecture = Architecture(6, hidden, 10, block(batch_norm))
     return check_gradients(architecture, images, labels, l2, networks, generator, 1e-5)
 
 
@@ -44,7 +44,7 @@ def forget_mean(original: Callable) -> Callable:
     """A BN backward pass that takes the batch mean for a constant."""
 
     def wrong(self: BatchNorm, grad: np.ndarray) -> np.ndarray:
-        return original(self, grad) + 0.01 * self.gamma
+        return original(self, grad) + 0.01 * self.gamma.value
 
     return wrong
 
@@ -52,7 +52,7 @@ def forget_mean(original: Callable) -> Callable:
 def wrong_gamma(original: Callable) -> Callable:
     def wrong(self: BatchNorm, grad: np.ndarray) -> np.ndarray:
         out = original(self, grad)
-        self.grad_gamma *= 1.001
+        self.gamma.grad *= 1.001
         return out
 
     return wrong
@@ -61,7 +61,7 @@ def wrong_gamma(original: Callable) -> Callable:
 def wrong_weights(original: Callable) -> Callable:
     def wrong(self: Affine, grad: np.ndarray) -> np.ndarray:
         out = original(self, grad)
-        self.grad_w += 1e-3
+        self.w.grad += 1e-3
         return out
 
     return wrong

@@ -8,25 +8,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from klayer.networks.arrays import split
 from klayer.networks.batch_norm import BatchNorm
-from klayer.networks.layers import Affine, InputAffine, ReLU, split
+from klayer.networks.layer import Layer, Mode, Sequential
+from klayer.networks.layers import Affine, InputAffine, ReLU
 from klayer.networks.output import SoftmaxCrossEntropy
+from klayer.networks.parameters import Parameters
+from klayer.networks.store import Store
 
 F64 = np.dtype(np.float64)
+
+
+def build(layer: Layer, d: int, samples: int, networks: int = 1, dtype: type = np.float64) -> Store:
+    store = Store(Parameters(networks, dtype), samples)
+    layer.build(d, store)
+    return store
 
 
 def batch_norm(
     networks: int, units: int, samples: int, epsilon: float = 1e-12, momentum: float = 0.9
 ) -> BatchNorm:
-    size = networks * units
-    parameters = {
-        "gamma": np.ones(size),
-        "beta": np.zeros(size),
-        "mean": np.zeros(size),
-        "variance": np.ones(size),
-    }
-    gradients = {"gamma": np.zeros(size), "beta": np.zeros(size)}
-    return BatchNorm(parameters, gradients, samples, epsilon, momentum)
+    layer = BatchNorm(epsilon, momentum)
+    build(layer, units, samples, networks)
+    return layer
 
 
 def test_split_gives_each_network_its_columns() -> None:
@@ -35,52 +39,71 @@ def test_split_gives_each_network_its_columns() -> None:
 
 
 def test_input_affine_by_hand() -> None:
-    v, scale = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1.0, 0.5])
-    grad_b = np.zeros(2)
-    layer = InputAffine(v, scale, np.array([10.0, 20.0]), grad_b, 2)
+    layer = InputAffine(1)
+    build(layer, 2, 2, networks=2)
+    layer.w.values[:] = [[[1.0], [3.0]], [[2.0], [4.0]]]
+    layer.w.scale[:] = [1.0, 0.5]
+    layer.b.value[:] = [10.0, 20.0]
     x = np.array([[1.0, 0.0], [1.0, 1.0]])
-    np.testing.assert_array_equal(layer.forward(x), [[11, 21], [14, 23]])
+    np.testing.assert_array_equal(layer.forward(x, Mode.TRAIN), [[11, 21], [14, 23]])
     layer.backward(np.array([[1.0, 2.0], [3.0, 4.0]]))
-    np.testing.assert_array_equal(grad_b, [4, 6])
-    np.testing.assert_array_equal(layer.weight_gradient(np.array([1.0, 10.0])), [[4, 60], [3, 40]])
+    np.testing.assert_array_equal(layer.b.grad, [4, 6])
+    np.testing.assert_array_equal(layer.w.gradients()[:, :, 0], [[4, 3], [6, 4]])
 
 
 def test_affine_by_hand_for_two_networks() -> None:
-    w = np.array([[[1.0], [2.0]], [[3.0], [4.0]]])  # 2 networks, 2 inputs, 1 output
-    grad_w, grad_b = np.zeros_like(w), np.zeros(2)
-    layer = Affine(w, np.array([0.5, -0.5]), grad_w, grad_b, 2)
+    layer = Affine(1)
+    build(layer, 2, 2, networks=2)
+    layer.w.values[:] = [[[1.0], [2.0]], [[3.0], [4.0]]]  # 2 networks, 2 inputs, 1 output
+    layer.b.value[:] = [0.5, -0.5]
     x = np.array([[1.0, 1.0, 2.0, 0.0], [0.0, 1.0, 1.0, 1.0]])
-    np.testing.assert_array_equal(layer.forward(x), [[3.5, 5.5], [2.5, 6.5]])
+    np.testing.assert_array_equal(layer.forward(x, Mode.TRAIN), [[3.5, 5.5], [2.5, 6.5]])
     grad_x = layer.backward(np.array([[1.0, 10.0], [2.0, 20.0]]))
     np.testing.assert_array_equal(grad_x, [[1, 2, 30, 40], [2, 4, 60, 80]])
-    np.testing.assert_array_equal(grad_w[:, :, 0], [[1, 3], [40, 20]])
-    np.testing.assert_array_equal(grad_b, [3, 30])
+    np.testing.assert_array_equal(layer.w.gradients()[:, :, 0], [[1, 3], [40, 20]])
+    np.testing.assert_array_equal(layer.b.grad, [3, 30])
 
 
 def test_relu_by_hand() -> None:
-    layer = ReLU((1, 4), F64)
-    np.testing.assert_array_equal(layer.forward(np.array([[-1.0, 0.0, 2.0, 3.0]])), [[0, 0, 2, 3]])
+    layer = ReLU()
+    build(layer, 4, 1)
+    out = layer.forward(np.array([[-1.0, 0.0, 2.0, 3.0]]), Mode.TRAIN)
+    np.testing.assert_array_equal(out, [[0, 0, 2, 3]])
     np.testing.assert_array_equal(layer.backward(np.array([[5.0, 6, 7, 8]])), [[0, 0, 7, 8]])
+
+
+def test_sequential_goes_forward_in_order_and_backward_in_reverse() -> None:
+    first, second = Affine(2), Affine(1)
+    layers = Sequential([first, ReLU(), second])
+    assert layers.build(2, Store(Parameters(1, np.float64), 1)) == 1
+    first.w.values[:], second.w.values[:] = [[[1.0, 0.0], [0.0, -1.0]]], [[[3.0], [4.0]]]
+    np.testing.assert_array_equal(layers.forward(np.array([[5.0, 7.0]]), Mode.TRAIN), [[15]])
+    np.testing.assert_array_equal(layers.backward(np.array([[2.0]])), [[6, 0]])  # a dead unit
 
 
 def test_what_is_not_a_number_stays_so_in_every_layer() -> None:
     """Divergence is found by NaN in the last layer, so no layer may hide one."""
     scores = np.array([[1.0, np.nan], [2.0, 3.0]])
-    assert np.isnan(ReLU((2, 2), F64).forward(scores)[0, 1])
-    assert np.isnan(batch_norm(1, 2, 2).forward(scores, train=True)[:, 1]).all()
+    relu = ReLU()
+    build(relu, 2, 2)
+    assert np.isnan(relu.forward(scores, Mode.TRAIN)[0, 1])
+    assert np.isnan(batch_norm(1, 2, 2).forward(scores, Mode.TRAIN)[:, 1]).all()
     assert np.isnan(SoftmaxCrossEntropy(1, 2, 2, F64).forward(scores)[0]).all()
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_an_update_of_the_first_layer_changes_its_weights_in_place(dtype, random) -> None:
+    layer = InputAffine(3)
+    build(layer, 7, 5, networks=2, dtype=dtype)
     v, x, grad = (random.normal(0, 1, s).astype(dtype) for s in ((7, 6), (5, 7), (5, 6)))
-    factor = random.normal(0, 1, 6).astype(dtype)
-    expected = v + x.T @ (grad * factor)
-    layer = InputAffine(v, np.ones(6, dtype), np.zeros(6, dtype), np.zeros(6, dtype), 5)
-    layer.forward(x)
-    layer.backward(grad)
-    layer.add_weight_gradient(factor)
-    np.testing.assert_allclose(v, expected, rtol=1e-4, atol=1e-5)
+    layer.w.v[:], before = v, layer.w.v
+    layer.forward(x, Mode.TRAIN)
+    layer.backward(grad.copy())
+    layer.w.descend(dtype(0.5), np.array([1.0, 0.25], dtype))
+    assert layer.w.v is before
+    layer.w.fold()
+    expected = v * np.repeat([1, 0.25], 3) - 0.5 * x.T @ grad
+    np.testing.assert_allclose(layer.w.v, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_softmax_cross_entropy_by_hand() -> None:
@@ -104,18 +127,18 @@ def test_softmax_sums_to_one_and_never_overflows(scores: np.ndarray) -> None:
 
 def test_batch_norm_by_hand() -> None:
     layer = batch_norm(1, 1, 4, epsilon=0.0)
-    out = layer.forward(np.array([[1.0], [1.0], [3.0], [3.0]]), train=True)
+    out = layer.forward(np.array([[1.0], [1.0], [3.0], [3.0]]), Mode.TRAIN)
     np.testing.assert_allclose(out[:, 0], [-1, -1, 1, 1])
     # u = (-1, -1, 1, 1), std 1: grad - <grad> - u <grad u> with <grad> = 1 and <grad u> = -1
     np.testing.assert_allclose(
         layer.backward(np.array([[4.0], [0.0], [0.0], [0.0]]))[:, 0], [2, -2, 0, 0], atol=1e-12
     )
-    np.testing.assert_allclose([layer.grad_gamma[0], layer.grad_beta[0]], [-4, 4])
+    np.testing.assert_allclose([layer.gamma.grad[0], layer.beta.grad[0]], [-4, 4])
 
 
 @given(arrays(np.float64, (8, 6), elements=st.floats(-100, 100)))
 def test_batch_norm_gives_mean_0_and_variance_1(scores: np.ndarray) -> None:
-    out = batch_norm(2, 3, 8).forward(scores.copy(), train=True)
+    out = batch_norm(2, 3, 8).forward(scores.copy(), Mode.TRAIN)
     np.testing.assert_allclose(out.mean(axis=0), 0, atol=1e-6)
     moving = scores.var(axis=0) > 1e-6
     np.testing.assert_allclose(out.var(axis=0)[moving], 1, rtol=1e-4)
@@ -124,7 +147,7 @@ def test_batch_norm_gives_mean_0_and_variance_1(scores: np.ndarray) -> None:
 @pytest.mark.parametrize("samples", [1, 5])
 def test_batch_norm_of_a_batch_that_does_not_vary(samples: int) -> None:
     layer = batch_norm(1, 2, samples, epsilon=2.0**-52)
-    out = layer.forward(np.full((samples, 2), 7.0), train=True)
+    out = layer.forward(np.full((samples, 2), 7.0), Mode.TRAIN)
     np.testing.assert_allclose(out, 0, atol=1e-6)
     assert np.isfinite(layer.backward(np.ones((samples, 2)))).all()
 
@@ -134,36 +157,40 @@ def test_averages_start_from_the_first_batch_and_follow_with_momentum(
 ) -> None:
     layer = batch_norm(1, 3, 10)
     first, second = random.normal(5, 3, (2, 10, 3))
-    layer.forward(first.copy(), train=True)
-    np.testing.assert_allclose(layer.mean, first.mean(axis=0))
-    np.testing.assert_allclose(layer.variance, first.var(axis=0))
-    layer.forward(second.copy(), train=True)
-    np.testing.assert_allclose(layer.mean, 0.9 * first.mean(axis=0) + 0.1 * second.mean(axis=0))
-    np.testing.assert_allclose(layer.variance, 0.9 * first.var(axis=0) + 0.1 * second.var(axis=0))
+    layer.forward(first.copy(), Mode.TRAIN)
+    np.testing.assert_allclose(layer.mean.value, first.mean(axis=0))
+    np.testing.assert_allclose(layer.variance.value, first.var(axis=0))
+    layer.forward(second.copy(), Mode.TRAIN)
+    np.testing.assert_allclose(
+        layer.mean.value, 0.9 * first.mean(axis=0) + 0.1 * second.mean(axis=0)
+    )
+    np.testing.assert_allclose(
+        layer.variance.value, 0.9 * first.var(axis=0) + 0.1 * second.var(axis=0)
+    )
 
 
 def test_evaluation_uses_the_averages_and_changes_nothing(random: np.random.Generator) -> None:
     layer = batch_norm(1, 2, 4)
-    layer.forward(random.normal(5, 3, (4, 2)), train=True)
-    layer.mean[:], layer.variance[:] = [1.0, 2.0], [4.0, 9.0]
+    layer.forward(random.normal(5, 3, (4, 2)), Mode.TRAIN)
+    layer.mean.value[:], layer.variance.value[:] = [1.0, 2.0], [4.0, 9.0]
     x = np.array([[3.0, 5.0], [1.0, 2.0], [3.0, -1.0], [5.0, 8.0]])
-    np.testing.assert_allclose(layer.forward(x, train=False), [[1, 1], [0, 0], [1, -1], [2, 2]])
-    np.testing.assert_array_equal([layer.mean, layer.variance], [[1, 2], [4, 9]])
+    np.testing.assert_allclose(layer.forward(x, Mode.EVALUATE), [[1, 1], [0, 0], [1, -1], [2, 2]])
+    np.testing.assert_array_equal([layer.mean.value, layer.variance.value], [[1, 2], [4, 9]])
 
 
 def test_batch_norm_backward_with_a_random_upstream_gradient(random: np.random.Generator) -> None:
     scores, upstream = random.normal(0, 2, (2, 6, 3))
     layer = batch_norm(1, 3, 6)
-    layer.gamma[:], layer.beta[:] = random.normal(1, 0.5, (2, 3))
+    layer.gamma.value[:], layer.beta.value[:] = random.normal(1, 0.5, (2, 3))
 
     def total(values: np.ndarray) -> float:
-        return float((layer.forward(values.copy(), train=True) * upstream).sum())
+        return float((layer.forward(values.copy(), Mode.TRAIN) * upstream).sum())
 
     numerical = np.zeros_like(scores)
     for index in np.ndindex(scores.shape):
         moved = np.zeros_like(scores)
         moved[index] = 1e-5
         numerical[index] = (total(scores + moved) - total(scores - moved)) / 2e-5
-    layer.forward(scores.copy(), train=True)
+    layer.forward(scores.copy(), Mode.TRAIN)
     np.testing.assert_allclose(layer.backward(upstream.copy()), numerical, rtol=1e-6, atol=1e-8)
-    np.testing.assert_allclose(layer.grad_beta, upstream.sum(axis=0))
+    np.testing.assert_allclose(layer.beta.grad, upstream.sum(axis=0))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import same_start, tiny_settings
+from conftest import block, same_start, tiny_settings
 from klayer import params
 from klayer.data.dataset import Dataset
 from klayer.errors import KlayerError
@@ -23,14 +23,15 @@ def test_a_network_that_is_loaded_again_decides_the_same(
     dataset: Dataset, tmp_path: Path, batch_norm: bool, hidden: list[int]
 ) -> None:
     sections = tiny_settings()
-    sections["training"] |= {"batch_norm": batch_norm, "hidden": hidden, "epsilon": 1e-3}
+    sections["training"] |= {"block": list(block(batch_norm)), "hidden": hidden, "epsilon": 1e-3}
     training = params.section(sections, "training", Training)
     outcomes = [train(same_start(training, (0.01,), seed), dataset) for seed in (1, 2)]
     path = tmp_path / "model.npz"
     save_model(path, training.architecture(3072), results.parameters(outcomes))
     loaded = load_model(path)
-    assert loaded.architecture.hidden == tuple(hidden)
-    assert loaded.architecture.batch_norm == batch_norm
+    architecture = loaded[0]
+    assert architecture.hidden == tuple(hidden)
+    assert ("batch_norm" in architecture.block) == batch_norm
     of_each = probabilities(loaded, dataset, dataset.test)
     assert of_each.shape == (100, 2, 10)
     hits = (of_each.argmax(axis=2) == dataset.test.labels[:, np.newaxis]).mean(axis=0)

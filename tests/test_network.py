@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from conftest import block
 from klayer.networks.architecture import Architecture
-from klayer.networks.network import Network
-from klayer.networks.parameters import Parameters, initialise
+from klayer.networks.initialisation import draws
+from klayer.networks.layer import Mode
+from klayer.networks.network import Network, restored
+from klayer.networks.parameters import Parameters
 from plain import cost, forward, gradients, members
 
 CASES = [
@@ -18,14 +21,23 @@ CASES = [
 ]
 
 
+def architecture(hidden: tuple[int, ...], batch_norm: bool) -> Architecture:
+    return Architecture(7, hidden, 4, block(batch_norm))
+
+
 def population(
-    random: np.random.Generator, hidden: tuple[int, ...], batch_norm: bool, networks: int
-) -> Parameters:
-    parameters = Parameters(Architecture(7, hidden, 4, batch_norm), networks, np.float64)
+    random: np.random.Generator,
+    hidden: tuple[int, ...],
+    batch_norm: bool,
+    networks: int,
+    samples: int = 9,
+) -> Network:
+    parameters = Parameters(networks, np.float64)
+    network = Network(architecture(hidden, batch_norm), parameters, samples)
     for name, values in parameters.named().items():
         centre = 1.0 if name.startswith(("gamma", "variance")) else 0.0
         values[:] = random.normal(centre, 0.2 if centre else 0.7, values.shape)
-    return parameters
+    return network
 
 
 @pytest.fixture
@@ -34,23 +46,23 @@ def batch(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize(("hidden", "batch_norm", "networks"), CASES)
-@pytest.mark.parametrize("train", [False, True])
-def test_forward(random, batch, hidden, batch_norm, networks, train) -> None:
-    parameters = population(random, hidden, batch_norm, networks)
-    before = members(parameters)
-    found = Network(parameters, 9).forward(batch[0], train)
+@pytest.mark.parametrize("mode", Mode)
+def test_forward(random, batch, hidden, batch_norm, networks, mode) -> None:
+    network = population(random, hidden, batch_norm, networks)
+    before = members(network.parameters)
+    found = network.forward(batch[0], mode)
     for m, p in enumerate(before):
-        np.testing.assert_allclose(found[:, m], forward(p, batch[0], train)[0], rtol=1e-9)
+        expected, _ = forward(p, batch[0], mode is Mode.TRAIN)
+        np.testing.assert_allclose(found[:, m], expected, rtol=1e-9)
 
 
 @pytest.mark.parametrize(("hidden", "batch_norm", "networks"), CASES)
 def test_backward(random, batch, hidden, batch_norm, networks) -> None:
-    parameters = population(random, hidden, batch_norm, networks)
-    network = Network(parameters, 9)
-    network.forward(batch[0], train=True)
+    network = population(random, hidden, batch_norm, networks)
+    network.forward(batch[0], Mode.TRAIN)
     network.backward(batch[1])
-    found = network.gradients()
-    for m, p in enumerate(members(parameters)):
+    found = network.parameters.gradients()
+    for m, p in enumerate(members(network.parameters)):
         expected = gradients(p, *batch)
         assert set(found) == set(expected)
         for name, values in expected.items():
@@ -59,46 +71,70 @@ def test_backward(random, batch, hidden, batch_norm, networks) -> None:
 
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_losses_and_squared_norm_make_the_cost(random, batch, batch_norm) -> None:
-    parameters = population(random, (6, 4), batch_norm, 2)
-    network = Network(parameters, 9)
-    network.forward(batch[0], train=True)
-    found = network.output.losses(batch[1]).mean(axis=0) + 0.1 * parameters.squared_norm()
-    expected = [cost(p, *batch, 0.1, train=True) for p in members(parameters)]
+    network = population(random, (6, 4), batch_norm, 2)
+    network.forward(batch[0], Mode.TRAIN)
+    losses = network.output.losses(batch[1]).mean(axis=0)
+    found = losses + 0.1 * network.parameters.squared_norm()
+    expected = [cost(p, *batch, 0.1, train=True) for p in members(network.parameters)]
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
 def test_evaluation_changes_nothing(random, batch) -> None:
-    parameters = population(random, (6, 4), True, 2)
-    before = members(parameters)
-    network = Network(parameters, 9)
-    first = network.forward(batch[0], train=False).copy()
-    np.testing.assert_array_equal(network.forward(batch[0], train=False), first)
-    for old, new in zip(before, members(parameters), strict=True):
+    network = population(random, (6, 4), True, 2)
+    before = members(network.parameters)
+    first = network.forward(batch[0], Mode.EVALUATE).copy()
+    np.testing.assert_array_equal(network.forward(batch[0], Mode.EVALUATE), first)
+    for old, new in zip(before, members(network.parameters), strict=True):
         for name in old:
             np.testing.assert_array_equal(old[name], new[name])
 
 
+def test_a_network_for_evaluation_shares_the_parameters_and_has_no_arrays_for_gradients(
+    random, batch
+) -> None:
+    network = population(random, (6, 4), True, 2)
+    count = len(network.parameters.all)
+    other = Network(architecture((6, 4), True), network.parameters, 9, trains=False)
+    assert len(network.parameters.all) == count
+    found = other.forward(batch[0], Mode.EVALUATE)
+    np.testing.assert_array_equal(found, network.forward(batch[0], Mode.EVALUATE))
+    assert other.last.grad_x.size == 0
+
+
 def test_evaluation_of_an_image_does_not_depend_on_the_others(random, batch) -> None:
-    parameters = population(random, (6, 4), True, 2)
-    together = Network(parameters, 9).forward(batch[0], train=False)
-    alone = Network(parameters, 1).forward(batch[0][4:5], train=False)
+    network = population(random, (6, 4), True, 2)
+    together = network.forward(batch[0], Mode.EVALUATE)
+    single = Network(architecture((6, 4), True), network.parameters, 1, trains=False)
+    alone = single.forward(batch[0][4:5], Mode.EVALUATE)
     np.testing.assert_allclose(alone[0], together[4], rtol=1e-12)
 
 
 def test_training_with_batch_norm_does_not_use_the_averages(random, batch) -> None:
-    parameters = population(random, (6,), True, 1)
-    before = Network(parameters, 9).forward(batch[0], train=True).copy()
-    parameters.named()["mean1"][:] = 1e3
-    np.testing.assert_array_equal(Network(parameters, 9).forward(batch[0], train=True), before)
+    network = population(random, (6,), True, 1)
+    before = network.forward(batch[0], Mode.TRAIN).copy()
+    network.parameters.named()["mean1"][:] = 1e3
+    np.testing.assert_array_equal(network.forward(batch[0], Mode.TRAIN), before)
+
+
+def test_the_order_of_the_layers_in_a_block_counts(random, batch) -> None:
+    """Batch norm after the activation: its output reaches the next layer as it is."""
+    parameters = Parameters(1, np.float64, draws("he", 0.1, [np.random.default_rng(1)]))
+    order = ("affine", "relu", "batch_norm")
+    network = Network(Architecture(7, (6,), 4, order, epsilon=1e-12), parameters, 9)
+    p = members(parameters)[0]
+    found = network.forward(batch[0], Mode.TRAIN)[:, 0]
+    rectified = np.maximum(batch[0] @ p["W1"] + p["b1"], 0)
+    u = (rectified - rectified.mean(0)) / np.sqrt(rectified.var(0) + 1e-12)
+    exponentials = np.exp(u @ p["W2"] + p["b2"])
+    np.testing.assert_allclose(found, exponentials / exponentials.sum(1, keepdims=True), rtol=1e-9)
 
 
 def test_dead_units_pass_no_gradient(random, batch) -> None:
-    parameters = population(random, (6, 4), False, 1)
-    parameters.named()["b2"][:] = -1e6
-    network = Network(parameters, 9)
-    network.forward(batch[0], train=True)
+    network = population(random, (6, 4), False, 1)
+    network.parameters.named()["b2"][:] = -1e6
+    network.forward(batch[0], Mode.TRAIN)
     network.backward(batch[1])
-    found = network.gradients()
+    found = network.parameters.gradients()
     for name in ("W1", "b1", "W2", "b2", "W3"):
         np.testing.assert_array_equal(found[name], 0)
     assert np.abs(found["b3"]).max() > 0
@@ -106,19 +142,40 @@ def test_dead_units_pass_no_gradient(random, batch) -> None:
 
 @pytest.mark.parametrize("samples", [1, 9])
 def test_a_batch_that_does_not_vary_keeps_gradients_finite(random, samples) -> None:
-    parameters = population(random, (6, 4), True, 2)
-    network = Network(parameters, samples)
-    network.forward(np.ones((samples, 7)), train=True)
+    network = population(random, (6, 4), True, 2, samples)
+    network.forward(np.ones((samples, 7)), Mode.TRAIN)
     network.backward(np.zeros(samples, int))
-    assert all(np.isfinite(values).all() for values in network.gradients().values())
+    assert all(np.isfinite(g).all() for g in network.parameters.gradients().values())
+
+
+def test_names_are_numbered_layer_by_layer(random) -> None:
+    of_one = ["W{}", "b{}", "gamma{}", "beta{}", "mean{}", "variance{}"]
+    expected = [name.format(layer) for layer in (1, 2) for name in of_one] + ["W3", "b3"]
+    network = population(random, (6, 5), True, 2)
+    named = network.parameters.named()
+    assert list(named) == expected
+    shapes = {"W1": (2, 7, 6), "b1": (2, 6), "mean2": (2, 5), "W3": (2, 5, 4)}
+    assert {name: named[name].shape for name in shapes} == shapes
+
+
+def test_networks_are_restored_from_their_named_parameters(random, batch) -> None:
+    network = population(random, (6, 5), True, 2)
+    named = network.parameters.named()
+    again = restored(architecture((6, 5), True), named)
+    other = Network(architecture((6, 5), True), again, 9, trains=False)
+    found = other.forward(batch[0], Mode.EVALUATE)
+    np.testing.assert_array_equal(found, network.forward(batch[0], Mode.EVALUATE))
+    with pytest.raises(ValueError, match=r"b2 has the shape \(2, 4\), not \(2, 5\)"):
+        restored(architecture((6, 5), True), named | {"b2": np.zeros((2, 4))})
 
 
 @pytest.mark.parametrize(
     ("kind", "spread"), [("uniform", 1 / np.sqrt(3)), ("he", np.sqrt(2)), ("normal", 0.3 * 20)]
 )
 def test_initialisation_has_the_given_spread(kind, spread) -> None:
-    parameters = Parameters(Architecture(400, (400,), 10, True), 2, np.float64)
-    initialise(parameters, [np.random.default_rng(seed) for seed in (1, 2)], kind, 0.3)
+    generators = [np.random.default_rng(seed) for seed in (1, 2)]
+    parameters = Parameters(2, np.float64, draws(kind, 0.3, generators))
+    Network(Architecture(400, (400,), 10, block(True)), parameters, 1)
     named = parameters.named()
     for name in ("W1", "W2"):
         assert np.sqrt(400) * named[name].std() == pytest.approx(spread, rel=0.02)
@@ -131,8 +188,12 @@ def test_initialisation_has_the_given_spread(kind, spread) -> None:
 
 
 def test_equal_generators_give_equal_weights_in_any_population() -> None:
-    alone, pair = (Parameters(Architecture(9, (5,), 3), m) for m in (1, 2))
-    initialise(alone, [np.random.default_rng(4)], "he", 1.0)
-    initialise(pair, [np.random.default_rng(seed) for seed in (3, 4)], "he", 1.0)
-    for name, values in alone.named().items():
-        np.testing.assert_array_equal(values[0], pair.named()[name][1])
+    def named(*seeds: int) -> dict[str, np.ndarray]:
+        generators = [np.random.default_rng(seed) for seed in seeds]
+        parameters = Parameters(len(seeds), draws=draws("he", 1.0, generators))
+        Network(Architecture(9, (5,), 3), parameters, 1)
+        return parameters.named()
+
+    pair = named(3, 4)
+    for name, values in named(4).items():
+        np.testing.assert_array_equal(values[0], pair[name][1])

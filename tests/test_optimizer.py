@@ -7,22 +7,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import block
 from klayer.networks.architecture import Architecture
+from klayer.networks.initialisation import draws
+from klayer.networks.layer import Mode
 from klayer.networks.network import Network
-from klayer.networks.optimizer import GradientDescent
-from klayer.networks.parameters import Parameters, initialise
+from klayer.networks.optimizer import SGD
+from klayer.networks.parameters import Parameters
 from plain import descend, members
 
 
-def generators(networks: int) -> list[np.random.Generator]:
-    """Equal ones, so that all networks start alike."""
-    return [np.random.default_rng(3) for _ in range(networks)]
-
-
-def start(hidden=(6, 5), batch_norm=True, networks=1) -> Parameters:
-    parameters = Parameters(Architecture(8, hidden, 4, batch_norm), networks, np.float64)
-    initialise(parameters, generators(parameters.networks), "he", 0.1)
-    return parameters
+def start(hidden=(6, 5), batch_norm=True, networks=1, dtype=np.float64) -> Network:
+    """Networks that start alike."""
+    generators = [np.random.default_rng(3) for _ in range(networks)]
+    parameters = Parameters(networks, dtype, draws("he", 0.1, generators))
+    return Network(Architecture(8, hidden, 4, block(batch_norm)), parameters, 10)
 
 
 def batches(count: int):
@@ -31,14 +30,17 @@ def batches(count: int):
         yield generator.normal(0, 1, (10, 8)), generator.integers(0, 4, 10)
 
 
-def run(parameters: Parameters, l2, rates) -> list[dict[str, np.ndarray]]:
-    network = Network(parameters, 10)
-    optimizer = GradientDescent(network, l2)
-    for (x, labels), rate in zip(batches(len(rates)), rates, strict=True):
-        network.forward(x, train=True)
+def train(network: Network, batches, l2, rates) -> list[dict[str, np.ndarray]]:
+    optimizer = SGD(network.parameters, l2)
+    for (x, labels), rate in zip(batches, rates, strict=True):
+        network.forward(x, Mode.TRAIN)
         network.backward(labels)
         optimizer.step(rate)
-    return members(parameters)
+    return members(network.parameters)
+
+
+def run(network: Network, l2, rates) -> list[dict[str, np.ndarray]]:
+    return train(network, batches(len(rates)), l2, rates)
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])
@@ -48,7 +50,7 @@ def test_a_population_equals_its_members_alone_and_the_plain_formulas(hidden, ba
     together = run(start(hidden, batch_norm, 4), l2, rates)
     for m, value in enumerate(l2):
         (alone,) = run(start(hidden, batch_norm), value, rates)
-        (expected,) = members(start(hidden, batch_norm))
+        (expected,) = members(start(hidden, batch_norm).parameters)
         for step, ((x, labels), rate) in enumerate(zip(batches(50), rates, strict=True)):
             descend(expected, x, labels, value, rate, first=step == 0)
         for name in expected:
@@ -62,23 +64,18 @@ def test_a_population_equals_its_members_alone_and_the_plain_formulas(hidden, ba
 )
 def test_lazy_decay_equals_plain_decay_even_where_it_turns_the_sign(rates, l2) -> None:
     """Images of zeros give the first weights no gradient, so only the decay is left."""
-    parameters = start(batch_norm=False)
-    (before,) = members(parameters)
-    network = Network(parameters, 10)
-    optimizer = GradientDescent(network, l2)
-    for rate in rates:
-        network.forward(np.zeros((10, 8)), train=True)
-        network.backward(np.zeros(10, int))
-        optimizer.step(rate)
+    network = start(batch_norm=False)
+    (before,) = members(network.parameters)
+    nothing = [(np.zeros((10, 8)), np.zeros(10, int))] * len(rates)
+    (after,) = train(network, nothing, l2, rates)
     factor = np.prod([1 - 2 * rate * l2 for rate in rates])
-    (after,) = members(parameters)
     np.testing.assert_allclose(after["W1"], factor * before["W1"], rtol=1e-9, atol=1e-300)
 
 
 @pytest.mark.parametrize("rate", [1.0, 1.5])
 def test_a_step_that_erases_or_reverses_the_weights(rate) -> None:
     (after,) = run(start(), 0.5, [rate])
-    (expected,) = members(start())
+    (expected,) = members(start().parameters)
     x, labels = next(iter(batches(1)))
     descend(expected, x, labels, 0.5, rate, first=True)
     for name in expected:
@@ -94,13 +91,8 @@ def test_l2_leaves_b_gamma_and_beta_alone() -> None:
             np.testing.assert_array_equal(without[name], with_l2[name])
 
 
-def test_float32_stays_close_through_very_many_decays() -> None:
-    parameters = Parameters(Architecture(8, (6,), 4), 1, np.float32)
-    initialise(parameters, generators(parameters.networks), "he", 0.1)
-    network = Network(parameters, 10)
-    optimizer = GradientDescent(network, 0.5)
-    for _ in range(3000):  # the scale alone would come to 0.9 ** 3000 = 1e-137
-        network.forward(np.ones((10, 8), np.float32), train=True)
-        network.backward(np.zeros(10, int))
-        optimizer.step(0.1)
-    assert all(np.isfinite(values).all() for values in members(parameters)[0].values())
+def test_float32_stays_finite_through_very_many_decays() -> None:
+    network = start((6,), False, dtype=np.float32)
+    ones = [(np.ones((10, 8), np.float32), np.zeros(10, int))] * 3000
+    (after,) = train(network, ones, 0.5, [0.1] * 3000)  # the scale alone: 0.9 ** 3000 = 1e-137
+    assert all(np.isfinite(values).all() for values in after.values())

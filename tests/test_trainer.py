@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from conftest import ROOT, same_start, tiny_settings
+from conftest import ROOT, block, same_start, tiny_settings
 from klayer import params
 from klayer.data.dataset import Dataset, Split
 from klayer.errors import KlayerError
@@ -35,7 +35,7 @@ def finite(outcome: Outcome) -> bool:
 
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_networks_learn(dataset: Dataset, batch_norm: bool) -> None:
-    outcome = train(same_start(settings(batch_norm=batch_norm), (0.001,), 1), dataset)
+    outcome = train(same_start(settings(block=block(batch_norm)), (0.001,), 1), dataset)
     assert outcome.final["test_accuracy"][0] > 0.4  # a guess has 0.1
     assert outcome.history["train_cost"][-1, 0] < outcome.history["train_cost"][0, 0]
     np.testing.assert_array_equal(outcome.final["diverged_at"], [-1])
@@ -43,7 +43,7 @@ def test_networks_learn(dataset: Dataset, batch_norm: bool) -> None:
 
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_a_population_equals_its_members_alone(dataset: Dataset, batch_norm: bool) -> None:
-    training = settings(batch_norm=batch_norm)
+    training = settings(block=block(batch_norm))
     together = train(same_start(training, (0.0, 0.01, 0.1), 5), dataset)
     for m, l2 in enumerate((0.0, 0.01, 0.1)):
         alone = train(same_start(training, (l2,), 5), dataset)
@@ -55,7 +55,7 @@ def test_a_population_equals_its_members_alone(dataset: Dataset, batch_norm: boo
 
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_a_step_allocates_nothing_of_size(dataset: Dataset, batch_norm: bool) -> None:
-    training = settings(batch_norm=batch_norm, hidden=[400, 200])
+    training = settings(block=block(batch_norm), hidden=[400, 200])
     trainer = Trainer(same_start(training, (0.0, 0.01, 0.1), 1), dataset)
     for step in range(2):  # the first ones compile
         trainer.passes(step)
@@ -70,50 +70,8 @@ def test_a_step_allocates_nothing_of_size(dataset: Dataset, batch_norm: bool) ->
     finally:
         tracemalloc.stop()
     numpys_own = 8192 * 4  # bytes that NumPy takes for a sum or product of arrays of two shapes
-    assert trainer.network.others[0].scores.nbytes > 3 * numpys_own  # the smallest array of size
+    assert trainer.network.scores[1].nbytes > 3 * numpys_own  # the smallest array of size
     assert peak - before < 2 * numpys_own
-
-
-@pytest.mark.parametrize("batch_norm", [False, True])
-def test_training_that_goes_on_equals_training_at_once(dataset: Dataset, batch_norm: bool) -> None:
-    training = settings(batch_norm=batch_norm, cycles=1)  # 40 steps: 6 epochs and 4 batches
-    longer = training.model_copy(update={"cycles": 3, "evaluations": 6})
-    begun = same_start(training, (0.0, 0.01), 5)
-    first = train(begun, dataset)
-    going_on = train(replace(begun, training=longer, start=first), dataset)
-    at_once = train(same_start(longer, (0.0, 0.01), 5), dataset)
-    for name, values in at_once.parameters.items():  # float32: W = scale * V is rounded in between
-        np.testing.assert_allclose(
-            going_on.parameters[name], values, rtol=1e-2, atol=2e-4, err_msg=name
-        )
-    assert going_on.history["step"].tolist() == [10, 20, 30, 40, 60, 80, 100, 120]
-    shared = [at_once.history["step"].tolist().index(step) for step in (40, 60, 80, 100, 120)]
-    np.testing.assert_allclose(
-        going_on.history["train_loss"][3:], at_once.history["train_loss"][shared], rtol=1e-3
-    )
-    assert going_on.layers["step"].tolist() == [*first.layers["step"], 48, 71, 95, 119]
-
-
-def test_training_that_is_at_its_end_goes_on_to_the_same_outcome(dataset: Dataset) -> None:
-    begun = same_start(settings(batch_norm=True), (0.0, 0.01), 5)
-    first = train(begun, dataset)
-    again = train(replace(begun, start=first), dataset)
-    for group in ("history", "final", "layers", "parameters"):
-        for name, values in getattr(first, group).items():
-            found = getattr(again, group)[name]
-            assert found.dtype == values.dtype, name
-            np.testing.assert_allclose(found, values, rtol=1e-6, err_msg=name)
-
-
-def test_a_network_that_diverged_stays_so_when_training_goes_on(dataset: Dataset) -> None:
-    wild = settings(learning_rate_max=1e6)
-    begun = same_start(wild, (0.0, 0.5), 1)
-    first = train(begun, dataset)
-    longer = wild.model_copy(update={"cycles": 2})
-    going_on = train(replace(begun, training=longer, start=first), dataset)
-    assert first.final["diverged_at"].tolist() == going_on.final["diverged_at"].tolist()
-    assert going_on.final["diverged_at"][1] >= 0
-    assert not going_on.parameters["W1"][1].any()
 
 
 def test_equal_inputs_give_equal_bytes(dataset: Dataset) -> None:
@@ -131,11 +89,9 @@ def test_another_seed_gives_another_start_and_another_order(dataset: Dataset) ->
     assert (one.order != two.order).any()
 
 
-def test_seeds_are_taken_in_populations_in_their_order() -> None:
-    training = settings(seeds=[3, 1, 4, 5, 9], population=2, l2=0.5)
-    populations = one_for_each_seed(training)
-    assert [p.seeds for p in populations] == [(3, 1), (4, 5), (9,)]
-    assert [p.l2 for p in populations] == [(0.5, 0.5), (0.5, 0.5), (0.5,)]
+def test_each_seed_is_a_network_of_its_own_in_their_order() -> None:
+    jobs = one_for_each_seed(settings(seeds=[3, 1, 4], l2=0.5))
+    assert [(job.seeds, job.l2) for job in jobs] == [((s,), (0.5,)) for s in (3, 1, 4)]
 
 
 def test_a_network_starts_from_its_own_seed_and_follows_the_order_of_the_first(
@@ -188,7 +144,7 @@ def test_the_study_has_at_least_36_points(dataset: Dataset) -> None:
 def test_divergence_is_finite_and_counts_as_a_guess(
     dataset: Dataset, batch_norm: bool, rate: float, hidden: list[int]
 ) -> None:
-    training = settings(batch_norm=batch_norm, learning_rate_max=rate, hidden=hidden)
+    training = settings(block=block(batch_norm), learning_rate_max=rate, hidden=hidden)
     outcome = train(same_start(training, (0.01, 1.0), 1), dataset)
     assert finite(outcome)
     diverged = outcome.final["diverged_at"] >= 0
@@ -203,7 +159,7 @@ def test_divergence_is_finite_and_counts_as_a_guess(
 def test_a_member_that_diverges_does_not_disturb_the_others(
     dataset: Dataset, batch_norm: bool
 ) -> None:
-    training = settings(batch_norm=batch_norm)
+    training = settings(block=block(batch_norm))
     together = train(same_start(training, (0.01, 1e30), 5), dataset)
     alone = train(same_start(training, (0.01,), 5), dataset)
     assert together.final["diverged_at"][0] == -1
@@ -215,7 +171,7 @@ def test_a_member_that_diverges_does_not_disturb_the_others(
 
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_a_batch_of_one(dataset: Dataset, batch_norm: bool) -> None:
-    outcome = train(same_start(settings(batch_norm=batch_norm, batch_size=1), (0.0,), 1), dataset)
+    outcome = train(same_start(settings(block=block(batch_norm), batch_size=1), (0.0,), 1), dataset)
     assert finite(outcome)
 
 
@@ -223,7 +179,7 @@ def test_a_batch_of_one(dataset: Dataset, batch_norm: bool) -> None:
 def test_images_that_do_not_vary(dataset: Dataset, batch_norm: bool) -> None:
     grey = np.full_like(dataset.train.images, 100)
     same = replace(dataset, train=Split(grey, dataset.train.labels))
-    assert finite(train(same_start(settings(batch_norm=batch_norm), (0.0,), 1), same))
+    assert finite(train(same_start(settings(block=block(batch_norm)), (0.0,), 1), same))
 
 
 def test_a_network_whose_units_are_dead_stays_at_a_guess(dataset: Dataset) -> None:
@@ -246,9 +202,9 @@ def test_without_test_the_test_images_are_left_alone(dataset: Dataset) -> None:
 
 
 def test_evaluation_changes_nothing(dataset: Dataset) -> None:
-    population = same_start(settings(batch_norm=True), (0.0, 0.01), 1)
+    population = same_start(settings(block=block(True)), (0.0, 0.01), 1)
     often, seldom = (
-        train(replace(population, training=settings(batch_norm=True, evaluations=n)), dataset)
+        train(replace(population, training=settings(block=block(True), evaluations=n)), dataset)
         for n in (40, 1)
     )
     for name, values in often.parameters.items():
@@ -258,12 +214,16 @@ def test_evaluation_changes_nothing(dataset: Dataset) -> None:
 def test_evaluation_does_not_depend_on_the_size_of_its_chunks(
     dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    population = same_start(settings(batch_norm=True), (0.0, 0.01), 1)
+    population = same_start(settings(block=block(True)), (0.0, 0.01), 1)
     trainer = Trainer(population, dataset)
     trainer.passes(0)
-    whole = Evaluator(trainer.parameters, dataset).measure(dataset.train, trainer.l2)
+    whole = Evaluator(trainer.architecture, trainer.parameters, dataset).measure(
+        dataset.train, trainer.l2
+    )
     monkeypatch.setattr("klayer.training.evaluation.CHUNK", 7)
-    parts = Evaluator(trainer.parameters, dataset).measure(dataset.train, trainer.l2)
+    parts = Evaluator(trainer.architecture, trainer.parameters, dataset).measure(
+        dataset.train, trainer.l2
+    )
     for name in whole:
         np.testing.assert_allclose(parts[name], whole[name], rtol=1e-5)
 

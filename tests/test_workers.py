@@ -12,7 +12,7 @@ import joblib
 import psutil
 import pytest
 
-from conftest import same_start, tiny_settings
+from conftest import block, same_start, tiny_settings
 from klayer import params
 from klayer.errors import KlayerError
 from klayer.running import checkpoints, workers
@@ -69,7 +69,7 @@ def test_results_do_not_depend_on_the_number_of_processes(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     training = params.section(tiny_settings(), "training", Training)
-    one = same_start(training.model_copy(update={"batch_norm": True}), (0.0, 0.01, 0.1), 1)
+    one = same_start(training.model_copy(update={"block": block(True)}), (0.0, 0.01, 0.1), 1)
     populations = [same_start(one.training, one.l2, seed) for seed in (1, 2, 3)]
     found = []
     for cores in (1, 2, 3):

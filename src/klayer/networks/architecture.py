@@ -1,27 +1,56 @@
-"""The architecture of k-layer networks."""
+"""The architecture of k-layer networks, and the layers that it may name."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Literal
+from typing import TYPE_CHECKING
 
-Initialisation = Literal["uniform", "he", "normal"]
+if TYPE_CHECKING:
+    from klayer.networks.layer import Layer
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """What all networks of a population have in common."""
+    """What all networks of a population have in common.
+
+    hidden  units of each hidden layer
+    block   the layers that a hidden layer is made of, names of LAYERS; the first one is `affine`
+    """
 
     inputs: int
     hidden: tuple[int, ...]
     classes: int = 10
-    batch_norm: bool = False
+    block: tuple[str, ...] = ("affine", "relu")
     epsilon: float = 2.0**-52
     momentum: float = 0.9
 
-    @property
-    def shapes(self) -> list[tuple[int, int]]:
-        """(d_in, d_out) of each layer's weights, first to last."""
-        units = (self.inputs, *self.hidden, self.classes)
-        return list(pairwise(units))
+
+# The layers load Numba and SciPy, so they are imported where a network is built and not before.
+
+
+def _affine(units: int, architecture: Architecture) -> Layer:
+    from klayer.networks.layers import Affine
+
+    return Affine(units)
+
+
+def _batch_norm(units: int, architecture: Architecture) -> Layer:
+    from klayer.networks.batch_norm import BatchNorm
+
+    return BatchNorm(architecture.epsilon, architecture.momentum)
+
+
+def _relu(units: int, architecture: Architecture) -> Layer:
+    from klayer.networks.layers import ReLU
+
+    return ReLU()
+
+
+# A function for each name that `block` in params.yaml may use: makes the layer of a hidden layer
+# with so many units.
+LAYERS: dict[str, Callable[[int, Architecture], Layer]] = {
+    "affine": _affine,
+    "batch_norm": _batch_norm,
+    "relu": _relu,
+}

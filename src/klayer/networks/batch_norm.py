@@ -1,64 +1,65 @@
-"""Batch normalisation, Ioffe and Szegedy (2015), over populations as in `layers`."""
+"""Batch normalisation, Ioffe and Szegedy (2015), over populations as in `arrays`."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from klayer.networks.arrays import Array
 from klayer.networks.compiled import compiled
-from klayer.networks.layers import Array, scale_and_shift
+from klayer.networks.layer import Layer, Mode
+from klayer.networks.layers import scale_and_shift
+from klayer.networks.store import Store
 
 Number = np.floating
 
 
-class BatchNorm:
-    """gamma * (scores - mean) / sqrt(variance + epsilon) + beta: algorithm 1 and section 3.1.
+class BatchNorm(Layer):
+    """gamma * (x - mean) / sqrt(variance + epsilon) + beta: algorithm 1 and section 3.1.
 
     In training it normalises with the mean and the biased variance of the batch, and lets the
     running averages follow them; in evaluation it uses the averages and changes nothing.
     """
 
-    def __init__(
-        self,
-        parameters: dict[str, Array],  # gamma, beta, mean, variance: each (M*d,)
-        gradients: dict[str, Array],  # gamma, beta: each (M*d,)
-        samples: int,
-        epsilon: float,
-        momentum: float,
-    ) -> None:
-        self.gamma, self.beta = parameters["gamma"], parameters["beta"]
-        self.mean, self.variance = parameters["mean"], parameters["variance"]
-        self.grad_gamma, self.grad_beta = gradients["gamma"], gradients["beta"]
-        dtype, features = self.gamma.dtype, self.gamma.size
-        self.epsilon, self.momentum = dtype.type(epsilon), dtype.type(momentum)
-        self.batch_mean, self.batch_variance, self.inv_std = np.empty((3, features), dtype)
-        self.normalised = np.empty((samples, features), dtype)  # u, (n, M*d)
-        self.out = np.empty((samples, features), dtype)  # (n, M*d)
-        self.started = False
+    def __init__(self, epsilon: float, momentum: float) -> None:
+        self.epsilon, self.momentum = epsilon, momentum
 
-    def forward(self, scores: Array, train: bool) -> Array:
-        """The output, of the shape of the scores (n, M*d), in an array of its own."""
-        if not train:  # one scale and one shift
-            scale = self.gamma / np.sqrt(self.variance + self.epsilon)  # (M*d,)
-            scale_and_shift(scores, scale, self.beta - self.mean * scale, self.out)
+    def build(self, d: int, store: Store) -> int:
+        """As many units as its input."""
+        self.gamma, self.beta = store.vector("gamma", d, 1), store.vector("beta", d, 0)
+        self.mean, self.variance = store.state("mean", d, 0), store.state("variance", d, 1)
+        self.started = store.flag("started")
+        self.number = store.dtype.type
+        self.batch_mean, self.batch_variance, self.inv_std = np.empty(
+            (3, store.networks * d), store.dtype
+        )
+        self.normalised = store.training_buffer(d)  # u, (n, M*d)
+        self.out = store.buffer(d)  # (n, M*d)
+        return d
+
+    def forward(self, x: Array, mode: Mode) -> Array:
+        """The output, of the shape of x (n, M*d), in an array of its own."""
+        gamma, beta, epsilon = self.gamma.value, self.beta.value, self.number(self.epsilon)
+        if mode is Mode.EVALUATE:  # one scale and one shift
+            scale = gamma / np.sqrt(self.variance.value + epsilon)  # (M*d,)
+            scale_and_shift(x, scale, beta - self.mean.value * scale, self.out)
             return self.out
         mean, variance = self.batch_mean, self.batch_variance
-        _normalise(scores, self.epsilon, mean, variance, self.inv_std, self.normalised)
-        scale_and_shift(self.normalised, self.gamma, self.beta, self.out)
+        _normalise(x, epsilon, mean, variance, self.inv_std, self.normalised)
+        scale_and_shift(self.normalised, gamma, beta, self.out)
         self._update_averages()
         return self.out
 
     def _update_averages(self) -> None:
         """new = momentum * old + (1 - momentum) * batch; the first batch starts them."""
-        keep = self.momentum if self.started else self.momentum.dtype.type(0)
-        self.started = True
-        _follow(self.mean, self.batch_mean, keep)
-        _follow(self.variance, self.batch_variance, keep)
+        keep = self.number(self.momentum if self.started[0] else 0)
+        self.started[0] = True
+        _follow(self.mean.value, self.batch_mean, keep)
+        _follow(self.variance.value, self.batch_variance, keep)
 
     def backward(self, grad: Array) -> Array:
-        """Gradient (n, M*d) with respect to the scores, in place of `grad`, that of the output."""
-        _normalise_backward(
-            grad, self.normalised, self.gamma, self.inv_std, self.grad_gamma, self.grad_beta
-        )
+        """Gradient (n, M*d) of x, in place of `grad`, that of the output."""
+        u, gamma = self.normalised, self.gamma
+        _normalise_backward(grad, u, gamma.value, self.inv_std, gamma.grad, self.beta.grad)
         return grad
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from klayer.networks.architecture import Architecture
-from klayer.networks.layers import Array, Labels
+from klayer.networks.arrays import Array, Labels
+from klayer.networks.layer import Mode
 from klayer.networks.network import Network
 from klayer.networks.parameters import Parameters
 
@@ -43,16 +44,16 @@ def check_gradients(
     l2 * sum W^2. images (n, d_in) in float64, labels (n,). The numerical gradient is the central
     difference (cost(p + step) - cost(p - step)) / (2 step).
     """
-    parameters = Parameters(architecture, networks, np.float64)
-    for name, values in _checked(parameters):
-        centre = 1.0 if name.startswith("gamma") else 0.0
-        values[:] = generator.normal(centre, 0.5, values.shape)
-    network = Network(parameters, len(images))
-    network.forward(images, train=True)
+    parameters = Parameters(networks, np.float64)
+    network = Network(architecture, parameters, len(images))
+    for view in parameters.trained.values():
+        view.values[:] = generator.normal(view.fill, 0.5, view.values.shape)
+    network.forward(images, Mode.TRAIN)
     network.backward(labels)
-    analytic = {name: values.copy() for name, values in _gradients(network, l2)}
+    analytic = {name: values.copy() for name, values in _gradients(parameters, l2)}
     errors = []
-    for name, values in _checked(parameters):
+    for name, view in parameters.trained.items():
+        values = view.values
         error = _compare(
             name, analytic[name], _numerical(network, values, images, labels, l2, step)
         )
@@ -63,21 +64,14 @@ def check_gradients(
     return errors
 
 
-def _checked(parameters: Parameters) -> Iterator[tuple[str, Array]]:
-    for name, values in parameters.named().items():
-        if not name.startswith(("mean", "variance")):  # running averages have no gradient
-            yield name, values
-
-
-def _gradients(network: Network, l2: float) -> Iterator[tuple[str, Array]]:
+def _gradients(parameters: Parameters, l2: float) -> Iterator[tuple[str, Array]]:
     """Analytic gradients of the cost, each with a leading axis of M."""
-    gradients = network.gradients()
-    for name, values in _checked(network.parameters):
-        yield name, gradients[name] + (2 * l2 * values if name.startswith("W") else 0)
+    for name, view in parameters.trained.items():
+        yield name, view.gradients() + (2 * l2 * view.values if view.decays else 0)
 
 
 def _costs(network: Network, images: Array, labels: Labels, l2: float) -> NDArray[np.float64]:
-    network.forward(images, train=True)
+    network.forward(images, Mode.TRAIN)
     losses = network.output.losses(labels).mean(axis=0)
     return np.asarray(losses + l2 * network.parameters.squared_norm())
 

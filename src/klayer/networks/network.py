@@ -1,93 +1,70 @@
-"""Both passes of a population of k-layer fully connected networks.
-
-affine -> (batch norm) -> ReLU for each hidden layer, affine -> softmax at the end.
-"""
+"""Both passes of a population of k-layer fully connected networks."""
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Mapping
 
-from klayer.networks.batch_norm import BatchNorm
-from klayer.networks.layers import Affine, Array, InputAffine, Labels, ReLU, split
+from klayer.networks.architecture import LAYERS, Architecture
+from klayer.networks.arrays import Array, Labels
+from klayer.networks.layer import Layer, Mode, Sequential
+from klayer.networks.layers import Affine, InputAffine
 from klayer.networks.output import SoftmaxCrossEntropy
 from klayer.networks.parameters import Parameters
+from klayer.networks.store import Store
 
 
 class Network:
-    """The passes of a population over `samples` rows at a time, with buffers for that many.
+    """The passes of a population over `samples` rows at a time, with arrays for that many.
 
-    Several networks may share the same Parameters: one for training, one for evaluation.
+    A block of layers for each hidden layer, then affine -> softmax. Several networks may share the
+    same Parameters: one for training, and others, which do not train, for evaluation.
     """
 
-    def __init__(self, parameters: Parameters, samples: int) -> None:
+    def __init__(
+        self, architecture: Architecture, parameters: Parameters, samples: int, trains: bool = True
+    ) -> None:
         self.parameters, self.samples = parameters, samples
-        architecture, m, dtype = parameters.architecture, parameters.networks, parameters.dtype
-        self.grad_weights = np.zeros_like(parameters.weights)
-        self.grad_vectors = np.zeros_like(parameters.vectors)
-        self.first = self._first_affine()
-        self.others = [self._affine(layer) for layer in range(1, len(architecture.shapes))]
-        self.norms = [self._norm(layer) for layer in range(len(parameters.averages))]
-        self.relus = [ReLU((samples, m * d), dtype) for d in architecture.hidden]
-        self.output = SoftmaxCrossEntropy(m, samples, architecture.classes, dtype)
+        store = Store(parameters, samples, trains)
+        hidden, self.last = _layers(architecture)
+        self.body = Sequential([*hidden, self.last])
+        classes = self.body.build(architecture.inputs, store)
+        self.output = SoftmaxCrossEntropy(parameters.networks, samples, classes, parameters.dtype)
+        self.scores = store.all_scores  # of each layer with weights, (n, M*d)
 
-    def _first_affine(self) -> InputAffine:
-        p = self.parameters
-        b, grad_b = p.layer_vectors(0)["b"], p.layer_vectors(0, self.grad_vectors)["b"]
-        return InputAffine(p.first, p.scale, b, grad_b, self.samples)
-
-    def _affine(self, layer: int) -> Affine:
-        p = self.parameters
-        w, grad_w = p.layer_weights(layer), p.layer_weights(layer, self.grad_weights)
-        b, grad_b = p.layer_vectors(layer)["b"], p.layer_vectors(layer, self.grad_vectors)["b"]
-        return Affine(w, b, grad_w, grad_b, self.samples)
-
-    def _norm(self, layer: int) -> BatchNorm:
-        p = self.parameters
-        return BatchNorm(
-            p.layer_vectors(layer) | p.averages[layer],
-            p.layer_vectors(layer, self.grad_vectors),
-            self.samples,
-            p.architecture.epsilon,
-            p.architecture.momentum,
-        )
-
-    def forward(self, x: Array, train: bool) -> Array:
-        """Probabilities (n, M, C) of images x (n, d_in).
-
-        With `train`, batch norm uses the statistics of this batch and its averages follow them;
-        without, it uses the averages and nothing changes.
-        """
-        scores = self.first.forward(x)
-        for layer, (relu, affine) in enumerate(zip(self.relus, self.others, strict=True)):
-            if self.norms:
-                scores = self.norms[layer].forward(scores, train)
-            scores = affine.forward(relu.forward(scores))
-        return self.output.forward(scores)
+    def forward(self, x: Array, mode: Mode) -> Array:
+        """Probabilities (n, M, C) of images x (n, d_in)."""
+        return self.output.forward(self.body.forward(x, mode))
 
     def backward(self, labels: Labels) -> None:
         """Gradients of the mean cross-entropy of the last training pass, without the L2 term.
 
-        They go to grad_weights and grad_vectors; that of the first layer's weights, which is large,
-        is made when `first` is asked for it.
+        They go to the views of the parameters; that of the first layer's weights, which is large,
+        is made when it is asked for.
         """
-        grad = self.output.backward(labels)
-        for layer in reversed(range(len(self.relus))):
-            grad = self.relus[layer].backward(self.others[layer].backward(grad))
-            if self.norms:
-                grad = self.norms[layer].backward(grad)
-        self.first.backward(grad)
+        self.body.backward(self.output.backward(labels))
 
-    def gradients(self) -> dict[str, Array]:
-        """The gradients of the last backward pass by name: W1 (M, d_in, d_out), b1 (M, d_out), ...
 
-        Views, valid until the next pass.
-        """
-        p, named = self.parameters, {}
-        first = self.first.weight_gradient(np.ones_like(p.scale))
-        for layer, (_, d_out) in enumerate(p.architecture.shapes):
-            named[f"W{layer + 1}"] = (
-                self.others[layer - 1].grad_w if layer else split(first, p.networks)
-            )
-            for name, vector in p.layer_vectors(layer, self.grad_vectors).items():
-                named[f"{name}{layer + 1}"] = vector.reshape(p.networks, d_out)
-        return named
+def _layers(architecture: Architecture) -> tuple[list[Layer], InputAffine | Affine]:
+    hidden = [
+        LAYERS[name](units, architecture)
+        for units in architecture.hidden
+        for name in architecture.block
+    ]
+    if not hidden:
+        return [], InputAffine(architecture.classes)
+    return [InputAffine(architecture.hidden[0]), *hidden[1:]], Affine(architecture.classes)
+
+
+def restored(architecture: Architecture, named: Mapping[str, Array]) -> Parameters:
+    """The parameters of trained networks, as `Parameters.named` gave them.
+
+    Raises KeyError when one is missing, ValueError when one has another shape.
+    """
+    networks, dtype = len(named["W1"]), named["W1"].dtype
+    parameters = Parameters(networks, dtype.type)
+    Network(architecture, parameters, samples=1, trains=False)
+    for name, values in parameters.named().items():
+        if named[name].shape != values.shape:
+            raise ValueError(f"{name} has the shape {named[name].shape}, not {values.shape}")
+        values[:] = named[name]
+    return parameters

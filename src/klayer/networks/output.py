@@ -1,11 +1,11 @@
-"""The output of a network: softmax and cross-entropy, over populations as in `layers`."""
+"""The output of a network: softmax and cross-entropy, over populations as in `arrays`."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from klayer.networks.arrays import Array, Labels
 from klayer.networks.compiled import compiled
-from klayer.networks.layers import Array, Labels
 
 
 class SoftmaxCrossEntropy:

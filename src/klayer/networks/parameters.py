@@ -1,114 +1,135 @@
-"""The parameters of a population of k-layer networks."""
+"""The parameters of a population in few arrays, so that an update takes few calls."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from klayer.networks.architecture import Architecture, Initialisation
-from klayer.networks.layers import Array, split
+from klayer.networks.arrays import Array
+from klayer.networks.input_weight import InputWeight
+
+Draw = Callable[[tuple[int, ...]], Array]  # initial weights of a shape, for one network
+
+
+class View:
+    """A parameter of all networks: a part of a slab, and the same part of its gradient."""
+
+    value: Array  # (M, d_in, d_out) or (M*d,)
+    grad: Array  # of the same shape
+
+    def __init__(self, networks: int, shape: tuple[int, ...], fill: float, decays: bool) -> None:
+        self.each = (networks, *shape)
+        self.fill, self.decays = fill, decays
+
+    @property
+    def values(self) -> Array:
+        """The part of each network, (M, d_in, d_out) or (M, d)."""
+        return self.value.reshape(self.each)
+
+    def gradients(self) -> Array:
+        """The gradient of each network's part, of the shape of `values`."""
+        return self.grad.reshape(self.each)
+
+
+class Slab:
+    """One array (rows, size) for many parameters, and one for their gradients.
+
+    It grows while layers are built; its views always show their part of the present array.
+    """
+
+    def __init__(self, rows: int, dtype: np.dtype) -> None:
+        self.value: Array = np.zeros((rows, 0), dtype)
+        self.grad: Array = np.zeros((rows, 0), dtype)
+        self.views: list[tuple[View, tuple[int, ...]]] = []
+
+    def add(self, view: View, shape: tuple[int, ...]) -> View:
+        """Makes room for a parameter of this shape, whose value is then `view.fill` everywhere."""
+        self.views.append((view, shape))
+        rows = len(self.value)
+        more = np.full((rows, math.prod(shape) // rows), view.fill, self.value.dtype)
+        self.value = np.concatenate([self.value, more], axis=1)
+        self.grad = np.zeros_like(self.value)
+        start = 0
+        for known, known_shape in self.views:
+            part = np.s_[:, start : start + math.prod(known_shape) // rows]
+            known.value = self.value[part].reshape(known_shape)
+            known.grad = self.grad[part].reshape(known_shape)
+            start = part[1].stop
+        return view
 
 
 class Parameters:
-    """The parameters of M networks, in few arrays, so that an update takes few calls.
+    """The parameters of M networks, by their names: W1, b1, gamma1, ..., W2, ...
 
-    first    (d_in, M*d1)  V of the first layer's weights, W = scale * V, see InputAffine
-    scale    (M*d1,)       its scale
-    weights  (M, P)        all other weights, a row for each network
-    vectors  (Q,)          b, gamma and beta of all layers, each as (M*d,)
-    averages               running mean and variance of each layer with BN, each (M*d,)
+    inputs   weights that read the images
+    weights  (M, P)  all other weights, a row for each network; they decay
+    vectors  (1, Q)  what does not decay, each as (M*d,): b, gamma, beta
+    state    (1, R)  what is not trained, each as (M*d,): running averages
+
+    Layers add theirs through a `Store`, when the first network is built. The initial weights of
+    each network come from its function in `draws`; without, they are 0.
     """
 
-    def __init__(self, architecture: Architecture, networks: int, dtype: type = np.float32) -> None:
-        self.architecture, self.networks, self.dtype = architecture, networks, np.dtype(dtype)
-        (d_in, d1), *others = architecture.shapes
-        self.first: Array = np.zeros((d_in, networks * d1), dtype)
-        self.scale: Array = np.ones(networks * d1, dtype)
-        self.weights: Array = np.zeros((networks, sum(a * b for a, b in others)), dtype)
-        names = list(self._vector_sizes())
-        self.vectors: Array = np.zeros(sum(size for *_, size in names), dtype)
-        self.averages: list[dict[str, Array]] = [
-            {"mean": np.zeros(networks * d, dtype), "variance": np.ones(networks * d, dtype)}
-            for d in (architecture.hidden if architecture.batch_norm else ())
-        ]
-        for layer in range(len(self.averages)):
-            self.layer_vectors(layer)["gamma"][:] = 1
+    def __init__(self, networks: int, dtype: type = np.float32, draws: Sequence[Draw] = ()) -> None:
+        self.networks, self.dtype, self.draws = networks, np.dtype(dtype), draws
+        self.inputs: list[InputWeight] = []
+        self.weights = Slab(networks, self.dtype)
+        self.vectors, self.state = Slab(1, self.dtype), Slab(1, self.dtype)
+        self.trained: dict[str, View | InputWeight] = {}
+        self.all: dict[str, View | InputWeight] = {}
+        self.flags: dict[str, NDArray[np.bool_]] = {}
 
-    def _vector_sizes(self) -> Iterator[tuple[int, str, int]]:
-        """(layer, name, size) of each part of `vectors`."""
-        last = len(self.architecture.shapes) - 1
-        for layer, (_, d_out) in enumerate(self.architecture.shapes):
-            batch_norm = self.architecture.batch_norm and layer < last
-            for name in ("b", "gamma", "beta") if batch_norm else ("b",):
-                yield layer, name, self.networks * d_out
+    def add_input_weight(self, name: str, d_in: int, d_out: int) -> None:
+        """Weights (M, d_in, d_out) that read the same images, d_in numbers each."""
+        weight = InputWeight(self.networks, d_in, d_out, self.dtype)
+        self._draw(weight.values)
+        self.inputs.append(weight)
+        self.all[name] = self.trained[name] = weight
 
-    def layer_vectors(self, layer: int, vectors: Array | None = None) -> dict[str, Array]:
-        """Views of a layer's b, gamma and beta, (M*d,) each, in `vectors` (default: our own)."""
-        source, views, start = self.vectors if vectors is None else vectors, {}, 0
-        for owner, name, size in self._vector_sizes():
-            if owner == layer:
-                views[name] = source[start : start + size]
-            start += size
-        return views
+    def add_weight(self, name: str, d_in: int, d_out: int) -> None:
+        """Weights (M, d_in, d_out)."""
+        view = View(self.networks, (d_in, d_out), 0, decays=True)
+        self.weights.add(view, (self.networks, d_in, d_out))
+        self._draw(view.values)
+        self.all[name] = self.trained[name] = view
 
-    def layer_weights(self, layer: int, weights: Array | None = None) -> Array:
-        """View (M, d_in, d_out) of the weights of a layer after the first (layer >= 1)."""
-        source = self.weights if weights is None else weights
-        start = sum(a * b for a, b in self.architecture.shapes[1:layer])
-        d_in, d_out = self.architecture.shapes[layer]
-        return source[:, start : start + d_in * d_out].reshape(self.networks, d_in, d_out)
+    def add_vector(self, name: str, d: int, fill: float) -> None:
+        """A vector (M*d,) that is trained and does not decay."""
+        view = View(self.networks, (d,), fill, decays=False)
+        self.all[name] = self.trained[name] = self.vectors.add(view, (self.networks * d,))
 
-    def fold_scale(self) -> None:
-        """Multiplies the scale into the first layer's weights, W = V, and sets it to 1."""
-        np.multiply(self.first, self.scale, out=self.first)
-        self.scale[:] = 1
+    def add_state(self, name: str, d: int, fill: float) -> None:
+        """A vector (M*d,) that is not trained."""
+        view = View(self.networks, (d,), fill, decays=False)
+        self.all[name] = self.state.add(view, (self.networks * d,))
+
+    def _draw(self, values: Array) -> None:
+        for of_one, draw in zip(values, self.draws, strict=False):
+            of_one[:] = draw(of_one.shape)
 
     def named(self) -> dict[str, Array]:
-        """Every parameter by its name, with a leading axis of M: W1 (M, d_in, d_out), b1 (M, d),
-        gamma1, beta1, mean1, variance1 (M, d), ... All are views; W1 is right after `fold_scale`.
+        """Views of all parameters by name: W1 (M, d_in, d_out), b1 (M, d_out), gamma1, beta1,
+        mean1, variance1 (M, d), ...; right until the next update.
         """
-        m, named = self.networks, {}
-        for layer, (_, d_out) in enumerate(self.architecture.shapes):
-            weights = self.layer_weights(layer) if layer else split(self.first, m)
-            named[f"W{layer + 1}"] = weights
-            averages = self.averages[layer] if layer < len(self.averages) else {}
-            for name, vector in (self.layer_vectors(layer) | averages).items():
-                named[f"{name}{layer + 1}"] = vector.reshape(m, d_out)
-        return named
+        for weight in self.inputs:
+            weight.fold()
+        return {name: view.values for name, view in self.all.items()}
+
+    def gradients(self) -> dict[str, Array]:
+        """Of the last backward pass, by name, without the L2 term; valid until the next pass."""
+        return {name: view.gradients() for name, view in self.trained.items()}
 
     def reset(self, network: int) -> None:
         """Puts all weights and vectors of one network to 0, so that it guesses evenly."""
-        for name, values in self.named().items():
-            values[network] = 1 if name.startswith("variance") else 0
+        for name, view in self.all.items():
+            view.values[network] = 0 if name in self.trained else view.fill
 
     def squared_norm(self) -> NDArray[np.float64]:
-        """(M,) sums of the squares of all weights, of W = scale * V for the first layer."""
-        columns = np.einsum("ij,ij->j", self.first, self.first, dtype=np.float64)
-        first = (columns * self.scale.astype(np.float64) ** 2).reshape(self.networks, -1)
-        others = np.einsum("mp,mp->m", self.weights, self.weights, dtype=np.float64)
-        return np.asarray(first.sum(axis=1) + others)
-
-
-def initialise(
-    parameters: Parameters,
-    generators: Sequence[np.random.Generator],
-    initialisation: Initialisation,
-    sigma: float,
-) -> None:
-    """Draws the weights of each network from its generator; biases stay 0, gamma 1, beta 0.
-
-    "uniform": within +-1/sqrt(fan in); "he": normal with standard deviation sqrt(2 / fan in), He et
-    al. (2015); "normal": with standard deviation `sigma` in every layer.
-    """
-    named = parameters.named()
-    for network, generator in enumerate(generators):
-        for layer, shape in enumerate(parameters.architecture.shapes):
-            if initialisation == "uniform":
-                bound = 1 / np.sqrt(shape[0])
-                weights = generator.uniform(-bound, bound, shape)
-            else:
-                deviation = np.sqrt(2 / shape[0]) if initialisation == "he" else sigma
-                weights = generator.normal(0, deviation, shape)
-            named[f"W{layer + 1}"][network] = weights
+        """(M,) sums of the squares of all weights."""
+        total = np.einsum("mp,mp->m", *[self.weights.value] * 2, dtype=np.float64)
+        for weight in self.inputs:
+            total = weight.squared_norm() + total
+        return np.asarray(total)

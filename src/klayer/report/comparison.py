@@ -111,7 +111,7 @@ def _draw(axes: Axes, evidence: Evidence) -> None:
         if not evidence.synthetic:
             axes.plot(100 * reported.test_accuracy, row, "D", mfc="none", color=INK, ms=7)
         if run is not None:
-            colour = BLUE if run.settings.get("batch_norm") else ORANGE
+            colour = BLUE if "batch_norm" in run.settings.get("block", ()) else ORANGE
             values = 100 * run.test_accuracy
             axes.plot(values, [row] * len(values), "o", color=colour, ms=4, alpha=0.8)
     axes.axvline(100 * CHANCE, ls="--", lw=1, color=INK, alpha=0.5)

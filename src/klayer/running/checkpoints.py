@@ -43,7 +43,7 @@ def _surroundings() -> str:
 def part_path(stage: str, population: Job, test: bool) -> Path:
     """Where the outcome of a population is kept."""
     settings = population.training.model_dump() | {"l2": population.l2, "seeds": population.seeds}
-    text = json.dumps([settings, population.done, test, _surroundings()])
+    text = json.dumps([settings, test, _surroundings()])
     return PARTS / stage / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.npz"
 
 

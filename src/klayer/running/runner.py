@@ -58,7 +58,7 @@ def _tell_diverged(stage: str, populations: Sequence[Job], outcomes: Sequence[Ou
     for population, outcome in zip(populations, outcomes, strict=True):
         networks = zip(population.seeds, population.l2, outcome.final["diverged_at"], strict=True)
         for seed, l2, step in networks:
-            if step >= population.done:
+            if step >= 0:
                 print(
                     f"{stage}: the network of seed {seed} and l2 {l2:g} diverged in "
                     f"step {step}; it counts as a guess",

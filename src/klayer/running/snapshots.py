@@ -34,7 +34,7 @@ def show(folder: Path, index: int, population: Job, step: int, history: Arrays) 
 
     What cannot be written is left out: a run does not fail for its looks.
     """
-    done = (step - population.done) * len(population.l2)
+    done = step * len(population.l2)
     curves = {n: (v.mean(axis=1) if v.ndim == 2 else v).tolist() for n, v in history.items()}
     partial, path = folder / f".{index}.partial", folder / f"{index}.json"
     with suppress(OSError):

@@ -13,8 +13,8 @@ from klayer.data.dataset import CLASSES, open_dataset
 from klayer.errors import KlayerError
 from klayer.files import write_metrics, write_table
 from klayer.networks.architecture import Architecture
+from klayer.networks.arrays import Array, Labels
 from klayer.networks.gradient_check import check_gradients
-from klayer.networks.layers import Array, Labels
 from klayer.study.gradient_settings import CheckGradients
 
 
@@ -28,7 +28,8 @@ def run() -> None:
     rows = []
     networks = product(settings.hidden, (False, True), settings.l2, settings.populations)
     for hidden, batch_norm, l2, population in networks:
-        architecture = Architecture(settings.features, hidden, len(CLASSES), batch_norm)
+        block = ("affine", "batch_norm", "relu") if batch_norm else ("affine", "relu")
+        architecture = Architecture(settings.features, hidden, len(CLASSES), block)
         generator = np.random.default_rng(settings.seed)
         name = f"{len(hidden) + 1} layers{', BN' if batch_norm else ''}"
         about = {"network": name, "l2": l2, "population": population}

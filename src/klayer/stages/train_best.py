@@ -1,4 +1,4 @@
-"""Stage `train_best`: trains with the best L2 strength, as usual and on to more cycles; tests."""
+"""Stage `train_best`: trains with the best L2 strength, as usual and for more cycles; tests."""
 
 from __future__ import annotations
 
@@ -33,9 +33,8 @@ def run() -> None:
     longer = usual.model_copy(update={"cycles": settings.best.longer_cycles})
     populations = one_for_each_seed(usual)
     of_usual = train_populations(STAGE, populations, test=True)
-    begun = zip(populations, of_usual, strict=True)
-    going_on = [replace(p, training=longer, start=outcome) for p, outcome in begun]
-    of_longer = train_populations(STAGE, going_on, test=True)
+    longer_populations = [replace(p, training=longer) for p in populations]
+    of_longer = train_populations(STAGE, longer_populations, test=True)
     _write("longer", longer, of_longer)
     _write("usual", usual, of_usual)
     _write_predictions()

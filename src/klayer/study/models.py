@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,38 +20,38 @@ if TYPE_CHECKING:  # loads all that computes, which saving does not need
 
 def save_model(path: Path, architecture: Architecture, named: Arrays) -> None:
     """Writes the parameters of M networks: W1 (M, d_in, d_out), b1 (M, d_out), ... as .npz."""
-    batch_norm = {"epsilon": np.array(architecture.epsilon)} if architecture.batch_norm else {}
+    has_norm = "batch_norm" in architecture.block
+    batch_norm = {"epsilon": np.array(architecture.epsilon)} if has_norm else {}
     write_arrays(path, named | batch_norm)
 
 
-def load_model(path: Path) -> Parameters:
+def load_model(path: Path) -> tuple[Architecture, Parameters]:
     """The networks that `save_model` wrote. Raises KlayerError when there are none at `path`."""
+    from klayer.networks.network import restored
+
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return _parameters({name: arrays[name] for name in arrays.files})
+            named = {name: arrays[name] for name in arrays.files}
+        architecture = _architecture(named)
+        return architecture, restored(architecture, named)
     except Exception as error:  # a file of another kind makes the reader raise almost anything
         raise KlayerError(f"{path} holds no networks ({error}): run `dvc repro`") from error
 
 
-def _parameters(named: Arrays) -> Parameters:
-    from klayer.networks.parameters import Parameters
-
-    epsilon = named.pop("epsilon", None)
-    depth = sum(name.startswith("W") for name in named)
-    weights = [named[f"W{layer + 1}"] for layer in range(depth)]
+def _architecture(named: Arrays) -> Architecture:
+    weights = [named[f"W{layer + 1}"] for layer in range(sum(name[0] == "W" for name in named))]
     hidden = tuple(w.shape[2] for w in weights[:-1])
     inputs, classes = weights[0].shape[1], weights[-1].shape[2]
-    architecture = Architecture(inputs, hidden, classes, epsilon is not None)
-    if epsilon is not None:
-        architecture = replace(architecture, epsilon=float(epsilon))
-    parameters = Parameters(architecture, len(weights[0]), weights[0].dtype.type)
-    for name, values in parameters.named().items():
-        values[:] = named[name]
-    return parameters
+    if "epsilon" not in named:
+        return Architecture(inputs, hidden, classes)
+    block = ("affine", "batch_norm", "relu")
+    return Architecture(inputs, hidden, classes, block, float(named["epsilon"]))
 
 
-def probabilities(parameters: Parameters, dataset: Dataset, part: Split) -> NDArray[np.floating]:
+def probabilities(
+    networks: tuple[Architecture, Parameters], dataset: Dataset, part: Split
+) -> NDArray[np.floating]:
     """Probabilities (N, M, C) that each of the M networks gives for the N images of a part."""
     from klayer.training.evaluation import Evaluator
 
-    return Evaluator(parameters, dataset).probabilities(part)
+    return Evaluator(*networks, dataset).probabilities(part)

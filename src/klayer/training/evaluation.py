@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from klayer.data.dataset import Dataset, Split
-from klayer.networks.layers import Array
+from klayer.networks.architecture import Architecture
+from klayer.networks.arrays import Array
+from klayer.networks.layer import Mode
 from klayer.networks.network import Network
 from klayer.networks.parameters import Parameters
 from klayer.training.normaliser import Normaliser
@@ -19,9 +21,11 @@ Measures = dict[str, NDArray[np.float64]]  # each (M,)
 class Evaluator:
     """Evaluates with the running averages of batch norm, and changes nothing."""
 
-    def __init__(self, parameters: Parameters, dataset: Dataset) -> None:
-        self.parameters = parameters
-        self.network = Network(parameters, CHUNK)
+    def __init__(
+        self, architecture: Architecture, parameters: Parameters, dataset: Dataset
+    ) -> None:
+        self.architecture, self.parameters = architecture, parameters
+        self.network = Network(architecture, parameters, CHUNK, trains=False)
         self.normaliser = Normaliser(dataset, CHUNK)
 
     def normalised(self, split: Split) -> Split:
@@ -39,7 +43,7 @@ class Evaluator:
         for start in range(0, len(split), CHUNK):
             labels = split.labels[start : start + CHUNK]
             network = self._network(len(labels))
-            network.forward(self._chunk(split, start), train=False)
+            network.forward(self._chunk(split, start), Mode.EVALUATE)
             losses += network.output.losses(labels).sum(axis=0, dtype=np.float64)
             hits += (network.output.predictions() == labels[:, np.newaxis]).sum(axis=0)
         loss, accuracy = losses / len(split), hits / len(split)
@@ -51,7 +55,7 @@ class Evaluator:
         parts = []
         for start in range(0, len(split), CHUNK):
             images = self._chunk(split, start)
-            parts.append(self._network(len(images)).forward(images, train=False).copy())
+            parts.append(self._network(len(images)).forward(images, Mode.EVALUATE).copy())
         return np.concatenate(parts)
 
     def _chunk(self, split: Split, start: int) -> Array:
@@ -61,7 +65,9 @@ class Evaluator:
         return split.images[start : start + CHUNK]
 
     def _network(self, samples: int) -> Network:
-        return self.network if samples == CHUNK else Network(self.parameters, samples)
+        if samples == CHUNK:
+            return self.network
+        return Network(self.architecture, self.parameters, samples, trains=False)
 
 
 def chance(classes: int) -> dict[str, float]:

@@ -37,30 +37,23 @@ class Outcome:
 class Job:
     """Networks that are trained together, on equal mini-batches: a lambda and a seed for each.
 
-    A network's seed decides its initial weights, the first one's the order of the images. With
-    `start`, what came of the same networks after fewer cycles, their training goes on from there.
+    A network's seed decides its initial weights, the first one's the order of the images.
     """
 
     training: Training
     l2: tuple[float, ...]
     seeds: tuple[int, ...]
-    start: Outcome | None = None
 
     def __post_init__(self) -> None:
         if len(self.l2) != len(self.seeds):
             raise ValueError(f"{len(self.l2)} values of lambda, {len(self.seeds)} seeds")
 
     @property
-    def done(self) -> int:
-        """Steps behind the networks at the start."""
-        return int(self.start.history["step"][-1]) if self.start else 0
-
-    @property
     def network_steps(self) -> int:
         """Steps to train, counted for each network."""
-        return (self.training.steps - self.done) * len(self.l2)
+        return self.training.steps * len(self.l2)
 
 
 def one_for_each_seed(training: Training) -> list[Job]:
-    """A network for each seed of an experiment, in their order."""
+    """A network for each seed of an experiment, each trained alone, in an order of its own."""
     return [Job(training, (training.l2,), (seed,)) for seed in training.seeds]

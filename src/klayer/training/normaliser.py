@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from klayer.data.dataset import Dataset
+from klayer.networks.arrays import Array, Labels
 from klayer.networks.compiled import compiled
-from klayer.networks.layers import Array, Labels
 
 
 class Normaliser:

@@ -33,19 +33,14 @@ def train(
         return _Run(population, dataset, report).outcome(test)
 
 
-def _joined(before: Arrays, after: Arrays) -> Arrays:
-    return {n: np.concatenate([before[n], v]) if before else v for n, v in after.items()}
-
-
 class _Run:
     def __init__(self, population: Job, dataset: Dataset, report: Report) -> None:
         self.training, self.dataset, self.report = population.training, dataset, report
-        self.done, start = population.done, population.start or Outcome()
         self.trainer = Trainer(population, dataset)
-        self.evaluator = Evaluator(self.trainer.parameters, dataset)
+        self.evaluator = Evaluator(self.trainer.architecture, self.trainer.parameters, dataset)
         steps, networks = self.training.steps, len(population.l2)
         interval = self.training.evaluation_interval
-        after = [step for step in (*range(interval, steps, interval), steps) if step > self.done]
+        after = [*range(interval, steps, interval), steps]
         count = len(dataset.validation)
         self.some = {
             "train": self.evaluator.normalised(dataset.train.head(count)),
@@ -56,17 +51,15 @@ class _Run:
         for part in ("train", "validation"):
             for name, value in chance(len(CLASSES)).items():
                 self.history[f"{part}_{name}"] = np.full((len(after), networks), value)
-        self.history = _joined(start.history, self.history)
         self.point_after = {step: point for point, step in enumerate(self.history["step"].tolist())}
-        probes = sorted({round(p) for p in np.linspace(0, steps - 1, PROBES) if p >= self.done})
-        shape = (len(probes), networks, len(self.training.hidden) + 1)
+        probes = sorted({round(p) for p in np.linspace(0, steps - 1, PROBES)})
+        shape = (len(probes), networks, len(self.trainer.network.scores))
         self.layers: Arrays = {"step": np.array(probes, int)}
         self.layers |= {"score_std": np.zeros(shape), "gradient_norm": np.zeros(shape)}
-        self.layers = _joined(start.layers, self.layers)
         self.probe_in = {step: probe for probe, step in enumerate(self.layers["step"].tolist())}
 
     def outcome(self, test: bool) -> Outcome:
-        for step in range(self.done, self.training.steps):
+        for step in range(self.training.steps):
             self.trainer.passes(step)
             if step in self.probe_in:
                 self._probe(self.probe_in[step])
@@ -111,7 +104,6 @@ class _Run:
             final |= {f"{name}_{measure}": values for measure, values in measures.items()}
         final["diverged_at"] = self.trainer.diverged_at
         predictions = self._predictions() if test else {}
-        self.trainer.parameters.fold_scale()
         named = self.trainer.parameters.named()
         parameters = {n: np.ascontiguousarray(v) for n, v in named.items()}
         return Outcome(self.history, final, self.layers, parameters, predictions)

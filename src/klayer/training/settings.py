@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Collection
+from typing import Annotated
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
 from klayer.data.dataset import CLASSES
-from klayer.networks.architecture import Architecture, Initialisation
+from klayer.networks.architecture import LAYERS, Architecture
+from klayer.networks.initialisation import INITIALISATIONS
 from klayer.params import Section
 
 Positive = Annotated[int, Field(ge=1)]
 Hidden = Annotated[tuple[Positive, ...], Field(strict=False)]
-Block = Annotated[tuple[Literal["affine", "batch_norm", "relu"], ...], Field(strict=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
@@ -25,6 +26,34 @@ def _different(seeds: tuple[int, ...]) -> tuple[int, ...]:
 Seeds = Annotated[tuple[Seed, ...], Field(min_length=1, strict=False), AfterValidator(_different)]
 
 
+def _one_of(table: Collection[str]) -> BeforeValidator:
+    *most, last = [f"'{name}'" for name in table]
+
+    def check(name: object) -> object:
+        if not (isinstance(name, str) and name in table):
+            raise ValueError(f"{', '.join(most)} or {last}")
+        return name
+
+    return BeforeValidator(check)
+
+
+def _begins_with_affine(block: tuple[str, ...]) -> tuple[str, ...]:
+    if block[0] != "affine":
+        raise ValueError("a list that begins with affine, which reads the images")
+    return block
+
+
+LayerName = Annotated[str, Field(json_schema_extra={"enum": [*LAYERS]}), _one_of(LAYERS)]
+Block = Annotated[
+    tuple[LayerName, ...],
+    Field(min_length=1, strict=False),
+    AfterValidator(_begins_with_affine),
+]
+InitialisationName = Annotated[
+    str, Field(json_schema_extra={"enum": [*INITIALISATIONS]}), _one_of(INITIALISATIONS)
+]
+
+
 class Training(Section):
     """How a network is built and trained."""
 
@@ -32,7 +61,7 @@ class Training(Section):
     block: Block
     epsilon: Annotated[float, Field(gt=0)]
     momentum: Annotated[float, Field(ge=0, lt=1)]
-    initialisation: Initialisation
+    initialisation: InitialisationName
     sigma: Annotated[float, Field(gt=0)]
     l2: Annotated[float, Field(ge=0)]
     batch_size: Positive
@@ -58,7 +87,6 @@ class Training(Section):
 
     def architecture(self, inputs: int) -> Architecture:
         """The networks' architecture for images of so many features."""
-        batch_norm = "batch_norm" in self.block
         return Architecture(
-            inputs, self.hidden, len(CLASSES), batch_norm, self.epsilon, self.momentum
+            inputs, self.hidden, len(CLASSES), self.block, self.epsilon, self.momentum
         )

@@ -9,50 +9,40 @@ from numpy.typing import NDArray
 
 from klayer.data.dataset import Dataset
 from klayer.errors import KlayerError
-from klayer.networks.layers import Labels, split
+from klayer.networks.arrays import Labels, split
+from klayer.networks.initialisation import draws
+from klayer.networks.layer import Mode
 from klayer.networks.network import Network
-from klayer.networks.optimizer import GradientDescent
-from klayer.networks.parameters import Parameters, initialise
+from klayer.networks.optimizer import SGD
+from klayer.networks.parameters import Parameters
 from klayer.networks.schedule import cyclical_learning_rate
-from klayer.training.job import Job, Outcome
+from klayer.training.job import Job
 from klayer.training.normaliser import Normaliser
 
 
 class Trainer:
     """One run of a population on the training images of a dataset."""
 
-    def __init__(self, population: Job, dataset: Dataset) -> None:
-        training = self.training = population.training
+    def __init__(self, job: Job, dataset: Dataset) -> None:
+        training = self.training = job.training
         if training.batch_size > len(dataset.train):
             raise KlayerError(
                 f"params.yaml: batch_size is {training.batch_size}, it has to be at most the "
                 f"{len(dataset.train)} training images"
             )
-        self.dataset, self.l2 = dataset, np.array(population.l2)  # (M,)
-        streams = [np.random.SeedSequence(seed).spawn(2) for seed in population.seeds]
+        self.dataset, self.l2 = dataset, np.array(job.l2)  # (M,)
+        streams = [np.random.SeedSequence(seed).spawn(2) for seed in job.seeds]
         starts = [np.random.default_rng(start) for start, _ in streams]
         self.shuffling = np.random.default_rng(streams[0][1])
-        self.parameters = Parameters(training.architecture(len(dataset.mean)), len(self.l2))
-        initialise(self.parameters, starts, training.initialisation, training.sigma)
-        self.network = Network(self.parameters, training.batch_size)
+        initial = draws(training.initialisation, training.sigma, starts)
+        self.architecture = training.architecture(len(dataset.mean))
+        self.parameters = Parameters(len(self.l2), draws=initial)
+        self.network = Network(self.architecture, self.parameters, training.batch_size)
         self.batches = len(dataset.train) // training.batch_size  # of an epoch
-        self.optimizer = GradientDescent(self.network, self.l2)
+        self.optimizer = SGD(self.parameters, self.l2)
         self.normaliser = Normaliser(dataset, training.batch_size)
         self.order: Labels = np.empty(0, np.int64)  # of the images in this epoch
         self.diverged_at = np.full(len(self.l2), -1)
-        if population.start:
-            self._go_on(population.start, population.done)
-
-    def _go_on(self, start: Outcome, done: int) -> None:
-        """Takes the state that training had after so many steps."""
-        for name, values in self.parameters.named().items():
-            values[:] = start.parameters[name]
-        for norm in self.network.norms:
-            norm.started = True
-        for _ in range(-(-done // self.batches)):
-            self.order = self.shuffling.permutation(len(self.dataset.train))
-        self.diverged_at[:] = start.final["diverged_at"]
-        self.network.output.weight[self.diverged_at >= 0] = 0
 
     def learning_rate(self, step: int) -> float:
         """Learning rate of a step, counted from 0."""
@@ -66,13 +56,13 @@ class Trainer:
         if start == 0:
             self.order = self.shuffling.permutation(len(train))
         rows = self.order[start : start + n]
-        self.network.forward(self.normaliser.gather(train.images, rows), train=True)
+        self.network.forward(self.normaliser.gather(train.images, rows), Mode.TRAIN)
         self.network.backward(train.labels[rows])
 
     def update(self, step: int) -> None:
         """Gradient descent, and a look for networks that have just diverged."""
         self.optimizer.step(self.learning_rate(step))
-        last_b = self.network.others[-1].b if self.network.others else self.network.first.b
+        last_b = self.network.last.b.value
         if not math.isfinite(np.add.reduce(last_b)):  # NaN anywhere reaches it within a step
             of_each = last_b.reshape(len(self.l2), -1)
             self.stop_diverged(np.logical_not(np.isfinite(of_each).all(axis=1)), step)
@@ -90,9 +80,8 @@ def layer_statistics(network: Network) -> tuple[NDArray[np.float64], NDArray[np.
 
     Of the network's last training pass, before its update.
     """
-    scores = [network.first.scores, *(layer.scores for layer in network.others)]  # (n, M*d)
-    weights = [g for name, g in network.gradients().items() if name.startswith("W")]
-    of_each = [split(columns, network.parameters.networks) for columns in scores]  # (M, n, d)
-    deviation = [s.std(axis=(1, 2), dtype=np.float64) for s in of_each]
-    norm = [np.sqrt(np.square(g, dtype=np.float64).sum(axis=(1, 2))) for g in weights]
+    of_each = [split(columns, network.parameters.networks) for columns in network.scores]
+    weights = [view for view in network.parameters.trained.values() if view.decays]
+    deviation = [s.std(axis=(1, 2), dtype=np.float64) for s in of_each]  # of (M, n, d)
+    norm = [np.sqrt(np.square(w.gradients(), dtype=np.float64).sum(axis=(1, 2))) for w in weights]
     return np.stack(deviation, axis=1), np.stack(norm, axis=1)

@@ -1,0 +1,43 @@
+"""Initial weights: a function for each name that `initialisation` in params.yaml may use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+Shape = tuple[int, ...]  # (d_in, d_out): d_in is the fan in
+Weights = NDArray[np.float64]
+
+
+def uniform(generator: Generator, sigma: float, shape: Shape) -> Weights:
+    """Within +-1/sqrt(fan in)."""
+    bound = 1 / np.sqrt(shape[0])
+    return generator.uniform(-bound, bound, shape)
+
+
+def he(generator: Generator, sigma: float, shape: Shape) -> Weights:
+    """Normal with standard deviation sqrt(2 / fan in): He et al. (2015)."""
+    return generator.normal(0, np.sqrt(2 / shape[0]), shape)
+
+
+def normal(generator: Generator, sigma: float, shape: Shape) -> Weights:
+    """Normal with standard deviation sigma, in every layer."""
+    return generator.normal(0, sigma, shape)
+
+
+INITIALISATIONS: dict[str, Callable[[Generator, float, Shape], Weights]] = {
+    "uniform": uniform,
+    "he": he,
+    "normal": normal,
+}
+
+
+def draws(
+    name: str, sigma: float, generators: Iterable[Generator]
+) -> list[Callable[[Shape], Weights]]:
+    """For each network a function that draws the weights of a shape from its generator."""
+    return [partial(INITIALISATIONS[name], generator, sigma) for generator in generators]

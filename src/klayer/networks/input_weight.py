@@ -1,0 +1,70 @@
+"""The weights that read the images: nearly all of a network's numbers, and of a step's work."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import get_blas_funcs
+
+from klayer.networks.arrays import Array, split
+
+SMALLEST_SCALE = 2.0**-10  # V then holds 10 bits more than W, far from the limits of float32
+
+
+class InputWeight:
+    """W = scale * V, (d_in, M*d_out): the weights of all networks side by side.
+
+    All networks read the same images, so one product with V serves the whole population. The scale
+    carries the weight decay (1 - 2 eta lambda) of each network, so that an update is a sum, without
+    another pass over W: lazy weight decay, Bottou (2012), "Stochastic Gradient Descent Tricks",
+    section 5.1.
+    """
+
+    fill = 0.0
+    decays = True
+
+    def __init__(self, networks: int, d_in: int, d_out: int, dtype: np.dtype) -> None:
+        self.v: Array = np.zeros((d_in, networks * d_out), dtype)
+        self.scale: Array = np.ones(networks * d_out, dtype)  # (M*d_out,)
+        self.scale_of_each = self.scale.reshape(networks, d_out)
+        self.values: Array = split(self.v, networks)  # of each, after `fold`
+        self.gemm = get_blas_funcs("gemm", (self.v,))
+
+    def keep(self, x: Array, grad_scores: Array) -> None:
+        """Takes what the gradient x^T grad_scores is made of: (n, d_in) and (n, M*d_out).
+
+        It is large, so it is made only where it is asked for, once for each backward pass:
+        `descend` and `gradients` scale grad_scores in place.
+        """
+        self.x, self.grad_scores = x, grad_scores
+
+    def gradients(self) -> Array:
+        """The gradient of each network's weights, (M, d_in, d_out)."""
+        return split(np.matmul(self.x.T, self.grad_scores), len(self.values))
+
+    def descend(self, eta: np.floating, decay: Array) -> None:
+        """W <- decay * W - eta * dW, with a decay for each network (M,)."""
+        np.multiply(self.scale_of_each, decay[:, np.newaxis], out=self.scale_of_each)
+        if not self.scale.min() > SMALLEST_SCALE:
+            self.fold()
+        self._add_gradient(-eta / self.scale)
+
+    def _add_gradient(self, factor: Array) -> None:
+        """V <- V + factor * dW, in one call of BLAS, which adds the product while it makes it.
+
+        The factor, one for each column, is multiplied where the arrays are small. BLAS counts in
+        columns, so it is told V^T <- grad_scores^T x + V^T.
+        """
+        grad = np.multiply(self.grad_scores, factor, out=self.grad_scores)
+        self.gemm(1.0, grad.T, self.x.T, 1.0, self.v.T, trans_b=True, overwrite_c=True)
+
+    def fold(self) -> None:
+        """Multiplies the scale into V, W = V, and sets it to 1."""
+        np.multiply(self.v, self.scale, out=self.v)
+        self.scale[:] = 1
+
+    def squared_norm(self) -> NDArray[np.float64]:
+        """(M,) sums of the squares of W."""
+        columns = np.einsum("ij,ij->j", self.v, self.v, dtype=np.float64)
+        squares = columns * self.scale.astype(np.float64) ** 2
+        return np.asarray(squares.reshape(len(self.values), -1).sum(axis=1))
