@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import signal
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ import pytest
 from hypothesis import settings
 from ruamel.yaml import YAML
 
+import klayer  # noqa: F401  # chooses the kernels, before NumPy is loaded
 from klayer.data.dataset import PIXELS, PROCESSED, Dataset, open_dataset
 from klayer.training.job import Job
 from klayer.training.settings import Training
@@ -66,15 +66,6 @@ def tiny_settings() -> dict:
 def write_params(params: dict, path: Path = Path("params.yaml")) -> None:
     with path.open("w") as file:
         YAML(typ="safe", pure=True).dump(params, file)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _cores_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Locks of cores are files in the temporary folder: tests do not wait for other runs."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
-        patch.setattr(tempfile, "tempdir", None)
-        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

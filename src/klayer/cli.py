@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import click
 
-from klayer.errors import KlayerError
+from klayer.errors import KlayerError, sentence
 
 PARENT = os.getppid()  # asked for early: it may end while the rest is imported
 
@@ -18,22 +19,23 @@ class _Group(click.Group):
     """Turns what goes wrong into one message and an exit status, without a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        signal.signal(signal.SIGTERM, _terminate)
+        from klayer.running.environment import mend_streams
+
+        mend_streams()
+        for kind in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(kind) is not signal.SIG_IGN:  # as under nohup
+                signal.signal(kind, _terminate)
         try:
-            return super().invoke(ctx)
-        except KlayerError as error:
-            raise click.ClickException(str(error)) from error
-        except MemoryError:
-            raise click.ClickException(
-                "out of memory: close other programs, or train less at once"
-            ) from None
-        except BrokenPipeError:
+            result = super().invoke(ctx)
+            sys.stdout.flush()  # what cannot be written is told here, not when Python ends
+            return result
+        except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
             raise  # click ends quietly when nobody reads on
-        except OSError as error:
-            raise click.ClickException(
-                f"{error.filename or 'a file'} cannot be used ({error.strerror or error}): look at "
-                "permissions and free space, then run the same command again"
-            ) from error
+        except (Exception, KeyboardInterrupt) as error:
+            if sys.flags.dev_mode and not isinstance(error, KlayerError):
+                raise
+            click.echo(f"Error: {sentence(error)}", err=True)
+            ctx.exit(error.exit_status if isinstance(error, KlayerError) else 1)
         finally:
             for kind in (signal.SIGINT, signal.SIGTERM):  # nothing is left that could be lost,
                 signal.signal(kind, signal.SIG_DFL)  # and an exit that is interrupted is noisy
@@ -55,14 +57,25 @@ def main() -> None:
 
 def _stage() -> None:
     """Before a stage: all settings are checked, and it will end with the process that began it."""
-    from klayer.running.workers import end_with
+    from klayer.running.environment import check_code, end_with, isolate
 
     if "DVC_STAGE" in os.environ:
         end_with(PARENT)
+    isolate()
+    check_code()
 
     from klayer.study.settings import check_all
 
     check_all()
+
+
+@main.command("check-params")
+def check_params() -> None:
+    """Check all settings, before DVC deletes a result that a stage is to make anew."""
+    _stage()
+    from klayer.stages import check_params as stage
+
+    stage.run()
 
 
 @main.command()
@@ -132,10 +145,11 @@ def report() -> None:
 @main.command()
 @click.option("--once", is_flag=True, help="Show the curves once and end.")
 def watch(once: bool) -> None:
-    """Show the curves of the stages that are training, in this terminal."""
+    """Show the curves of the stages that are training, until they end."""
     from klayer.running.watch import watch as show
 
-    show(once)
+    with suppress(KeyboardInterrupt):  # the usual way to look away
+        show(once or not sys.stdout.isatty())
 
 
 @main.command()

@@ -10,7 +10,7 @@ import pandas as pd
 from klayer import params
 from klayer.files import write_metrics, write_table
 from klayer.running import checkpoints
-from klayer.running.runner import train_populations
+from klayer.running.runner import train_jobs
 from klayer.study import search
 from klayer.study.models import save_model
 from klayer.study.search import Search
@@ -31,13 +31,13 @@ def run() -> None:
 
     tried, seeds = search.coarse_values(settings.coarse), (settings.coarse.seed,)
     populations = search.populations(training, tried, seeds, size)
-    outcomes = train_populations(STAGE, populations, test=False)
+    outcomes = train_jobs(STAGE, populations, test=False)
     coarse = search.runs_table("coarse", populations, outcomes)
     centre = search.best_region(coarse)
 
     tried = np.append(search.fine_values(settings.fine, centre), 0.0)
     populations = search.populations(training, tried, settings.fine.seeds, size)
-    outcomes = train_populations(STAGE, populations, test=False)
+    outcomes = train_jobs(STAGE, populations, test=False)
     fine = search.runs_table("fine", populations, outcomes)
 
     runs = pd.concat([coarse, fine], ignore_index=True)

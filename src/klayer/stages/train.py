@@ -7,7 +7,7 @@ from pathlib import Path
 from klayer import params
 from klayer.files import write_metrics, write_picture, write_table
 from klayer.running import checkpoints
-from klayer.running.runner import train_populations
+from klayer.running.runner import train_jobs
 from klayer.study import results
 from klayer.study.models import save_model
 from klayer.training.job import one_for_each_seed
@@ -21,7 +21,7 @@ def run(name: str) -> None:
     """
     training = params.section_over(params.read(), "training", f"experiments.{name}", Training)
     stage = f"train@{name}"
-    outcomes = train_populations(stage, one_for_each_seed(training), test=True)
+    outcomes = train_jobs(stage, one_for_each_seed(training), test=True)
     architecture = training.architecture(outcomes[0].parameters["W1"].shape[1])
     save_model(Path(f"data/models/{name}.npz"), architecture, results.parameters(outcomes))
     write_picture(Path(f"plots/weights/{name}.png"), results.weights_picture(outcomes[0]))

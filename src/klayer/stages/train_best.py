@@ -13,7 +13,7 @@ from klayer.data.dataset import open_dataset
 from klayer.errors import KlayerError
 from klayer.files import write_metrics, write_picture, write_table
 from klayer.running import checkpoints
-from klayer.running.runner import train_populations
+from klayer.running.runner import train_jobs
 from klayer.study import results
 from klayer.study.models import load_model, probabilities, save_model
 from klayer.study.search import Search
@@ -32,9 +32,9 @@ def run() -> None:
     usual = base.model_copy(update={"l2": _best_l2(), "evaluations": settings.best.evaluations})
     longer = usual.model_copy(update={"cycles": settings.best.longer_cycles})
     populations = one_for_each_seed(usual)
-    of_usual = train_populations(STAGE, populations, test=True)
+    of_usual = train_jobs(STAGE, populations, test=True)
     longer_populations = [replace(p, training=longer) for p in populations]
-    of_longer = train_populations(STAGE, longer_populations, test=True)
+    of_longer = train_jobs(STAGE, longer_populations, test=True)
     _write("longer", longer, of_longer)
     _write("usual", usual, of_usual)
     _write_predictions()

@@ -9,7 +9,7 @@ import pandas as pd
 from klayer import params
 from klayer.errors import KlayerError
 from klayer.files import table_text
-from klayer.running.runner import train_populations
+from klayer.running.runner import train_jobs
 from klayer.study import results
 from klayer.training.job import one_for_each_seed
 from klayer.training.settings import Training
@@ -34,7 +34,7 @@ def verify(name: str) -> str:
         raise KlayerError(
             f"{path} does not begin with the seeds {seeds} of params.yaml: run `dvc repro`"
         )
-    outcomes = train_populations("verify", [population], test=True)
+    outcomes = train_jobs("verify", [population], test=True)
     again = results.seeds_table(outcomes, seeds)
     return _compare(name, known, again)
 
