@@ -9,6 +9,12 @@ libraries and to the variables that they find. Elsewhere there is nothing to cho
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from klayer.study.models import load_networks
+
+__all__ = ["load_networks"]
 
 PORTABLE = {
     "OPENBLAS_CORETYPE": "Haswell",
@@ -42,3 +48,12 @@ def _has_avx2() -> bool:
 
 
 _choose_kernels()
+
+
+def __getattr__(name: str) -> Any:
+    """`load_networks` when it is asked for: NumPy is not loaded before the kernels are chosen."""
+    if name == "load_networks":
+        from klayer.study.models import load_networks
+
+        return load_networks
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

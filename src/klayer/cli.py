@@ -117,7 +117,7 @@ def train(name: str) -> None:
 
 @main.command("search-l2")
 def search_l2() -> None:
-    """Search the L2 strength, coarse and then fine, by validation accuracy."""
+    """Search the L2 strength, coarse and then fine, by the validation images."""
     _stage()
     from klayer.stages import search_l2 as stage
 
@@ -125,12 +125,13 @@ def search_l2() -> None:
 
 
 @main.command("train-best")
-def train_best() -> None:
-    """Train and test with the best L2 strength, as usual and for more cycles."""
+@click.argument("schedule")
+def train_best(schedule: str) -> None:
+    """Train and test the best L2 strength by a SCHEDULE of params.yaml, one network a seed."""
     _stage()
     from klayer.stages import train_best as stage
 
-    stage.run()
+    stage.run(schedule)
 
 
 @main.command()
@@ -153,13 +154,21 @@ def watch(once: bool) -> None:
 
 
 @main.command()
-@click.argument("name", default="sigma_1e-3_bn")
-def verify(name: str) -> None:
-    """Train one seed of the experiment NAME again and compare with the results at hand."""
-    _stage()
-    from klayer.study.verify import verify as compare
+@click.argument("network", nargs=2, type=(str, int), required=False, metavar="[RUN SEED]")
+@click.option("--networks", default=3, type=click.IntRange(min=1), help="How many are drawn.")
+def verify(network: tuple[str, int] | None, networks: int) -> None:
+    """Audit the results at hand: train networks anew and compare every digit.
 
-    click.echo(compare(name))
+    Draws some at random from all experiments and from the best L2 strength's schedules, or takes
+    the one of RUN (such as three_layer_bn, best_two_cycles) with SEED.
+    """
+    _stage()
+    from klayer.study.verify import verify_one, verify_some
+
+    if network:
+        verify_one(*network)
+    else:
+        verify_some(networks)
 
 
 if __name__ == "__main__":
