@@ -19,6 +19,9 @@ class InputWeight:
     sum, without another pass over W: lazy weight decay, Bottou (2012), "Stochastic Gradient Descent
     Tricks", section 5.1.
 
+    The last bit of a column depends on where it stands in the product, that is on the population
+    in which its network is trained: BLAS sums the columns at the edges of its blocks differently.
+
     The scale is float64, so that no decay is lost: in float32 1 - 2 eta lambda is 1 where lambda is
     below 3e-8 / eta. The products take it rounded to the type of V, where a decay shows once it has
     summed up to 2^-25 of W: with lambda = 1e-8 after some 230 steps of the study's schedule.
