@@ -37,7 +37,8 @@ class Outcome:
 class Job:
     """Networks that are trained together, on equal mini-batches: a lambda and a seed for each.
 
-    A network's seed decides its initial weights, the first one's the order of the images.
+    A network's seed decides its initial weights, the first one's the order of the images. Which
+    others a network is trained with moves the last bit of its numbers, see `InputWeight`.
     """
 
     training: Training

@@ -96,21 +96,21 @@ class _Run:
         return {name: values[:count] for name, values in self.history.items()}
 
     def _finish(self, test: bool) -> Outcome:
-        final: Arrays = {}
-        data = self.dataset
-        parts = {"train": data.train.head(len(data.validation)), "validation": data.validation}
-        for name, part in (parts | {"test": data.test} if test else parts).items():
-            measures = self._measure(part, self.training.steps - 1)
-            final |= {f"{name}_{measure}": values for measure, values in measures.items()}
+        """The last point of the curves serves as the final measures of its images."""
+        curves = (name for name in self.history if name.startswith(("train_", "validation_")))
+        final = {name: self.history[name][-1] for name in curves}
+        predictions = self._test(final) if test else {}
         final["diverged_at"] = self.trainer.diverged_at
-        predictions = self._predictions() if test else {}
         named = self.trainer.parameters.named()
         parameters = {n: np.ascontiguousarray(v) for n, v in named.items()}
         return Outcome(self.history, final, self.layers, parameters, predictions)
 
-    def _predictions(self) -> Arrays:
+    def _test(self, final: Arrays) -> Arrays:
+        """Adds the measures of the test images to `final`; returns what was predicted."""
         test = self.dataset.test
         of_each = self.evaluator.probabilities(test).swapaxes(0, 1)  # (M, N, C)
+        measures = self._measure(test, self.training.steps - 1)
+        final |= {f"test_{measure}": values for measure, values in measures.items()}
         confusion = np.zeros((len(of_each), len(CLASSES), len(CLASSES)), int)
         for counts, predicted in zip(confusion, of_each.argmax(axis=2), strict=True):
             np.add.at(counts, (test.labels, predicted), 1)

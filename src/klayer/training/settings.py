@@ -63,10 +63,10 @@ class Training(Section):
     momentum: Annotated[float, Field(ge=0, lt=1)]
     initialisation: InitialisationName
     sigma: Annotated[float, Field(gt=0)]
-    l2: Annotated[float, Field(ge=0)]
     batch_size: Positive
     learning_rate_min: Annotated[float, Field(gt=0)]
     learning_rate_max: Annotated[float, Field(gt=0, le=1e6)]
+    l2: Annotated[float, Field(ge=0)]
     half_cycle: Positive
     cycles: Positive
     seeds: Seeds
@@ -80,6 +80,16 @@ class Training(Section):
             raise ValueError(f"at least learning_rate_min, {smallest}")
         return value
 
+    @field_validator("l2")
+    @classmethod
+    def _leaves_some_weight(cls, value: float, info: ValidationInfo) -> float:
+        limit = l2_limit(info.data.get("learning_rate_max", 0))
+        if not value < limit:
+            raise ValueError(
+                f"below 1 / (2 learning_rate_max) = {limit:g}: a step would take all of a weight"
+            )
+        return value
+
     @property
     def steps(self) -> int:
         """Steps of a run."""
@@ -90,3 +100,8 @@ class Training(Section):
         return Architecture(
             inputs, self.hidden, len(CLASSES), self.block, self.epsilon, self.momentum
         )
+
+
+def l2_limit(learning_rate_max: float) -> float:
+    """The lambda at which the decay 1 - 2 eta lambda of a step reaches 0."""
+    return 1 / (2 * learning_rate_max) if learning_rate_max else float("inf")
