@@ -52,7 +52,7 @@ def tiny_settings() -> dict:
         "evaluation_interval": 10,
     }
     params["experiments"] = {"plain": {}, "bn": {"block": BATCH_NORM}}
-    params["check_gradients"] |= {"features": 5, "hidden": [[4], [4, 3]], "populations": [1, 2]}
+    params["check_gradients"] |= {"features": 5, "hidden": [[4], [4, 3]], "networks": [1, 2]}
     params["search"] = {
         "training": {"block": BATCH_NORM, "half_cycle": 10, "evaluation_interval": 20},
         "population_size": 3,
