@@ -1,58 +1,64 @@
-# The environment is made from requirements.lock with plain pip.
+# `make repro` makes the environment from requirements.lock with plain pip, then runs the pipeline.
+# Paths are relative, so that the folder may have a space in its path.
 PYTHON ?= python3
-VENV := .venv
-BIN := $(CURDIR)/$(VENV)/bin
-export PATH := $(BIN):$(PATH)
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: repro test lint benchmark verify clean
+.PHONY: repro quick test lint verify benchmark shell lock clean
 
-repro: $(VENV)/ready
-	@dvc repro download || $(MAKE) --no-print-directory without-archive
-	@dvc repro
+repro: .venv/ready
+	@sh tools/repro.sh
 
-# Nothing but a missing copy of CIFAR-10 is answered with synthetic images.
-.PHONY: without-archive
-without-archive:
-	@test -z "$$CIFAR10_ARCHIVE" && grep -q 'source: cifar10' params.yaml
-	@echo
-	@echo "No copy of CIFAR-10 was found, for the reasons above."
-	@echo "The same pipeline now runs on images that the project makes itself:"
-	@echo "  dvc exp run -S data.source=synthetic"
-	@echo "Its results say so. For the real images: CIFAR10_ARCHIVE=/path/to/cifar-10-python.tar.gz make repro"
-	@echo
-	@dvc exp run -S data.source=synthetic
+# A first result in under a minute, in a copy: params.yaml and committed results are left alone.
+quick: .venv/ready
+	@python tools/quick.py
 
-test: $(VENV)/ready
-	$(BIN)/pytest --numprocesses=auto --dist=loadfile
+test: .venv/ready
+	pytest --numprocesses=auto --dist=loadfile
 
-# Does this machine repeat the results at hand?
-verify: $(VENV)/ready
-	@dvc repro --single-item --quiet download preprocess
+lint: .venv/ready
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports --no-logo
+
+# Trains a few networks of the study again, drawn at random, and compares them with what is committed.
+verify: .venv/ready
+	@dvc repro --quiet preprocess
 	@klayer verify
-
-lint: $(VENV)/ready
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 
 # Its environment has PyTorch, JAX and scikit-learn besides.
 benchmark: .benchmark-venv/ready
-	PATH="$(CURDIR)/.benchmark-venv/bin:$$PATH" dvc repro preprocess
-	.benchmark-venv/bin/python -m benchmarks --json benchmark.json --plot benchmark.png
-	.benchmark-venv/bin/python -m benchmarks --scaling --json scaling.json --plot scaling.png
+	@.benchmark-venv/bin/dvc repro --quiet preprocess
+	.benchmark-venv/bin/python -m benchmarks
+
+# A shell with dvc, klayer and python of the environment on its path.
+shell: .venv/ready
+	@echo "dvc, klayer and python are those of the project here; exit (Ctrl-D) leaves"
+	@exec "$${SHELL:-/bin/sh}"
+
+# One version of each library for all Pythons, with hashes. Keeps the versions at hand where
+# pyproject.toml allows them; to renew all, remove requirements.lock first.
+lock: .lock-venv/ready
+	.lock-venv/bin/uv pip compile --quiet --universal --fork-strategy fewest --generate-hashes \
+	  --no-emit-index-url --custom-compile-command 'make lock' --extra dev \
+	  --output-file requirements.lock pyproject.toml
+
+clean:
+	rm -rf .venv .benchmark-venv .lock-venv .klayer
+
+.venv/ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 15) else "Python 3.11 to 3.14 is needed, %d.%d was found: make PYTHON=/path/to/python3.11 ..." % v)'
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
 
 .benchmark-venv/ready: pyproject.toml
 	$(PYTHON) -m venv .benchmark-venv
-	.benchmark-venv/bin/pip install --quiet --editable '.[benchmark]'
+	.benchmark-venv/bin/python -m pip install --quiet --editable '.[benchmark]'
 	@touch $@
 
-clean:
-	rm -rf $(VENV) .benchmark-venv .klayer
-
-$(VENV)/ready: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed, {v.major}.{v.minor} was found: make PYTHON=/path/to/python3.11 ...")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
-	@$(BIN)/klayer plots-page
+.lock-venv/ready:
+	$(PYTHON) -m venv .lock-venv
+	.lock-venv/bin/python -m pip install --quiet uv
 	@touch $@

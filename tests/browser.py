@@ -81,10 +81,11 @@ class Browser:
                 found.append(json.dumps(params))
         return found
 
-    def screenshot(self, path: Path) -> None:
-        """The whole page as PNG."""
-        answer = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True)
-        path.write_bytes(base64.b64decode(answer["data"]))
+    def picture(self, box: dict[str, float] | None = None) -> bytes:
+        """The whole page, or a box of it (x, y, width, height), as PNG."""
+        clip = {"clip": box | {"scale": 1}} if box else {}
+        answer = self.call("Page.captureScreenshot", captureBeyondViewport=True, **clip)
+        return base64.b64decode(answer["data"])
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:
         self.count += 1

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import signal
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +11,13 @@ import pytest
 from hypothesis import settings
 from ruamel.yaml import YAML
 
+import klayer  # noqa: F401  # chooses the kernels, before NumPy is loaded
 from klayer.data.dataset import PIXELS, PROCESSED, Dataset, open_dataset
 from klayer.training.job import Job
 from klayer.training.settings import Training
 
 ROOT = Path(__file__).parents[1]
+BATCH_NORM = ["affine", "batch_norm", "relu"]
 COUNTS = {"train": 300, "validation": 100, "test": 100}
 
 settings.register_profile("klayer", deadline=None, derandomize=True, max_examples=60)
@@ -48,17 +49,16 @@ def tiny_settings() -> dict:
         "half_cycle": 20,
         "cycles": 1,
         "seeds": [1, 2],
-        "evaluations": 4,
-        "evaluation_images": 100,
+        "evaluation_interval": 10,
     }
-    params["experiments"] = {"plain": {}, "bn": {"block": list(block(True))}}
-    params["check_gradients"] |= {"features": 5, "hidden": [[4], [4, 3]], "populations": [1, 2]}
+    params["experiments"] = {"plain": {}, "bn": {"block": BATCH_NORM}}
+    params["check_gradients"] |= {"features": 5, "hidden": [[4], [4, 3]], "networks": [1, 2]}
     params["search"] = {
-        "training": {"block": list(block(True)), "half_cycle": 10, "evaluations": 1},
-        "population": 3,
+        "training": {"block": BATCH_NORM, "half_cycle": 10, "evaluation_interval": 20},
+        "population_size": 3,
         "coarse": {"count": 6, "largest": 0.01, "smallest": 1e-6, "seed": 1},
-        "fine": {"count": 3, "decades": 1.0, "seeds": [3, 4]},
-        "best": {"evaluations": 4, "longer_cycles": 2},
+        "fine": {"count": 2, "decades": 1.0, "seeds": [3, 4]},
+        "schedules": {"short": {}, "long": {"cycles": 2}},
     }
     return params
 
@@ -66,15 +66,6 @@ def tiny_settings() -> dict:
 def write_params(params: dict, path: Path = Path("params.yaml")) -> None:
     with path.open("w") as file:
         YAML(typ="safe", pure=True).dump(params, file)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _cores_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Locks of cores are files in the temporary folder: tests do not wait for other runs."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
-        patch.setattr(tempfile, "tempdir", None)
-        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -12,9 +12,10 @@ from PIL import Image
 
 from klayer.data.dataset import CLASSES
 
+BN = ["affine", "batch_norm", "relu"]
 TRAINING = {
     "hidden": [50, 50],
-    "batch_norm": False,
+    "block": ["affine", "relu"],
     "initialisation": "uniform",
     "sigma": 0.01,
     "l2": 0.005,
@@ -23,22 +24,28 @@ TRAINING = {
     "half_cycle": 100,
     "cycles": 2,
 }
+SCHEDULES = {
+    "two_cycles": {},
+    "three_cycles": {"cycles": 3},
+    "half_cycle_1350": {"half_cycle": 150},
+    "half_cycle_2250": {"half_cycle": 250},
+}
 EXPERIMENTS = {
     "three_layer": {},
-    "three_layer_bn": {"batch_norm": True},
+    "three_layer_bn": {"block": BN},
     "nine_layer": {"hidden": [50] * 8},
-    "nine_layer_bn": {"hidden": [50] * 8, "batch_norm": True},
+    "nine_layer_bn": {"hidden": [50] * 8, "block": BN},
     "sigma_1e-1": {"initialisation": "normal", "sigma": 0.1},
-    "sigma_1e-1_bn": {"initialisation": "normal", "sigma": 0.1, "batch_norm": True},
+    "sigma_1e-1_bn": {"initialisation": "normal", "sigma": 0.1, "block": BN},
     "sigma_1e-4": {"initialisation": "normal", "sigma": 0.0001},
-    "sigma_1e-4_bn": {"initialisation": "normal", "sigma": 0.0001, "batch_norm": True},
+    "sigma_1e-4_bn": {"initialisation": "normal", "sigma": 0.0001, "block": BN},
 }
 MORE = {  # of params.yaml
     "nine_layer_he": {"hidden": [50] * 8, "initialisation": "he"},
     "sigma_1e-3": {"initialisation": "normal", "sigma": 0.001},
-    "sigma_1e-3_bn": {"initialisation": "normal", "sigma": 0.001, "batch_norm": True},
+    "sigma_1e-3_bn": {"initialisation": "normal", "sigma": 0.001, "block": BN},
 }
-ACCURACIES = {  # by seed, as the reference has them, but for luck
+ACCURACIES = {  # mean over seeds, as the reference has them, but for luck
     "three_layer": 0.53,
     "three_layer_bn": 0.543,
     "nine_layer": 0.1,
@@ -47,102 +54,112 @@ ACCURACIES = {  # by seed, as the reference has them, but for luck
     "sigma_1e-1_bn": 0.516,
     "sigma_1e-4": 0.1,
     "sigma_1e-4_bn": 0.528,
+    "best_two_cycles": 0.527,
+    "best_three_cycles": 0.531,
+    "best_half_cycle_1350": 0.533,
+    "best_half_cycle_2250": 0.5374,
 }
-LUCK = np.array([0.0, 0.002, -0.002, 0.001])
+SEEDS = (1, 2, 3, 4, 5, 6, 7, 8)
+LUCK = np.array([0.0, 0.002, -0.002, 0.001, -0.001, 0.003, -0.003, 0.0])  # by seed
+OWN = 0.0005  # how far what a run has by itself moves its accuracies
 
 
 def write_evidence(
     folder: Path,
     experiments: Mapping[str, Mapping[str, object]] = EXPERIMENTS,
-    seeds: Sequence[int] = (1, 2, 3, 4),
+    seeds: Sequence[int] = SEEDS,
     accuracies: Mapping[str, float] = ACCURACIES,
-    archive: str = "original",
+    synthetic: bool = False,
 ) -> None:
     """params.yaml, metrics/ and plots/ of a whole run with `seeds`."""
-    params = {"training": TRAINING, "experiments": experiments, "search": {"training": {}}}
+    search = {"training": {"block": BN}, "schedules": SCHEDULES}
+    params = {"training": TRAINING, "experiments": experiments, "search": search}
     _write(folder / "params.yaml", json.dumps(params))  # JSON is YAML
-    flags = {
-        f"archive_{name}": int(name == archive) for name in ("original", "jpeg75", "synthetic")
-    }
-    images = {"train_images": 45000, "validation_images": 5000, "test_images": 10000}
-    _metrics(folder, "data", flags | images)
-    _metrics(folder, "check_gradients", {"checked": 12, "largest_relative_error": 2e-7})
+    _metrics(folder, "data", {"synthetic": int(synthetic)})
+    _metrics(folder, "check_gradients", {"error": 2e-7})
     _gradients(folder)
-    for name, changes in experiments.items():
-        accuracy = accuracies.get(name, 0.4)
-        depth = len(changes.get("hidden", TRAINING["hidden"])) + 1
-        files = [
-            f"train/{name}.csv",
-            f"seeds/{name}.csv",
-            f"layers/{name}.csv",
-            f"weights/{name}.png",
-        ]
-        numbers = _run(folder / "plots", files, accuracy, depth, seeds)
-        _metrics(folder, f"train/{name}", numbers)
-    _search(folder, seeds)
-    _best(folder, seeds)
+    runs = dict(experiments) | {f"best_{name}": about for name, about in SCHEDULES.items()}
+    for number, (name, about) in enumerate(runs.items()):
+        depth = len(about.get("hidden", TRAINING["hidden"])) + 1
+        own = OWN * np.random.default_rng(number).choice([-1.0, 1.0], len(seeds))
+        write_run(folder, name, accuracies.get(name, 0.4) + LUCK[: len(seeds)] + own, seeds, depth)
+    _search(folder)
+    _picture(folder / "plots/examples.png", (128, 32))
 
 
-def _run(
-    plots: Path, files: Sequence[str], accuracy: float, depth: int, seeds: Sequence[int]
-) -> dict[str, float]:
-    luck = LUCK[: len(seeds)] if accuracy != 0.1 else np.zeros(len(seeds))
-    steps = np.array([100, 200, 300, 400])
-    curves = {"step": steps, "learning_rate": np.array([0.1, 1e-5, 0.1, 1e-5])}
-    for part in ("train", "validation"):
-        for measure, values in (
-            ("cost", 2 / steps),
-            ("loss", 1 / steps),
-            ("accuracy", steps / 800),
-        ):
-            curves |= {f"{part}_{measure}": values, f"{part}_{measure}_std": np.full(4, 0.01)}
+def write_run(
+    folder: Path, name: str, accuracies: Sequence[float], seeds: Sequence[int], depth: int = 3
+) -> None:
+    """All files of a run whose networks have these test accuracies; 0.105 and less is a guess."""
+    plots, test = folder / "plots", np.asarray(accuracies, np.float64)
+    learnt = test > 0.105
+    test = np.where(learnt, test, 0.1).round(4)
+    columns = {"seed": seeds, "test_accuracy": test, "validation_accuracy": test + 0.01 * learnt}
+    about = {"diverged_at": -1, "learnt": learnt.astype(int)}
+    _table(plots / f"seeds/{name}.csv", pd.DataFrame(columns | about))
+    _table(plots / f"train/{name}.csv", _curves())
     layers = [(step, layer, 0.5**layer, 0.1) for step in (0, 399) for layer in range(1, depth + 1)]
-    tables = (
-        pd.DataFrame(curves),
-        pd.DataFrame({"seed": seeds, "test_accuracy": accuracy + luck}),
-        pd.DataFrame(layers, columns=["step", "layer", "score_std", "gradient_norm"]),
-    )
-    for file, table in zip(files, tables, strict=False):
-        _table(plots / file, table)
-    _picture(plots / files[3], (331, 166))
-    dead = len(seeds) if accuracy == 0.1 else 0
-    return {"dead": dead, "diverged": 0, "test_accuracy": accuracy, "seeds": len(seeds)}
+    names = ["step", "layer", "score_std", "gradient_norm"]
+    _table(plots / f"layers/{name}.csv", pd.DataFrame(layers, columns=names))
+    confusion = [(a, p, 550.0 if a == p else 50.0) for a in CLASSES for p in CLASSES]
+    names = ["actual", "predicted", "count"]
+    _table(plots / f"confusion/{name}.csv", pd.DataFrame(confusion, columns=names))
+    examples = [(i, CLASSES[i], c, 0.1 + 0.01 * (i == j)) for i in range(4) for j, c in _numbered()]
+    names = ["image", "actual", "class", "probability"]
+    _table(plots / f"examples/{name}.csv", pd.DataFrame(examples, columns=names))
+    _picture(plots / f"weights/{name}.png", (331, 166))
+    numbers = {"test_accuracy": test.mean(), "failed": int((~learnt).sum())}
+    _metrics(folder, f"train/{name}", numbers)
 
 
-def _search(folder: Path, seeds: Sequence[int]) -> None:
-    luck = np.random.default_rng(1)
+def write_search(
+    folder: Path,
+    gain_of_best: float,
+    gain_of_any: float,
+    seeds: Sequence[int] = (1, 2, 3),
+    noise: float = 0.002,
+) -> None:
+    """A search in which one fine λ, or every λ but 0, is better by so much than luck moves it.
+
+    Of 12 fine values from 1e-2 to 1e-3 the fifth is the better one.
+    """
+    luck, values = np.random.default_rng(5), np.logspace(-2, -3, 12)
     rows = [
-        ("coarse", l2, 1, 0.53 + 0.003 * luck.standard_normal()) for l2 in np.logspace(-2, -8, 50)
+        ("coarse", l2, 1, 0.52 + noise * luck.standard_normal()) for l2 in np.logspace(-2, -8, 50)
     ]
-    for seed in seeds[:3]:
-        for l2 in (*np.logspace(-2, -3, 8), 0.0):
-            gain = 0.02 if l2 else 0.0
-            phase = "fine" if l2 else "none"
-            rows.append((phase, l2, seed, 0.52 + gain + 0.002 * luck.standard_normal()))
+    for seed in seeds:
+        for l2 in (*values, 0.0):
+            accuracy = 0.52 + 0.01 * seed + noise * luck.standard_normal()
+            accuracy += gain_of_any * (l2 > 0) + gain_of_best * (l2 == values[4])
+            rows.append(("fine" if l2 else "none", l2, seed, accuracy))
     runs = pd.DataFrame(rows, columns=["phase", "l2", "seed", "validation_accuracy"])
     _table(folder / "plots/search_l2_runs.csv", runs)
-    means = runs.groupby(["phase", "l2"])["validation_accuracy"].agg(["mean", "std"]).fillna(0)
-    means.columns = ["validation_accuracy", "validation_accuracy_std"]
-    _table(folder / "plots/search_l2.csv", means.reset_index())
-    _metrics(folder, "search_l2", {"best_l2": 0.004})
+    groups = runs.groupby(["phase", "l2"])["validation_accuracy"]
+    means = pd.DataFrame(
+        {"validation_accuracy": groups.mean(), "validation_accuracy_std": groups.std().fillna(0)}
+    ).reset_index()
+    _table(folder / "plots/search_l2.csv", means)
+    best = means[means["phase"] == "fine"].sort_values("validation_accuracy").iloc[-1]
+    numbers = {"best_l2": best["l2"], "val_accuracy": best["validation_accuracy"]}
+    _metrics(folder, "search_l2", numbers)
 
 
-def _best(folder: Path, seeds: Sequence[int]) -> None:
-    plots = folder / "plots/train_best"
-    metrics: dict[str, float] = {"l2": 0.004, "longer_cycles": 3}
-    for name, prefix in (("usual", ""), ("longer", "longer_")):
-        files = [f"{name}.csv", f"{name}_seeds.csv", f"{name}_layers.csv", f"{name}_weights.png"]
-        numbers = _run(plots, files, 0.54, 3, seeds)
-        metrics |= {f"{prefix}{key}": value for key, value in numbers.items()}
-    _metrics(folder, "train_best", metrics)
-    confusion = [(a, p, 550.0 if a == p else 50.0) for a in CLASSES for p in CLASSES]
-    _table(
-        plots / "confusion.csv", pd.DataFrame(confusion, columns=["actual", "predicted", "count"])
-    )
-    examples = [(i, CLASSES[i], name, 0.1) for i in range(4) for name in CLASSES]
-    columns = ["image", "actual", "class", "probability"]
-    _table(plots / "examples.csv", pd.DataFrame(examples, columns=columns))
-    _picture(plots / "examples.png", (128, 32))
+def _search(folder: Path) -> None:
+    write_search(folder, 0.0, 0.02)
+
+
+def _numbered() -> list[tuple[int, str]]:
+    return list(enumerate(CLASSES))
+
+
+def _curves() -> pd.DataFrame:
+    steps = np.array([100, 200, 300, 400])
+    curves = {"step": steps, "learning_rate": np.array([0.1, 1e-5, 0.1, 1e-5])}
+    measures = {"cost": 2 / steps, "loss": 1 / steps, "accuracy": steps / 800}
+    for part in ("train", "validation"):
+        for measure, values in measures.items():
+            curves |= {f"{part}_{measure}": values, f"{part}_{measure}_std": np.full(4, 0.01)}
+    return pd.DataFrame(curves)
 
 
 def _gradients(folder: Path) -> None:
@@ -152,7 +169,7 @@ def _gradients(folder: Path) -> None:
         for layer in range(1, depth + 1)
         for parameter in ("W", "b", "gamma", "beta")
     ]
-    names = ["network", "l2", "population", "layer", "parameter", "relative", "absolute", "entries"]
+    names = ["network", "l2", "networks", "layer", "parameter", "relative", "absolute", "entries"]
     _table(folder / "plots/check_gradients.csv", pd.DataFrame(rows, columns=names))
 
 
@@ -162,7 +179,8 @@ def _write(path: Path, text: str) -> None:
 
 
 def _metrics(folder: Path, name: str, numbers: Mapping[str, float]) -> None:
-    _write(folder / f"metrics/{name}.json", json.dumps(dict(numbers), indent=2, sort_keys=True))
+    numbers = {key: float(value) for key, value in numbers.items()}
+    _write(folder / f"metrics/{name}.json", json.dumps(numbers, indent=2, sort_keys=True))
 
 
 def _table(path: Path, table: pd.DataFrame) -> None:

@@ -26,9 +26,3 @@ def refuse(x: int) -> int:
 def sleep_long(_: int) -> None:
     Path(f"worker-{os.getpid()}").touch()
     time.sleep(60)
-
-
-def log_times(_: int) -> None:
-    begun = time.monotonic()
-    time.sleep(0.1)
-    Path(f"span-{os.getpid()}-{begun}").write_text(f"{begun} {time.monotonic()}")

@@ -1,317 +1,266 @@
-"""The reader against sound archives, hostile ones, and random bytes."""
+"""The seven files taken from folders and archives of every make, and refused when they differ."""
 
+import bz2
 import gzip
+import hashlib
 import io
-import pickle
+import lzma
+import os
 import tarfile
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from klayer.data import archive, synthetic
-from klayer.data.pickles import UnsoundPickleError, read_pickle
+from klayer.data import archive
+from klayer.data.archive import FILES, AbsentError, RefusedError, take
 from klayer.errors import KlayerError
+from klayer.params import read
 
-N = 20  # images of a batch, here
-Members = dict[str, bytes]
+CONTENTS = {name: f"content of {name} ".encode() * 200 for name in FILES}
+DIGESTS = {name: hashlib.sha256(content).hexdigest() for name, content in CONTENTS.items()}
+Member = tuple[str | tarfile.TarInfo, bytes]
 
 
-@pytest.fixture(autouse=True)
-def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive, "BATCH", N)
-    monkeypatch.setattr(synthetic, "BATCH", N)
+def packed(members: Iterable[Member], kind: int = tarfile.USTAR_FORMAT, **header: object) -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=kind) as tar:
+        for member, content in members:
+            info = tarfile.TarInfo(member) if isinstance(member, str) else member
+            info.size = len(content)
+            for field, value in header.items():
+                setattr(info, field, value)
+            tar.addfile(info, io.BytesIO(content))
+    return file.getvalue()
+
+
+def sound(prefix: str = "cifar-10-batches-py/") -> list[Member]:
+    return [(prefix + name, content) for name, content in CONTENTS.items()]
+
+
+def special(name: str, kind: bytes, link: str = "") -> tuple[tarfile.TarInfo, bytes]:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, link
+    return info, b""
 
 
 @pytest.fixture
-def sound(tmp_path: Path) -> Path:
-    synthetic.write_archive(tmp_path / "sound.tar", 1)
-    return tmp_path / "sound.tar"
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
-def members(path: Path) -> Members:
-    with tarfile.open(path) as tar:
-        return {m.name: tar.extractfile(m).read() for m in tar}  # type: ignore[union-attr]
+def assert_taken(source: Path) -> None:
+    take(source, DIGESTS, Path("out/files"))
+    assert {path.name: path.read_bytes() for path in Path("out/files").iterdir()} == CONTENTS
+    assert os.listdir("out") == ["files"]
 
 
-def header(name: str, size: int = 0, kind: bytes = tarfile.REGTYPE, link: str = "") -> bytes:
-    member = tarfile.TarInfo(name)
-    member.size, member.type, member.linkname = size, kind, link
-    return member.tobuf(tarfile.GNU_FORMAT)
-
-
-def packed(contents: Members) -> bytes:
-    blocks = (header(n, len(c)) + c + bytes(-len(c) % 512) for n, c in contents.items())
-    return b"".join(blocks) + bytes(1024)
-
-
-def refuse(path: Path, content: bytes, reason: str) -> None:
-    """The reader refuses the content in one line with this reason, in bounded memory."""
-    path.write_bytes(content)
-    before = sorted(path.parent.iterdir())
+def assert_refused(source: Path, reason: str) -> None:
+    """Refused in one line, in bounded memory; the files of before are still there, alone."""
+    Path("out/files").mkdir(parents=True)
+    Path("out/files/old").write_text("old")
     tracemalloc.start()
     try:
-        with pytest.raises(KlayerError) as error:
-            archive.read_archive(path)
-        assert tracemalloc.get_traced_memory()[1] < 300e6
+        with pytest.raises(RefusedError) as error:
+            take(source, DIGESTS, Path("out/files"))
+        assert tracemalloc.get_traced_memory()[1] < 100e6
     finally:
         tracemalloc.stop()
     assert reason in str(error.value)
     assert "\n" not in str(error.value)
-    assert str(path) in str(error.value)
-    assert sorted(path.parent.iterdir()) == before
+    assert os.listdir("out") == ["files"]
+    assert os.listdir("out/files") == ["old"]
 
 
-def test_reads_what_pickle_reads(sound: Path) -> None:
-    train, test = archive.read_archive(sound)
-    contents = members(sound)
-    names = [*(f"data_batch_{n}" for n in range(1, 6)), "test_batch"]
-    parts = [pickle.loads(contents[f"{archive.FOLDER}/{n}"], encoding="bytes") for n in names]
-    data = np.concatenate([part[b"data"] for part in parts])
-    labels = np.concatenate([part[b"labels"] for part in parts])
-    np.testing.assert_array_equal(np.concatenate([train.images, test.images]), data)
-    np.testing.assert_array_equal(np.concatenate([train.labels, test.labels]), labels)
-
-
-def test_reads_compressed_with_folder_and_readme_in_any_order(sound: Path) -> None:
-    expected = archive.read_archive(sound)
-    contents = dict(reversed(members(sound).items())) | {f"{archive.FOLDER}/readme.html": b"<p>"}
-    whole = header(f"{archive.FOLDER}/", kind=tarfile.DIRTYPE) + packed(contents)
-    sound.write_bytes(gzip.compress(whole, 1))
-    for split, other in zip(archive.read_archive(sound), expected, strict=True):
-        np.testing.assert_array_equal(split.images, other.images)
-        np.testing.assert_array_equal(split.labels, other.labels)
-
-
-def test_reads_fortran_order() -> None:
-    table = np.asfortranarray(np.arange(6, dtype=np.uint8).reshape(2, 3))
-    state = b"(K\x01K\x02K\x03\x86" + DTYPE + b"\x88" + b"U\x06" + table.tobytes("F") + b"tb"
-    content = read_pickle(b"\x80\x02}(U\x04data" + EMPTY + state + b"u.")
-    np.testing.assert_array_equal(content["data"], table)
-
-
-DTYPE = (
-    b"cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
-)
-EMPTY = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
-FIRST, LINK = f"{archive.FOLDER}/data_batch_1", f"{archive.FOLDER}/batches.meta"
-EXTRA: dict[str, tuple[bytes, str]] = {
-    "traversal": (header(f"{archive.FOLDER}/../../evil"), "no place"),
-    "absolute": (header("/etc/passwd"), "no place"),
-    "backslash": (header(f"{archive.FOLDER}\\data_batch_1"), "no place"),
-    "extra": (header(f"{archive.FOLDER}/data_batch_6"), "no place"),
-    "elsewhere": (header("other/data_batch_1"), "no place"),
-    "escape": (header("\x1b[2Jhello"), "'\\x1b[2Jhello'"),
-    "symlink": (header(FIRST, kind=tarfile.SYMTYPE, link="/etc/passwd"), "no place"),
-    "hardlink": (header(FIRST, kind=tarfile.LNKTYPE, link=LINK), "no place"),
-    "device": (header(FIRST, kind=tarfile.CHRTYPE), "no place"),
-    "fifo": (header(FIRST, kind=tarfile.FIFOTYPE), "no place"),
-    "sparse": (header(FIRST, kind=tarfile.GNUTYPE_SPARSE), "no place"),
-    "folder": (header(f"{archive.FOLDER}/data_batch_1/", kind=tarfile.DIRTYPE), "no place"),
-    "long name": (header("././@LongLink", 8 << 30, kind=tarfile.GNUTYPE_LONGNAME), "no place"),
-    "pax": (header("././@PaxHeader", 8 << 30, kind=tarfile.XHDTYPE), "no place"),
-    "huge": (header(FIRST, 8 << 30), "absurd size, 8,589,934,592"),
-    "negative": (header(FIRST, -512), "absurd size, -512"),
-    "truncated": (header(FIRST, 1000) + b"abc", "ends too early"),
-    "no header": (b"x" * 512, "no tar header"),
-    "web page": (b"<html>", "ends too early"),
-    "nothing": (b"", "ends too early"),
-    "no members": (bytes(1024), "it has no batches.meta, data_batch_1"),
+EXTRA: list[Member] = [
+    special("cifar-10-batches-py/", tarfile.DIRTYPE),
+    ("cifar-10-batches-py/._data_batch_1", b"of a Mac"),
+    ("cifar-10-batches-py/readme.html", b"<p>"),
+    ("../../etc/passwd", b"no"),
+    special("cifar-10-batches-py/data_batch_1", tarfile.SYMTYPE, "/etc/passwd"),
+    special("cifar-10-batches-py/data_batch_2", tarfile.LNKTYPE, "/etc/passwd"),
+    special("cifar-10-batches-py/data_batch_3", tarfile.CHRTYPE),
+    special("cifar-10-batches-py/data_batch_4", tarfile.FIFOTYPE),
+]
+ARCHIVES: dict[str, bytes] = {
+    "plain": packed(sound()),
+    "gzip": gzip.compress(packed(sound())),
+    "bzip2": bz2.compress(packed(sound())),
+    "xz": lzma.compress(packed(sound())),
+    "pax headers": packed(sound(), tarfile.PAX_FORMAT, mtime=1.5, uname="ü"),
+    "GNU headers": packed(sound("a" * 150 + "/"), tarfile.GNU_FORMAT),
+    "./ before the names": packed(sound("./cifar-10-batches-py/")),
+    "no folder": packed(sound("")),
+    "other order": packed(sound()[::-1]),
+    "more members": packed(EXTRA + sound()),
+    "an older version besides": packed([("old/data_batch_1", b"old"), *sound()]),
+    "rubbish at the end": packed(sound()) + b"rubbish",
+    "no end": packed(sound()).rstrip(b"\0") + bytes(512),
 }
 
 
-@pytest.mark.parametrize("name", EXTRA)
-@pytest.mark.parametrize("compress", [bytes, gzip.compress], ids=["plain", "gzip"])
-def test_refuses_member(tmp_path: Path, name: str, compress: Callable[[bytes], bytes]) -> None:
-    content, reason = EXTRA[name]
-    refuse(tmp_path / "archive.tar", compress(content), reason)
+@pytest.mark.parametrize("make", ARCHIVES)
+def test_takes_the_files_from_any_archive(make: str, place: Path) -> None:
+    Path("archive").write_bytes(ARCHIVES[make])
+    assert_taken(Path("archive"))
+    assert os.listdir() == ["archive", "out"] or os.listdir() == ["out", "archive"]
 
 
-def test_refuses_double_and_missing_members(sound: Path) -> None:
-    contents = members(sound)
-    refuse(sound, packed(contents)[:-1024] + packed({FIRST: contents[FIRST]}), "stands in it twice")
-    del contents[FIRST]
-    refuse(sound, packed(contents), "it has no data_batch_1")
+@pytest.mark.parametrize("inner", ["", "cifar-10-batches-py"])
+def test_takes_the_files_from_a_folder(inner: str, place: Path) -> None:
+    folder = Path("folder", inner)
+    folder.mkdir(parents=True)
+    for name, content in (CONTENTS | {"readme.html": b"<p>"}).items():
+        (folder / name).write_bytes(content)
+    assert_taken(Path("folder"))
+    (folder / "data_batch_5").write_bytes(b"other")
+    with pytest.raises(RefusedError, match="its data_batch_5 is not the original's"):
+        take(Path("folder"), DIGESTS, Path("out/files"))
+    (folder / "data_batch_5").unlink()
+    with pytest.raises(RefusedError, match="it has no data_batch_5"):
+        take(Path("folder"), DIGESTS, Path("out/files"))
 
 
-def test_refuses_damaged_gzip(sound: Path) -> None:
-    whole = gzip.compress(sound.read_bytes(), 1)
-    refuse(sound, whole[: len(whole) // 2], "ended before")
-    refuse(sound, whole[:5], "ended before")
-    broken = bytearray(whole)
-    broken[1000:1100] = bytes(100)
-    refuse(sound, bytes(broken), "not a sound CIFAR-10 archive")
+def test_takes_the_folder_itself_and_leaves_the_seven_alone(place: Path) -> None:
+    target = Path("out/files")
+    target.mkdir(parents=True)
+    for name, content in (CONTENTS | {"readme.html": b"<p>"}).items():
+        (target / name).write_bytes(content)
+    assert_taken(target)
 
 
-def test_refuses_zip_bomb(tmp_path: Path) -> None:
-    file = io.BytesIO()
-    with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=1) as bomb:
-        bomb.write(header(FIRST, 31_000_000))
-        for _ in range(40):
-            bomb.write(bytes(10_000_000))
-    refuse(tmp_path / "bomb.tar.gz", file.getvalue(), "not the pickle of a batch")
+def test_leaves_nothing_of_a_run_that_was_killed(place: Path) -> None:
+    for kind in ("new", "old"):
+        Path(f"out/.files.{kind}.partial").mkdir(parents=True)
+        Path(f"out/.files.{kind}.partial/data_batch_1").write_bytes(b"half")
+    Path("archive").write_bytes(ARCHIVES["plain"])
+    assert_taken(Path("archive"))
 
 
-def test_names_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(KlayerError, match=r"no\.such\.tar"):
-        archive.read_archive(tmp_path / "no.such.tar")
-
-
-def array(shape: bytes, dtype: bytes = DTYPE, data: bytes = bytes(6)) -> bytes:
-    return EMPTY + b"(K\x01" + shape + dtype + b"\x89U" + bytes([len(data)]) + data + b"tb"
-
-
-def whole(value: bytes) -> bytes:
-    return b"\x80\x02}(U\x04data" + value + b"u."
-
-
-class Evil:
-    def __reduce__(self) -> tuple[Callable[[str], object], tuple[str]]:
-        return (exec, ("import pathlib; pathlib.Path('evil').touch()",))
-
-
-PICKLES: dict[str, tuple[bytes, str]] = {
-    "exec": (pickle.dumps(Evil(), 2), "exec"),
-    "exec, protocol 0": (pickle.dumps(Evil(), 0), "exec"),
-    "exec, protocol 4": (pickle.dumps(Evil(), 4), "no place"),
-    "instance": (b"(ios\nsystem\n(U\x04evil.", "INST"),
-    "object": (b"(cos\nsystem\nU\x04evilo.", "os system"),
-    "extension": (b"\x82\x01.", "EXT1"),
-    "persistent": (b"Pevil\n.", "PERSID"),
-    "new object": (b"cnumpy\nndarray\n)\x81.", "no place"),
-    "foreign": (b"cnumpy\nload\n.", "numpy load"),
-    "dotted": (b"cnumpy\nndarray.tofile\n.", "no place"),
-    "giant array by REDUCE": (b"cnumpy\nndarray\nJ\xff\xff\xff\x7f\x85\x85R.", "calls something"),
-    "dtype of objects": (whole(b"cnumpy\ndtype\nU\x01O\x85R"), "calls something"),
-    "call of text": (b"U\x04evil)R.", "no place"),
-    "call of nothing": (b"NU\x01a\x85R.", "calls something"),
-    "giant shape": (whole(array(b"J\xff\xff\xff\x7fJ\xff\xff\xff\x7f\x86")), "does not fit"),
-    "negative shape": (whole(array(b"J\xfe\xff\xff\xffJ\xfd\xff\xff\xff\x86")), "does not fit"),
-    "three dimensions": (whole(array(b"K\x01K\x02K\x03\x87")), "not a table"),
-    "no dtype": (whole(array(b"K\x02K\x03\x86", dtype=b"N")), "not a table"),
-    "state twice": (whole(array(b"K\x02K\x03\x86") + b"(tb"), "not a table"),
-    "state of a list": (b"](tb.", "not a table"),
-    "number as key": (b"}(K\x01K\x02u.", "not text"),
-    "nested tuple as key": (b"}(N" + b"\x85" * 90 + b"K\x02u.", "not text"),
-    "odd items": (b"}(U\x01au.", "broken"),
-    "append to text": (b"U\x01a(e.", "not a list"),
-    "list": (b"].", "not hold a dictionary"),
-    "itself": (b"]q\x00(h\x00e.", "not hold a dictionary"),
-    "depth": (b"]" + b"\x85" * 150_000 + b".", "not hold a dictionary"),
-    "many": (b"]" * 300_000, "more than 200,000"),
-    "memory index": (b"]r\xff\xff\xff\xff.", "not hold a dictionary"),
-    "memory of nothing": (b"h\x07.", "broken"),
-    "no mark": (b"]e.", "broken"),
-    "empty stack": (b"q\x00.", "broken"),
-    "two results": (b"}}.", "broken"),
-    "no end": (b"}", "broken"),
-    "giant text": (b"T\xff\xff\xff\x7fabc.", "broken"),
-    "negative text": (b"T\xff\xff\xff\xffabc.", "broken"),
-    "giant number": (b"\x8b\xff\xff\xff\x7f.", "broken"),
-    "digits": (b"I" + b"9" * 5000 + b"\n.", "broken"),
-    "odd escape": (b"S'\\q'\n.", "STRING"),
-    "nothing": (b"", "broken"),
+CUT = ARCHIVES["plain"].index(b"content of data_batch_3") + 700
+HUGE = tarfile.TarInfo("cifar-10-batches-py/data_batch_1")
+HUGE.size = 8 << 30
+LONG = tarfile.TarInfo("././@LongLink")
+LONG.size, LONG.type = 8 << 30, tarfile.GNUTYPE_LONGNAME
+CHANGED = hashlib.sha256(b"changed").hexdigest()
+REFUSED: dict[str, tuple[bytes, str]] = {
+    "nothing": (b"", "damaged or truncated archive, or none"),
+    "web page": (b"<html>" * 1000, "damaged or truncated archive, or none"),
+    "zip": (b"PK\x03\x04" + bytes(1000), "damaged or truncated archive, or none"),
+    "no members": (bytes(1024), "it has no batches.meta, data_batch_1, "),
+    "cut in a file": (ARCHIVES["plain"][:CUT], "damaged or truncated archive"),
+    "cut between files": (packed(sound()[:-1]), "it has no test_batch"),
+    "cut, gzip": (ARCHIVES["gzip"][:-20], "damaged or truncated archive"),
+    "cut, bzip2": (ARCHIVES["bzip2"][:-20], "damaged or truncated archive"),
+    "cut, xz": (ARCHIVES["xz"][: len(ARCHIVES["xz"]) // 2], "damaged or truncated archive"),
+    "broken gzip": (ARCHIVES["gzip"][:60] + bytes(50), "damaged or truncated archive"),
+    "another file": (
+        packed([*sound()[:1], ("data_batch_1", b"changed"), *sound()[2:]]),
+        f"its data_batch_1 is not the original's: it has the SHA-256 {CHANGED}",
+    ),
+    "a link for a file": (
+        packed([*sound()[1:], special("batches.meta", tarfile.SYMTYPE, "/etc/passwd")]),
+        "it has no batches.meta",
+    ),
+    "huge": (HUGE.tobuf(tarfile.GNU_FORMAT), "its data_batch_1 has 8,589,934,592 bytes"),
+    "huge name": (LONG.tobuf(tarfile.GNU_FORMAT), "damaged or truncated archive"),
 }
 
 
-@pytest.mark.parametrize("name", PICKLES)
-def test_refuses_pickle(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    content, reason = PICKLES[name]
-    with pytest.raises(UnsoundPickleError, match=reason):
-        read_pickle(content)
-    assert not list(tmp_path.iterdir())
+@pytest.mark.parametrize("fault", REFUSED)
+def test_refuses_an_archive(fault: str, place: Path) -> None:
+    content, reason = REFUSED[fault]
+    Path("archive").write_bytes(content)
+    assert_refused(Path("archive"), reason)
 
 
-def batch(rows: int = N, columns: int = 3072, labels: object = None) -> bytes:
-    """A batch with these labels, which are 0 to 9 in turn if none are given."""
-    data = np.zeros((rows, columns), np.uint8)
-    values = [i % 10 for i in range(N)] if labels is None else labels
-    numbers = pickle.dumps(values, 2)[2:-1]
-    return b"\x80\x02}(U\x06labels" + numbers + b"U\x04data" + synthetic._array(data) + b"u."
+@pytest.mark.parametrize("start", [b"", LONG.tobuf(tarfile.GNU_FORMAT)], ids=["zeros", "name"])
+def test_refuses_what_swells(start: bytes, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "LARGEST_ARCHIVE", 10_000_000)
+    long = packed([("other", bytes(20_000_000))])
+    Path("archive").write_bytes(gzip.compress(start + long, 1))
+    assert_refused(Path("archive"), "it has too many bytes for an archive of CIFAR-10")
 
 
-BATCHES: dict[str, tuple[bytes, str]] = {
-    "rows": (batch(rows=N - 1), "data of data_batch_1"),
-    "columns": (batch(columns=3071), "data of data_batch_1"),
-    "no data": (b"}.", "data of data_batch_1"),
-    "text as data": (whole(b"U\x01a"), "data of data_batch_1"),
-    "few labels": (batch(labels=[0] * (N - 1)), "labels of data_batch_1"),
-    "label 10": (batch(labels=[10] * N), "labels of data_batch_1"),
-    "label -1": (batch(labels=[-1] * N), "labels of data_batch_1"),
-    "label true": (batch(labels=[True] * N), "labels of data_batch_1"),
-    "labels as number": (batch(labels=3), "labels of data_batch_1"),
-    "counts": (batch(labels=[0] * N), "training images, not the same number"),
-    "foreign": (b"cos\nsystem\n.", "os system"),
-}
+def test_refuses_what_is_no_file(place: Path) -> None:
+    os.mkfifo("pipe")
+    with pytest.raises(RefusedError, match="neither a file nor a folder"):
+        take(Path("pipe"), DIGESTS, Path("out"))
+    with pytest.raises(AbsentError, match="there is no such file or folder"):
+        take(Path("absent"), DIGESTS, Path("out"))
 
 
-@pytest.mark.parametrize("name", BATCHES)
-def test_refuses_batch(sound: Path, name: str) -> None:
-    content, reason = BATCHES[name]
-    refuse(sound, packed(members(sound) | {FIRST: content}), reason)
+def test_says_that_a_copy_cannot_be_read(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    Path("archive").write_bytes(ARCHIVES["plain"])
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(RefusedError, match=r"it cannot be read \(Permission denied\)"):
+        take(Path("archive"), DIGESTS, Path("out"))
 
 
-def test_takes_a_sound_replacement(sound: Path) -> None:
-    """What `batch` makes is refused for the change alone."""
-    sound.write_bytes(packed(members(sound) | {FIRST: batch()}))
-    assert not archive.read_archive(sound)[0].images[:N].any()
-
-
-PIECES = [v for v, _ in PICKLES.values() if len(v) < 500] + [DTYPE, EMPTY, batch()[:200]]
-
-
-def pickles() -> st.SearchStrategy[bytes]:
-    opcodes = st.sampled_from(
-        list(b"().012BCFGIJKLMNPQRSTUVX]abcdeghijlopqrstu}\x80\x81\x85\x86\x87\x88\x89\x8a\x8b")
-    )
-    random = st.lists(opcodes).map(bytes)
-    return st.lists(st.sampled_from(PIECES) | st.binary(max_size=20) | random).map(b"".join)
-
-
-@settings(max_examples=1000, deadline=None)
-@given(pickles())
-def test_any_pickle_is_read_or_refused(content: bytes) -> None:
-    try:
-        assert isinstance(read_pickle(content), dict)
-    except UnsoundPickleError as error:
-        lines = str(error).splitlines()
-    else:
-        lines = ["read"]
-    assert len(lines) == 1
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("fuzz") / "archive.tar"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(synthetic, "BATCH", N)
-        synthetic.write_archive(path, 1)
-    return path
-
-
-@settings(max_examples=200, deadline=None)
-@given(data=st.data(), compress=st.booleans())
-def test_any_archive_is_read_or_refused(
-    original: Path, data: st.DataObject, compress: bool
+@pytest.mark.parametrize("call", ["mkdir", "write_bytes", "rename"])
+def test_a_full_disk_is_no_fault_of_the_copy(
+    call: str, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    content = bytearray(original.read_bytes())
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    Path("archive").write_bytes(ARCHIVES["plain"])
+    Path("out").mkdir()
+    monkeypatch.setattr(Path, call, full)
+    with pytest.raises(KlayerError, match="cannot write out/files: No space left on device"):
+        take(Path("archive"), DIGESTS, Path("out/files"))
+    assert os.listdir("out") == []
+
+
+@settings(max_examples=150)
+@given(data=st.data(), compress=st.sampled_from([bytes, gzip.compress, bz2.compress]))
+def test_any_archive_is_taken_or_refused(
+    data: st.DataObject,
+    compress: Callable[[bytes], bytes],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    content = bytearray(ARCHIVES["plain"])
+    before = data.draw(st.booleans())  # the change: before or after compression
+    content = content if before else bytearray(compress(content))
     for _ in range(data.draw(st.integers(1, 4))):
         start = data.draw(st.integers(0, len(content) - 1) | st.integers(0, 1200))
         content[start : start + data.draw(st.integers(0, 600))] = data.draw(st.binary(max_size=40))
-    path = original.with_name("changed.tar")
-    path.write_bytes(gzip.compress(content, 0) if compress else content)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(archive, "BATCH", N)
-        try:
-            train, _ = archive.read_archive(path)
-        except KlayerError as error:
-            lines = str(error).splitlines()
-        else:
-            assert train.images.shape == (5 * N, 3072)
-            lines = ["read"]
+    folder = tmp_path_factory.mktemp("any")
+    (folder / "archive").write_bytes(compress(content) if before else content)
+    try:
+        take(folder / "archive", DIGESTS, folder / "out")
+    except RefusedError as error:
+        found, lines = {}, str(error).splitlines()
+    else:
+        found, lines = (
+            {path.name: path.read_bytes() for path in (folder / "out").iterdir()},
+            ["taken"],
+        )
     assert len(lines) == 1
+    assert found in ({}, CONTENTS)
+    assert sorted(os.listdir(folder)) == (["archive", "out"] if found else ["archive"])
+
+
+@pytest.mark.skipif("CIFAR10_ARCHIVE" not in os.environ, reason="CIFAR10_ARCHIVE names no images")
+def test_the_digests_are_those_of_the_files_that_torchvision_knows(tmp_path: Path) -> None:
+    """MD5 from torchvision.datasets.CIFAR10: train_list, test_list and meta."""
+    lines = read(Path(__file__).parents[1] / "params.yaml")["data"]["sha256"]
+    digests = {name: digest for digest, name in map(str.split, lines)}
+    take(Path(os.environ["CIFAR10_ARCHIVE"]), digests, tmp_path / "files")
+    found = [hashlib.md5((tmp_path / "files" / name).read_bytes()).hexdigest() for name in FILES]
+    assert found == [
+        "5ff9c542aee3614f3951f8cda6e48888",
+        "c99cafc152244af753f735de768cd75f",
+        "d4bba439e000b95fd0a9bffe97cbabec",
+        "54ebc095f3ab1f0389bbae665268c751",
+        "634d18415352ddfa80567beed471001a",
+        "482c414d41f54cd18b22e5b47cb7c3cb",
+        "40351d587109b95175f43aff81a1287e",
+    ]

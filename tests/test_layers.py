@@ -99,7 +99,7 @@ def test_an_update_of_the_first_layer_changes_its_weights_in_place(dtype, random
     layer.w.v[:], before = v, layer.w.v
     layer.forward(x, Mode.TRAIN)
     layer.backward(grad.copy())
-    layer.w.descend(dtype(0.5), np.array([1.0, 0.25], dtype))
+    layer.w.descend(0.5, np.array([1.0, 0.25]))
     assert layer.w.v is before
     layer.w.fold()
     expected = v * np.repeat([1, 0.25], 3) - 0.5 * x.T @ grad

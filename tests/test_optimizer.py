@@ -96,3 +96,24 @@ def test_float32_stays_finite_through_very_many_decays() -> None:
     ones = [(np.ones((10, 8), np.float32), np.zeros(10, int))] * 3000
     (after,) = train(network, ones, 0.5, [0.1] * 3000)  # the scale alone: 0.9 ** 3000 = 1e-137
     assert all(np.isfinite(values).all() for values in after.values())
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_each_lambda_of_the_study_gives_another_network_in_float32(batch_norm) -> None:
+    l2 = [*np.logspace(-2, -8, 50), 0.0]
+    network = start((6, 5), batch_norm, len(l2), np.float32)
+    data = [(x.astype(np.float32), labels) for x, labels in batches(150)]
+    trained = train(network, data, l2, [0.1] * 150)
+    for name in ("W1", "W2", "W3"):
+        assert len({p[name].tobytes() for p in trained}) == len(l2), name
+
+
+@pytest.mark.parametrize("l2", [1e-8, 1.3e-8, 1e-7])
+def test_a_decay_below_the_resolution_of_float32_adds_up(l2) -> None:
+    """1 - 2 eta lambda would be 1: without a gradient only the decay is left."""
+    network = start((6,), False, dtype=np.float32)
+    (before,) = members(network.parameters)
+    nothing = [(np.zeros((10, 8), np.float32), np.zeros(10, int))] * 1000
+    (after,) = train(network, nothing, l2, [0.1] * 1000)
+    shrunk = 1 - (after["W1"] / before["W1"]).mean()
+    assert shrunk == pytest.approx(200 * l2, rel=0.02)

@@ -1,8 +1,8 @@
 """The synthetic images: the same bytes, the original's layout, hard for a linear classifier."""
 
 import hashlib
+import os
 import pickle
-import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -10,40 +10,47 @@ import pytest
 from numpy.typing import NDArray
 
 from klayer.data import synthetic
-from klayer.data.archive import read_archive
+from klayer.data.archive import FILES
+from klayer.data.batches import read_batches
 from klayer.data.dataset import Split
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("synthetic") / "archive.tar"
-    synthetic.write_archive(path, 1)
-    return path
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("synthetic") / "files"
+    synthetic.write_batches(1, folder)
+    return folder
 
 
 @pytest.fixture(scope="module")
-def splits(path: Path) -> tuple[Split, Split]:
-    return read_archive(path)
+def splits(folder: Path) -> tuple[Split, Split]:
+    return read_batches({}, folder)
 
 
-def test_has_the_same_bytes_everywhere(path: Path) -> None:
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    assert digest == "6aca049434ca24383e0f3083f7605900a31a37087c938130e15b17be34748c61"
+def test_has_the_same_bytes_everywhere(folder: Path) -> None:
+    digests = (hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES)
+    assert list(digests) == [
+        "ebe83c5801175976b8d733a2d3acdb637620a991aed82d69b449b09d4984ef74",
+        "12548f3e4266873d44a7e279b8a0e619231011fa402e4014ae6fda81071f018b",
+        "9d538235b53f7fe65519ba5968612fcb626cd87e9cab1f6fe204e94654014f83",
+        "30b02a3d6e60dad6d30da0735dfb9bfc61b72477d6eb166f32592b998e5ad3a8",
+        "2e30023741a10196c34122c7e588263c097e13022f7fe57365e1b27ed22d2246",
+        "3597d414dc98d7cae8eda9be31299471ac1879d97771589f73c931dfd3734eaf",
+        "d55f350146218ee1976c84d935e883ad5b6e6ae6844ed4503cced3be99f40b67",
+    ]
 
 
 def test_depends_on_the_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(synthetic, "BATCH", 20)
     for seed in (1, 2):
-        synthetic.write_archive(tmp_path / f"{seed}.tar", seed)
-    assert (tmp_path / "1.tar").read_bytes() != (tmp_path / "2.tar").read_bytes()
+        synthetic.write_batches(seed, tmp_path / str(seed))
+    one, two = ((tmp_path / str(seed) / "test_batch").read_bytes() for seed in (1, 2))
+    assert one != two
 
 
-def test_has_the_layout_of_the_original(path: Path) -> None:
-    with tarfile.open(path) as tar:
-        names = tar.getnames()
-        content = pickle.load(tar.extractfile(names[1]), encoding="bytes")  # type: ignore[arg-type]
-    batches = ["batches.meta", *(f"data_batch_{n}" for n in range(1, 6)), "test_batch"]
-    assert names == [f"cifar-10-batches-py/{name}" for name in batches]
+def test_has_the_layout_of_the_original(folder: Path) -> None:
+    content = pickle.loads((folder / "data_batch_1").read_bytes(), encoding="bytes")
+    assert sorted(os.listdir(folder)) == sorted(FILES)
     assert content[b"batch_label"] == b"training batch 1 of 5"
     assert len(content[b"filenames"]) == len(content[b"labels"]) == 10_000
     assert content[b"data"].shape == (10_000, 3072)

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import fcntl
 import json
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from klayer.cli import main
+from klayer.running import snapshots
 from klayer.running.snapshots import Snapshot
-from klayer.running.watch import NOTHING, picture, running
+from klayer.running.watch import NOTHING, picture, running, watch
 
 
 def snapshot(points: int, accuracy: float, first: int = 100) -> Snapshot:
@@ -25,21 +30,21 @@ def _terminal(monkeypatch):
 
 def test_shows_loss_and_accuracy_of_both_parts():
     text = picture({"train@x": [snapshot(5, 0.5)]})
-    assert text.startswith("train@x: 500 network-steps, populations: 1")
+    assert text.startswith("train@x: 500 network-steps, jobs: 1")
     for word in ("loss", "accuracy", "train", "validation", "step", "0.5"):
         assert word in text
     assert max(map(len, text.splitlines())) <= 100
     assert "\x1b" not in text
 
 
-def test_shows_means_over_populations_as_far_as_all_have_come():
+def test_shows_means_over_jobs_as_far_as_all_have_come():
     text = picture({"search_l2": [snapshot(5, 0.1), snapshot(3, 0.3)]})
     assert "0.2" in text
     assert "0.1" not in text
     assert "500" not in text
 
 
-def test_leaves_out_populations_with_other_points():
+def test_leaves_out_jobs_with_other_points():
     text = picture({"train_best": [snapshot(4, 0.5), snapshot(4, 0.9, first=150)]})
     assert "0.9" not in text
 
@@ -49,15 +54,64 @@ def test_says_that_there_is_no_point_yet():
     assert picture({"train@x": []}).endswith("no point of the curves yet")
 
 
-def test_says_that_nothing_runs(tmp_path):
-    assert picture(running(tmp_path / "none")) == NOTHING
-
-
-def test_command_shows_what_a_stage_wrote(tmp_path, monkeypatch):
+def test_says_that_nothing_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    folder = tmp_path / ".klayer/live/train@three_layer"
+    assert picture(running()) == NOTHING
+
+
+def write(project, name, shown):
+    folder = project / ".klayer/snapshots" / name
     folder.mkdir(parents=True)
-    (folder / "0.json").write_text(json.dumps(vars(snapshot(3, 0.5))))
-    result = CliRunner().invoke(main, ["watch", "--once"])
-    assert result.exit_code == 0
-    assert "train@three_layer: 300 network-steps" in result.output
+    (folder / "0.json").write_text(json.dumps(vars(shown)))
+    (folder / "running").touch()
+    return folder / "running"
+
+
+def test_shows_runs_that_are_alive_here_and_in_temporary_experiments(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    queued, single = Path(".dvc/tmp/exps/tmpq"), Path(".dvc/tmp/exps/standalone/tmps")
+    alive = [
+        write(tmp_path, "train@a-1", snapshot(3, 0.5)),
+        write(queued, "search_l2-2", snapshot(3, 0.5)),
+        write(single, "train@b-3", snapshot(3, 0.5)),
+    ]
+    write(tmp_path, "train@killed-4", snapshot(3, 0.5))
+    with ExitStack() as stack:
+        for path in alive:
+            fcntl.flock(stack.enter_context(path.open("rb")), fcntl.LOCK_EX)
+        assert list(running()) == ["train@a", "train@b in tmps", "search_l2 in tmpq"]
+        result = CliRunner().invoke(main, ["watch"])  # into a pipe: once
+        assert "train@a: 300 network-steps" in result.output
+        assert "killed" not in result.output
+    assert running() == {}
+
+
+def test_ends_when_the_stages_have_ended(monkeypatch, capsys):
+    shows = [{}, {"train@x": [snapshot(2, 0.5)]}, {}, {}]
+    monkeypatch.setattr("klayer.running.watch.EVERY", 0)
+    monkeypatch.setattr("klayer.running.watch.GAP", 0)
+    monkeypatch.setattr("klayer.running.watch.running", lambda: shows.pop(0))
+    watch()
+    assert len(shows) <= 2
+    assert "train@x" in capsys.readouterr().out
+
+
+def test_where_no_folder_can_be_made_nothing_else_is_touched(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    others = tmp_path / "temporary/folder-of-others"
+    others.mkdir(parents=True)
+    Path(".klayer").write_text("a file of another program")
+    with snapshots.shown("train@x") as folder:
+        assert folder.parent == others.parent
+    assert list(others.parent.iterdir()) == [others]
+    assert "`klayer watch` will not see this run" in capsys.readouterr().err
+
+
+def test_a_run_removes_what_killed_runs_left(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, "train@killed-4", snapshot(3, 0.5))
+    with snapshots.shown("train@x") as folder:
+        assert list(folder.parent.iterdir()) == [folder]
+        assert list(running()) == ["train@x"]
+    assert running() == {}

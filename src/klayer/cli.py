@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import click
 
-from klayer.errors import KlayerError
+from klayer.errors import KlayerError, sentence
 
 PARENT = os.getppid()  # asked for early: it may end while the rest is imported
 
@@ -18,22 +19,23 @@ class _Group(click.Group):
     """Turns what goes wrong into one message and an exit status, without a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        signal.signal(signal.SIGTERM, _terminate)
+        from klayer.running.environment import mend_streams
+
+        mend_streams()
+        for kind in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(kind) is not signal.SIG_IGN:  # as under nohup
+                signal.signal(kind, _terminate)
         try:
-            return super().invoke(ctx)
-        except KlayerError as error:
-            raise click.ClickException(str(error)) from error
-        except MemoryError:
-            raise click.ClickException(
-                "out of memory: close other programs, or train less at once"
-            ) from None
-        except BrokenPipeError:
+            result = super().invoke(ctx)
+            sys.stdout.flush()  # what cannot be written is told here, not when Python ends
+            return result
+        except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
             raise  # click ends quietly when nobody reads on
-        except OSError as error:
-            raise click.ClickException(
-                f"{error.filename or 'a file'} cannot be used ({error.strerror or error}): look at "
-                "permissions and free space, then run the same command again"
-            ) from error
+        except (Exception, KeyboardInterrupt) as error:
+            if sys.flags.dev_mode and not isinstance(error, KlayerError):
+                raise
+            click.echo(f"Error: {sentence(error)}", err=True)
+            ctx.exit(error.exit_status if isinstance(error, KlayerError) else 1)
         finally:
             for kind in (signal.SIGINT, signal.SIGTERM):  # nothing is left that could be lost,
                 signal.signal(kind, signal.SIG_DFL)  # and an exit that is interrupted is noisy
@@ -55,14 +57,25 @@ def main() -> None:
 
 def _stage() -> None:
     """Before a stage: all settings are checked, and it will end with the process that began it."""
-    from klayer.running.workers import end_with
+    from klayer.running.environment import check_code, end_with, isolate
 
     if "DVC_STAGE" in os.environ:
         end_with(PARENT)
+    isolate()
+    check_code()
 
     from klayer.study.settings import check_all
 
     check_all()
+
+
+@main.command("check-params")
+def check_params() -> None:
+    """Check all settings, before DVC deletes a result that a stage is to make anew."""
+    _stage()
+    from klayer.stages import check_params as stage
+
+    stage.run()
 
 
 @main.command()
@@ -104,7 +117,7 @@ def train(name: str) -> None:
 
 @main.command("search-l2")
 def search_l2() -> None:
-    """Search the L2 strength, coarse and then fine, by validation accuracy."""
+    """Search the L2 strength, coarse and then fine, by the validation images."""
     _stage()
     from klayer.stages import search_l2 as stage
 
@@ -112,12 +125,13 @@ def search_l2() -> None:
 
 
 @main.command("train-best")
-def train_best() -> None:
-    """Train and test with the best L2 strength, as usual and for more cycles."""
+@click.argument("schedule")
+def train_best(schedule: str) -> None:
+    """Train and test the best L2 strength by a SCHEDULE of params.yaml, one network a seed."""
     _stage()
     from klayer.stages import train_best as stage
 
-    stage.run()
+    stage.run(schedule)
 
 
 @main.command()
@@ -132,28 +146,29 @@ def report() -> None:
 @main.command()
 @click.option("--once", is_flag=True, help="Show the curves once and end.")
 def watch(once: bool) -> None:
-    """Show the curves of the stages that are training, in this terminal."""
+    """Show the curves of the stages that are training, until they end."""
     from klayer.running.watch import watch as show
 
-    show(once)
-
-
-@main.command("plots-page")
-def plots_page() -> None:
-    """Make the page that `dvc plots show` and `dvc plots diff` fill, readable offline."""
-    from klayer.report.plots_page import make
-
-    click.echo(f"dvc plots will fill {make()}")
+    with suppress(KeyboardInterrupt):  # the usual way to look away
+        show(once or not sys.stdout.isatty())
 
 
 @main.command()
-@click.argument("name", default="sigma_1e-3_bn")
-def verify(name: str) -> None:
-    """Train one seed of the experiment NAME again and compare with the results at hand."""
-    _stage()
-    from klayer.study.verify import verify as compare
+@click.argument("network", nargs=2, type=(str, int), required=False, metavar="[RUN SEED]")
+@click.option("--networks", default=3, type=click.IntRange(min=1), help="How many are drawn.")
+def verify(network: tuple[str, int] | None, networks: int) -> None:
+    """Audit the results at hand: train networks anew and compare every digit.
 
-    click.echo(compare(name))
+    Draws some at random from all experiments and from the best L2 strength's schedules, or takes
+    the one of RUN (such as three_layer_bn, best_two_cycles) with SEED.
+    """
+    _stage()
+    from klayer.study.verify import verify_one, verify_some
+
+    if network:
+        verify_one(*network)
+    else:
+        verify_some(networks)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,55 @@
-"""The error that ends a command with one sentence."""
+"""The error that ends a command with one sentence, and the sentences for all other errors."""
 
 from __future__ import annotations
+
+import errno
+import traceback
+from pathlib import Path
+
+STOPPED = (
+    "stopped: nothing is left half-written, and networks that were finished are kept: run the same "
+    "command again to go on"
+)
+WAYS_OUT = {
+    errno.EACCES: "look at its owner and permissions",
+    errno.EPERM: "look at its owner and permissions",
+    errno.EROFS: "its disk is read-only: work in another folder",
+    errno.ENOSPC: "make free space",
+    errno.EDQUOT: "make free space within your quota",
+    errno.EMFILE: "allow more open files, `ulimit -n 1024`",
+    errno.ENFILE: "close other programs",
+    errno.EAGAIN: "close other programs, or allow more processes, `ulimit -u`",
+    errno.ENOMEM: "close other programs",
+}
 
 
 class KlayerError(Exception):
     """Something that the user can mend. Its text is one sentence or a few plain lines: what is
-    wrong, with its name, and the way out. The command line prints it and exits with status 1.
+    wrong, with its name, and the way out. The command line prints it and exits with its status.
     """
+
+    exit_status = 1
+
+
+def sentence(error: BaseException) -> str:
+    """What the command line says of an error, with the way out."""
+    match error:
+        case KlayerError():
+            return str(error)
+        case KeyboardInterrupt():
+            return STOPPED
+        case MemoryError():
+            return "out of memory: close other programs, or train less at once"
+        case OSError():
+            what = f"{error.filename or 'a file'} cannot be used ({error.strerror or error})"
+            way_out = f"{WAYS_OUT[error.errno]}, then " if error.errno in WAYS_OUT else ""
+            return f"{what}: {way_out}run the same command again"
+        case RuntimeError() if "can't start new thread" in str(error):
+            return f"no more threads can be started: {WAYS_OUT[errno.EAGAIN]}"
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if "klayer" in Path(frame.filename).parts] or frames
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    return (
+        f"a fault of klayer itself ({reason}, in {ours[-1].filename}, line {ours[-1].lineno}): "
+        "nothing is left half-written; `python -X dev -m klayer ...` shows all of it"
+    )

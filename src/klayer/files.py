@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -37,6 +38,41 @@ def whole_file(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # there is none after success
             partial.unlink()
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Gives a temporary folder beside `path`; on success it takes the place of `path`, on failure
+    it is removed.
+
+    Raises KlayerError when the disk is full or the folder cannot be written.
+    """
+    partial, old = (path.with_name(f".{path.name}.{kind}.partial") for kind in ("new", "old"))
+    try:
+        for leftover in (partial, old):  # of a run that was killed
+            _remove(leftover)
+        partial.mkdir(parents=True)
+        yield partial
+        for name in os.listdir(partial):
+            with (partial / name).open("rb+") as file:
+                os.fsync(file.fileno())
+        if os.path.lexists(path):
+            path.rename(old)
+        partial.rename(path)
+        _remove(old)
+    except OSError as error:
+        raise KlayerError(
+            f"cannot write {path}: {error.strerror or error}: look at permissions and free space"
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)  # there is none after success
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,136 +1,125 @@
-"""Reads the archive of CIFAR-10, or of the synthetic images, as something that may be hostile.
+"""The seven files of CIFAR-10, wherever they lie: in a folder, in a .tar, in a compressed one.
 
-Nothing is unpacked to disk. The tar's headers are read one by one: only plain files with known
-names and bounded sizes pass, so there is nothing to traverse, to link or to inflate. The pickles
-inside are read by klayer.data.pickles, which runs none of them.
+What holds them does not matter: times, owners, order, further members and the kind of tar differ
+from one program to the next. Each file is judged by its own SHA-256. Only the seven are read and
+nothing else is ever written, so paths, links and devices in an archive have no effect.
 """
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import hashlib
+import lzma
 import tarfile
 import zlib
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, BinaryIO, cast
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, BinaryIO, cast
 
-import numpy as np
-from numpy.typing import NDArray
+from klayer.files import whole_folder
 
-from klayer.data.dataset import PIXELS, Split
-from klayer.data.pickles import UnsoundPickleError, read_pickle
-from klayer.errors import KlayerError
-
-FOLDER = "cifar-10-batches-py"
 BATCH = 10_000  # images
-CLASSES = 10
 TRAINING = tuple(f"data_batch_{n}" for n in range(1, 6))
 BATCHES = (*TRAINING, "test_batch")
-REQUIRED = {*BATCHES, "batches.meta"}
-ADMITTED = {*REQUIRED, "readme.html"}  # the original has this one too
-LARGEST_MEMBER = 32_000_000  # bytes; a batch has 31 million
-LARGEST_ARCHIVE = 250_000_000  # bytes, compressed or not
+FILES = ("batches.meta", *BATCHES)
+FOLDER = Path("data/cifar-10-batches-py")  # torchvision's name, in its root `data`
+LARGEST_FILE = 32_000_000  # bytes; a batch has 31 million
+LARGEST_ARCHIVE = 300_000_000  # bytes, compressed or not; the seven files have 186 million
+COMPRESSIONS: dict[bytes, Callable[[BinaryIO], Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZ": bz2.open,
+    b"\xfd7": lzma.open,
+}
 
 
-class _UnsoundArchiveError(Exception):
-    """Not an archive of CIFAR-10; the text says why."""
+class RefusedError(Exception):
+    """A copy of the images that is not taken; the text says why."""
 
 
-def read_archive(path: Path) -> tuple[Split, Split]:
-    """The 50,000 training images, in the order of their batches, and the 10,000 test images.
+class AbsentError(RefusedError):
+    """There is no such copy."""
 
-    Images are (N, 3072) uint8, labels (N,) uint8 below 10. Raises KlayerError for a file that is
-    missing, damaged, or holds anything else than the seven files of CIFAR-10.
+
+def take(source: Path, digests: Mapping[str, str], folder: Path = FOLDER) -> None:
+    """Copies the seven files from a folder or an archive; all of them, or none.
+
+    `digests` are their SHA-256, by name. Raises RefusedError when one is missing or another one,
+    KlayerError when `folder` cannot be written.
     """
-    images = np.empty((len(BATCHES) * BATCH, PIXELS), np.uint8)
-    labels = np.empty(len(BATCHES) * BATCH, np.uint8)
-    try:
-        for name, data in _members(path):
-            if name in BATCHES:
-                start = BATCHES.index(name) * BATCH
-                rows = slice(start, start + BATCH)
-                images[rows], labels[rows] = _batch(name, data)
-        train = len(TRAINING) * BATCH
-        _check_counts(labels[:train], labels[train:])
-    except (_UnsoundArchiveError, tarfile.TarError, zlib.error, EOFError, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise KlayerError(
-            f"{path} is not a sound CIFAR-10 archive: {reason}; remove it and run "
-            "`dvc repro --force download`"
-        ) from None
-    return Split(images[:train], labels[:train]), Split(images[train:], labels[train:])
-
-
-def _members(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Name and content of each file, once each."""
-    seen: set[str] = set()
-    with path.open("rb") as file:
-        compressed = file.peek(2)[:2] == b"\x1f\x8b"
-        stream = cast(BinaryIO, gzip.GzipFile(fileobj=file)) if compressed else file
-        while (member := _header(stream)) is not None:
-            if member.isdir() and member.name == FOLDER and member.size == 0:
+    missing, strange = set(digests), dict[str, str]()
+    with whole_folder(folder) as partial:
+        for name, content in _contents(source):
+            digest = hashlib.sha256(content).hexdigest()
+            if digest != digests[name]:
+                strange[name] = digest
                 continue
-            name = _admit(member, seen)
-            seen.add(name)
-            yield name, _exactly(stream, member.size)
-            _exactly(stream, -member.size % tarfile.BLOCKSIZE)
-    if not seen >= REQUIRED:
-        raise _UnsoundArchiveError(f"it has no {', '.join(sorted(REQUIRED - seen))}")
+            (partial / name).write_bytes(content)
+            missing.discard(name)
+            if not missing:  # what follows in an archive is not read
+                return
+        raise RefusedError(_shortcoming(sorted(missing), strange))
 
 
-def _header(stream: BinaryIO) -> tarfile.TarInfo | None:
-    """The next header, or None at the end of the archive."""
-    block = _exactly(stream, tarfile.BLOCKSIZE)
-    if block == bytes(tarfile.BLOCKSIZE):
-        return None
+def _shortcoming(missing: list[str], strange: Mapping[str, str]) -> str:
+    for name in filter(strange.get, missing):
+        return f"its {name} is not the original's: it has the SHA-256 {strange[name]}"
+    return f"it has no {', '.join(missing)}"
+
+
+def _contents(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Name and content of those of the seven files that are there."""
     try:
-        return tarfile.TarInfo.frombuf(block, "ascii", "replace")
-    except tarfile.HeaderError as error:
-        raise _UnsoundArchiveError(f"no tar header where one should be ({error})") from None
+        if path.is_dir():
+            yield from _in_folder(path)
+        elif path.is_file():
+            yield from _in_archive(path)
+        elif path.exists():
+            raise RefusedError("it is neither a file nor a folder")
+        else:
+            raise AbsentError("there is no such file or folder")
+    except (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError) as error:
+        if isinstance(error, OSError) and error.strerror:
+            raise RefusedError(f"it cannot be read ({error.strerror})") from None
+        reason = " ".join(str(error).split())
+        raise RefusedError(f"it is a damaged or truncated archive, or none ({reason})") from None
 
 
-def _admit(member: tarfile.TarInfo, seen: set[str]) -> str:
-    """The file's name in the folder, if it is one of the known ones."""
-    folder, _, name = member.name.partition("/")
-    plain = member.type in (tarfile.REGTYPE, tarfile.AREGTYPE)
-    if not plain or folder != FOLDER or name not in ADMITTED:
-        raise _UnsoundArchiveError(f"{member.name!a} has no place in it")
-    if name in seen:
-        raise _UnsoundArchiveError(f"{name} stands in it twice")
-    if not 0 <= member.size <= LARGEST_MEMBER:
-        raise _UnsoundArchiveError(f"{name} has an absurd size, {member.size:,} bytes")
-    return name
+def _in_folder(path: Path) -> Iterator[tuple[str, bytes]]:
+    inner = path / FOLDER.name
+    for file in ((inner if inner.is_dir() else path) / name for name in FILES):
+        if file.is_file():
+            _check_size(file.name, file.stat().st_size)
+            yield file.name, file.read_bytes()
 
 
-def _exactly(stream: BinaryIO, size: int) -> bytes:
-    data = stream.read(size)
-    if len(data) != size:
-        raise _UnsoundArchiveError("it ends too early")
-    return data
+def _in_archive(path: Path) -> Iterator[tuple[str, bytes]]:
+    with path.open("rb") as file:
+        start = file.peek(2)[:2]
+        plain = COMPRESSIONS[start](file) if start in COMPRESSIONS else file
+        stream = cast(IO[bytes], _Bounded(plain))
+        with tarfile.open(fileobj=stream, mode="r|") as tar:
+            for member in tar:
+                name = PurePosixPath(member.name).name
+                if name in FILES and member.isreg() and (content := tar.extractfile(member)):
+                    _check_size(name, member.size)
+                    yield name, content.read()
 
 
-def _batch(name: str, data: bytes) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Images (10000, 3072) and labels (10000,) of a batch."""
-    try:
-        content = read_pickle(data)
-    except UnsoundPickleError as error:
-        raise _UnsoundArchiveError(f"{name} is not the pickle of a batch: {error}") from None
-    images, labels = content.get("data"), content.get("labels")
-    if not isinstance(images, np.ndarray) or images.shape != (BATCH, PIXELS):
-        raise _UnsoundArchiveError(f"the data of {name} are not {BATCH:,} x {PIXELS:,} bytes")
-    if not isinstance(labels, list) or len(labels) != BATCH or not all(map(_is_label, labels)):
-        raise _UnsoundArchiveError(f"the labels of {name} are not {BATCH:,} numbers from 0 to 9")
-    return images, np.array(labels, np.uint8)
+def _check_size(name: str, size: int) -> None:
+    if size > LARGEST_FILE:
+        raise RefusedError(f"its {name} has {size:,} bytes, too many")
 
 
-def _is_label(value: Any) -> bool:
-    return type(value) is int and 0 <= value < CLASSES
+class _Bounded:
+    """Gives no more bytes than an archive of CIFAR-10 can have, however well they compress."""
 
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file, self.left = file, LARGEST_ARCHIVE
 
-def _check_counts(train: NDArray[np.uint8], test: NDArray[np.uint8]) -> None:
-    for labels, part in ((train, "training"), (test, "test")):
-        counts = np.bincount(labels, minlength=CLASSES)
-        if counts.min() != counts.max():
-            raise _UnsoundArchiveError(
-                f"its classes have {counts.tolist()} {part} images, not the same number each"
-            )
+    def read(self, size: int) -> bytes:
+        block = self.file.read(size)
+        self.left -= len(block)
+        if self.left < 0:
+            raise RefusedError("it has too many bytes for an archive of CIFAR-10")
+        return block

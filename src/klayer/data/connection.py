@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from contextlib import contextmanager
-from functools import partial
+import os
+import re
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests import Response
-from urllib3.exceptions import HTTPError, NameResolutionError
+from requests.exceptions import ConnectTimeout, InvalidSchema, ProxyError, SSLError, Timeout
+from requests.utils import get_environ_proxies, select_proxy
+from urllib3.exceptions import HTTPError, NameResolutionError, ReadTimeoutError
+from urllib3.util import parse_url
 
 from klayer.data.sources import DataConfig
+from klayer.errors import KlayerError
 
-REDIRECTS = 5
+BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")  # the first that is set is the one
 
 
 class MirrorError(Exception):
@@ -26,76 +30,110 @@ class TooSlowError(MirrorError):
     """The mirror works, but slower than the wanted rate."""
 
 
+class ProxyFaultError(MirrorError):
+    """The proxy is at fault, not the mirror; the text names the proxy's variable."""
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: Response) -> str | None:
+        """Follows from http to https, not back."""
+        target = super().get_redirect_target(resp)
+        if target and urlsplit(resp.url).scheme == "https":
+            scheme = urlsplit(urljoin(resp.url, target)).scheme
+            if scheme != "https":
+                raise MirrorError(f"redirects from https to {scheme}")
+        return target
+
+
 @contextmanager
 def open_url(url: str, start: int, data: DataConfig) -> Iterator[Response]:
-    """The answer to a request for the file from byte `start` on, redirects followed."""
-    with requests.Session() as session:
-        for _ in range(REDIRECTS + 1):
-            response = _within(data.connect_timeout, partial(_get, session, url, start, data))
-            with response:
-                if not response.is_redirect:
-                    yield response
-                    return
-                target = urljoin(url, response.headers["Location"])
-            if urlsplit(target).scheme != urlsplit(url).scheme:
-                raise MirrorError(f"redirects to another scheme, {target[:200]!a}")
-            url = target
-    raise MirrorError(f"redirects more than {REDIRECTS} times")
-
-
-def _get(session: requests.Session, url: str, start: int, data: DataConfig) -> Response:
+    """The answer to a request for the file from byte `start` on. What goes wrong with it, here and
+    in the body of the `with`, becomes a MirrorError with one line.
+    """
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
     limits = (data.connect_timeout, data.slow_seconds)
-    return session.get(url, headers=headers, stream=True, timeout=limits, allow_redirects=False)
-
-
-def _within(seconds: float, call: Callable[[], Response]) -> Response:
-    """The outcome of the call, in a thread: looking a name up and trying each of its addresses
-    have no time limit of their own.
-    """
-    outcome: Future[Response] = Future()
-
-    def work() -> None:
-        try:
-            outcome.set_result(call())
-        except BaseException as error:
-            outcome.set_exception(error)
-
-    threading.Thread(target=work, daemon=True).start()
+    _check_proxy(url)
     try:
-        return outcome.result(seconds)
-    except TimeoutError:
-        raise MirrorError(f"does not answer within {seconds:g} s") from None
-
-
-@contextmanager
-def reasons() -> Iterator[None]:
-    """Turns the many errors of a connection into a MirrorError with one line."""
-    try:
-        yield
-    except requests.exceptions.SSLError as error:
-        raise MirrorError(f"has no certificate to trust ({_root(error)})") from None
-    except requests.exceptions.ConnectTimeout:
-        raise MirrorError("cannot be reached in time") from None
-    except (requests.exceptions.Timeout, TimeoutError):
-        raise TooSlowError("stalls") from None
+        with (
+            _Session() as session,
+            session.get(url, headers=headers, stream=True, timeout=limits) as response,
+        ):
+            if response.status_code == 407:
+                raise ProxyError("it wants a user name and a password")
+            yield response
     except (requests.exceptions.RequestException, HTTPError, ValueError) as error:
-        raise _reason(error) from None
+        raise _reason(error, url) from None
 
 
-def _reason(error: Exception) -> MirrorError:
+def check_certificates() -> None:
+    """Raises KlayerError when the user's file of trusted certificates cannot be used."""
+    for variable in BUNDLES:
+        if path := os.environ.get(variable):
+            folder = os.path.isdir(path)
+            try:
+                ssl.create_default_context(
+                    cafile=None if folder else path, capath=path if folder else None
+                )
+            except OSError as error:
+                raise KlayerError(
+                    f"{variable}={path} names no usable file of certificates "
+                    f"({error.strerror or error}): correct the variable or unset it"
+                ) from None
+            return
+
+
+def without_passwords(text: str) -> str:
+    """The text without user names and passwords in the addresses in it."""
+    return re.sub(r"//\S*@", "//", text)
+
+
+def _check_proxy(url: str) -> None:
+    """Before `requests` sees it, whose errors quote the address and with it the password."""
+    if not (proxy := select_proxy(url, get_environ_proxies(url))):
+        return
+    with suppress(ValueError):  # of what is no address
+        address = parse_url(proxy if "://" in proxy else f"http://{proxy}")
+        if address.host and re.match("http|socks", address.scheme or ""):
+            return
+    raise ProxyFaultError(f"the proxy in {_proxy_variable(url)} has no valid address")
+
+
+def _reason(error: Exception, url: str) -> MirrorError:
+    root = _root(error)
     cause = error.args[0] if error.args else error
     cause = getattr(cause, "reason", cause)
+    match error:
+        case InvalidSchema():  # SOCKS, without the package for it
+            return ProxyFaultError(f"the proxy in {_proxy_variable(url)} is of an unknown kind")
+        case ProxyError():
+            reason = getattr(root, "strerror", None) or _line(root)
+            return ProxyFaultError(f"the proxy in {_proxy_variable(url)} does not work ({reason})")
+        case SSLError():
+            return MirrorError(f"has no certificate to trust ({_line(root)})")
+        case ConnectTimeout():
+            return MirrorError("cannot be reached in time")
+        case Timeout() | ReadTimeoutError():
+            return TooSlowError("stalls")
     if isinstance(cause, NameResolutionError):
         return MirrorError("its host has no name in the network")
-    if "timed out" in str(cause):
-        return TooSlowError("stalls")
-    return MirrorError(f"breaks off ({_root(error)})")
+    return MirrorError(f"breaks off ({_line(root)})")
 
 
-def _root(error: BaseException) -> str:
-    """The innermost error in words, in one line."""
+def _proxy_variable(url: str) -> str:
+    """The name of the variable; the address in it may hold a password."""
+    names = (f"{urlsplit(url).scheme}_proxy", "all_proxy")
+    either = (n for name in names for n in (name, name.upper()))
+    return next((name for name in either if os.environ.get(name)), "the system's settings")
+
+
+def _root(error: BaseException) -> BaseException:
+    """The innermost error."""
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
+    return error
+
+
+def _line(error: BaseException) -> str:
+    """The error in words, in one line that can be printed."""
     text = " ".join(str(error).split())[:200]
     return "".join(filter(str.isprintable, text)) or type(error).__name__

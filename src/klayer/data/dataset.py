@@ -42,19 +42,47 @@ class Dataset:
     deviation: NDArray[np.float64]
 
 
-def open_dataset(folder: Path = PROCESSED) -> Dataset:
-    """Maps the files of `preprocess` into memory. Raises KlayerError when one is missing."""
-    try:
-        train, validation, test = (
-            Split(
-                np.asarray(np.load(folder / f"{name}_images.npy", mmap_mode="r")),
-                np.load(folder / f"{name}_labels.npy"),
-            )
-            for name in ("train", "validation", "test")
-        )
-        mean, deviation = (np.load(folder / f"{name}.npy") for name in ("mean", "deviation"))
-    except (OSError, ValueError) as error:
-        raise KlayerError(
-            f"{folder} is not complete ({error}): run `dvc repro preprocess`"
-        ) from None
+def open_dataset(folder: str | Path = PROCESSED) -> Dataset:
+    """Maps the images of `preprocess` into memory, and reads the rest.
+
+    Raises KlayerError, which names the file, when one is missing, damaged or of another shape.
+    """
+    folder = Path(folder)
+    train, validation, test = (_split(folder, part) for part in ("train", "validation", "test"))
+    mean, deviation = (
+        _load(folder / f"{name}.npy", (PIXELS,), np.float64) for name in ("mean", "deviation")
+    )
     return Dataset(train, validation, test, mean, deviation)
+
+
+def _split(folder: Path, part: str) -> Split:
+    images = _load(folder / f"{part}_images.npy", (None, PIXELS), np.uint8, mapped=True)
+    path = folder / f"{part}_labels.npy"
+    labels = _load(path, (len(images),), np.uint8)
+    if labels.max() >= len(CLASSES):
+        raise _fault(path, f"holds the label {labels.max()}, the largest is {len(CLASSES) - 1}")
+    return Split(images, labels)
+
+
+def _load(
+    path: Path, shape: tuple[int | None, ...], dtype: type[np.generic], mapped: bool = False
+) -> NDArray[Any]:
+    """The array of a file, with this shape; None stands for any length but 0."""
+    try:
+        array = np.asarray(np.load(path, mmap_mode="r" if mapped else None))
+    except (OSError, ValueError, EOFError) as error:
+        reason = "is missing" if isinstance(error, FileNotFoundError) else "is damaged"
+        raise _fault(path, f"{reason} ({error})") from None
+    fits = len(array.shape) == len(shape) and all(
+        n == wanted or (wanted is None and n > 0)
+        for n, wanted in zip(array.shape, shape, strict=True)
+    )
+    if not fits or array.dtype != dtype:
+        wanted = str(shape).replace("None", "N")
+        found = f"has the shape {array.shape} of {array.dtype}"
+        raise _fault(path, f"{found}, it has to be {wanted} of {np.dtype(dtype)}")
+    return array
+
+
+def _fault(path: Path, what: str) -> KlayerError:
+    return KlayerError(f"{path} {what}: run `dvc repro preprocess`")

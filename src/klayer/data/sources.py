@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
+from klayer.data.archive import FILES
 from klayer.params import Section
 
-ARCHIVE = Path("data/archive.tar")  # compressed or not
 SYNTHETIC = "synthetic"
 
 
-def _archive_name(name: str) -> str:
-    if not re.fullmatch(r"[a-z0-9_]+", name) or name == SYNTHETIC:
-        raise ValueError("a name of a-z, 0-9 and _, other than synthetic")
-    return name
+def _digest(line: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{64} +\S+", line):
+        raise ValueError(
+            "a SHA-256 (64 of the characters 0-9 and a-f), a space and a file's name, as sha256sum "
+            "prints them"
+        )
+    return line
 
 
-def _sha256(digest: str) -> str:
-    if not re.fullmatch(r"[0-9a-f]{64}", digest):
-        raise ValueError("a SHA-256: 64 of the characters 0-9 and a-f")
-    return digest
+def _one_for_each(lines: list[str]) -> list[str]:
+    if sorted(line.split()[1] for line in lines) != sorted(FILES):
+        raise ValueError(f"one line for each of {', '.join(FILES)}")
+    return lines
 
 
 def _url(url: str) -> str:
@@ -42,12 +43,7 @@ class DataConfig(Section):
     """The section `data`."""
 
     source: Literal["cifar10", "synthetic"]
-    archives: Annotated[
-        dict[
-            Annotated[str, AfterValidator(_archive_name)], Annotated[str, AfterValidator(_sha256)]
-        ],
-        Field(min_length=1),
-    ]
+    sha256: Annotated[list[Annotated[str, AfterValidator(_digest)]], AfterValidator(_one_for_each)]
     mirrors: list[Annotated[str, AfterValidator(_url)]]
     connect_timeout: float = Field(gt=0, le=3600)  # seconds
     slow_rate: float = Field(ge=0)  # kB/s
@@ -55,12 +51,7 @@ class DataConfig(Section):
     synthetic_seed: int = Field(ge=0)
     validation: int = Field(ge=1, le=10_000)  # images of data_batch_1
 
-    def name_of(self, digest: str) -> str | None:
-        """The name of the archive with this SHA-256, or None when it is not in the list."""
-        return next((name for name, known in self.archives.items() if known == digest), None)
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    @property
+    def digests(self) -> dict[str, str]:
+        """The SHA-256 of each of CIFAR-10's files, by name."""
+        return {name: digest for digest, name in map(str.split, self.sha256)}

@@ -1,6 +1,6 @@
 """Images that the project makes itself, for a machine that cannot reach CIFAR-10.
 
-Ten classes of coloured images in the layout and the size of the original archive. An image is a
+Ten classes of coloured images in the layout and the size of the original files. An image is a
 smooth random field (what all classes share) with two marks of its class: a faint tint, that a
 linear classifier can see, and an object whose colours may be inverted. The mean of an object and
 its inverse is nothing, so only a network with hidden units can make use of it.
@@ -10,17 +10,16 @@ All arithmetic is on whole numbers, so every machine makes the same bytes.
 
 from __future__ import annotations
 
-import io
 import struct
-import tarfile
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from klayer.data.archive import FOLDER
 from klayer.data.dataset import PIXELS
-from klayer.files import whole_file
+from klayer.files import whole_folder
 
 BATCH = 10_000
 CLASSES = 10
@@ -30,23 +29,20 @@ OBJECTS = 3  # of each class
 TINT, OBJECT, FIELD = 4, 7, 44  # strength of each part, in steps of a pixel's 256
 
 
-def write_archive(path: Path, seed: int) -> None:
-    """Writes the archive (.tar), the same bytes for the same seed. Raises KlayerError as
-    `whole_file` does.
+def write_batches(seed: int, folder: Path = FOLDER) -> None:
+    """Writes the seven files, the same bytes for the same seed. Raises KlayerError as
+    `whole_folder` does.
     """
     generator = np.random.default_rng(seed)
     marks = _class_marks(generator)
     titles = {f"data_batch_{n}": f"training batch {n} of 5" for n in range(1, 6)}
     titles["test_batch"] = "testing batch 1 of 1"
-    with (
-        whole_file(path) as partial,
-        tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as tar,
-    ):
-        names = b"".join(_text(b"class_%d" % c) for c in range(CLASSES))
-        _add(tar, "batches.meta", _dictionary(label_names=b"](" + names + b"e"))
+    names = b"".join(_text(b"class_%d" % c) for c in range(CLASSES))
+    with whole_folder(folder) as partial:
+        (partial / "batches.meta").write_bytes(_dictionary(label_names=b"](" + names + b"e"))
         with threadpool_limits(1):  # more threads only wait for each other here
             for name, title in titles.items():
-                _add(tar, name, _batch(title, marks, generator))
+                (partial / name).write_bytes(_batch(title, marks, generator))
 
 
 def _class_marks(generator: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -124,9 +120,3 @@ def _array(values: NDArray[np.uint8]) -> bytes:
     empty = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
     shape = struct.pack("<cici", b"J", len(values), b"J", values.shape[1]) + b"\x86"
     return empty + b"(K\x01" + shape + dtype + b"\x89" + _text(values.tobytes()) + b"tb"
-
-
-def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
-    member = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
-    member.size = len(content)
-    tar.addfile(member, io.BytesIO(content))

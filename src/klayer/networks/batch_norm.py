@@ -16,8 +16,13 @@ Number = np.floating
 class BatchNorm(Layer):
     """gamma * (x - mean) / sqrt(variance + epsilon) + beta: algorithm 1 and section 3.1.
 
-    In training it normalises with the mean and the biased variance of the batch, and lets the
-    running averages follow them; in evaluation it uses the averages and changes nothing.
+    In training it normalises with the mean and the biased variance of the batch (divided by n), and
+    lets the running averages follow both, as the report does; the paper's algorithm 2 takes the
+    unbiased variance, n / (n - 1) times as large. In evaluation it uses the averages and changes
+    nothing.
+
+    A column that is constant over the batch, as every column of a batch of one, holds nothing to
+    normalise: it gives beta, and no gradient.
     """
 
     def __init__(self, epsilon: float, momentum: float) -> None:
@@ -41,7 +46,8 @@ class BatchNorm(Layer):
         gamma, beta, epsilon = self.gamma.value, self.beta.value, self.number(self.epsilon)
         if mode is Mode.EVALUATE:  # one scale and one shift
             scale = gamma / np.sqrt(self.variance.value + epsilon)  # (M*d,)
-            scale_and_shift(x, scale, beta - self.mean.value * scale, self.out)
+            scale[self.variance.value == 0] = 0
+            _scale_centred(x, self.mean.value, scale, beta, self.out)
             return self.out
         mean, variance = self.batch_mean, self.batch_variance
         _normalise(x, epsilon, mean, variance, self.inv_std, self.normalised)
@@ -65,31 +71,46 @@ class BatchNorm(Layer):
 
 @compiled
 def _normalise(
-    scores: Array, epsilon: Number, mean: Array, variance: Array, inv_std: Array, u: Array
+    x: Array, epsilon: Number, mean: Array, variance: Array, inv_std: Array, u: Array
 ) -> None:
-    """u = (scores - mean) / sqrt(variance + epsilon), with mean and variance of the columns."""
-    n, features = scores.shape
-    share = scores.dtype.type(1 / n)
+    """u = (x - mean) / sqrt(variance + epsilon), with mean and variance of the columns.
+
+    They are taken of the differences from the first row: those of a constant column are exactly 0,
+    while the rounded mean of such a column would leave its own error, divided by itself.
+    """
+    n, features = x.shape
+    share = x.dtype.type(1 / n)
     mean[:] = 0
     for i in range(n):
         for j in range(features):
-            mean[j] += share * scores[i, j]
+            u[i, j] = x[i, j] - x[0, j]
+            mean[j] += share * u[i, j]
     variance[:] = 0
     for i in range(n):
         for j in range(features):
-            u[i, j] = scores[i, j] - mean[j]
+            u[i, j] -= mean[j]
             variance[j] += share * (u[i, j] * u[i, j])
     for j in range(features):
-        inv_std[j] = 1 / np.sqrt(variance[j] + epsilon)
+        mean[j] += x[0, j]
+        inv_std[j] = 1 / np.sqrt(variance[j] + epsilon) if variance[j] != 0 else 0
     for i in range(n):
         for j in range(features):
             u[i, j] *= inv_std[j]
 
 
 @compiled
+def _scale_centred(x: Array, mean: Array, scale: Array, shift: Array, out: Array) -> None:
+    """out = scale * (x - mean) + shift, where x and out are (n, M*d), the others (M*d,)."""
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            out[i, j] = scale[j] * (x[i, j] - mean[j]) + shift[j]
+
+
+@compiled
 def _follow(average: Array, batch: Array, keep: Number) -> None:
+    """Written as a step towards the batch: an average that has arrived stays."""
     for j in range(average.size):
-        average[j] = keep * average[j] + (1 - keep) * batch[j]
+        average[j] += (1 - keep) * (batch[j] - average[j])
 
 
 @compiled

@@ -14,6 +14,11 @@ from klayer.networks.layer import Mode
 from klayer.networks.network import Network
 from klayer.networks.parameters import Parameters
 
+EPSILON = np.finfo(np.float64).eps
+# Central differences err by step^2 from what they leave out and by EPSILON / step from rounding:
+# the sum is least at EPSILON^(1/3), Press et al. (2007), "Numerical Recipes", section 5.7.
+STEP = float(EPSILON ** (1 / 3))  # 6.1e-6
+ROUNDINGS = 64  # of the size of the cost, that may add up in its passes
 SUSPICIOUS = 1e-7  # a larger error may come from a ReLU that bends within the step: take a smaller
 FLOOR = 1e-3  # smaller gradients are compared by their absolute error, over this
 
@@ -26,6 +31,7 @@ class GradientError:
     parameter: str  # W, b, gamma or beta
     relative: float  # largest |analytic - numerical| / max(floor, |analytic| + |numerical|)
     absolute: float  # largest |analytic - numerical|
+    rounding: float  # what rounding alone may do to `relative`
     entries: int
 
 
@@ -36,30 +42,31 @@ def check_gradients(
     l2: float,
     networks: int,
     generator: np.random.Generator,
-    step: float,
 ) -> list[GradientError]:
     """Checks every entry of every W, b, gamma and beta of a random population.
 
     The cost is that of training, mean cross-entropy with the batch's own mean and variance, plus
     l2 * sum W^2. images (n, d_in) in float64, labels (n,). The numerical gradient is the central
-    difference (cost(p + step) - cost(p - step)) / (2 step).
+    difference (cost(p + STEP) - cost(p - STEP)) / (2 STEP).
     """
     parameters = Parameters(networks, np.float64)
     network = Network(architecture, parameters, len(images))
     for view in parameters.trained.values():
         view.values[:] = generator.normal(view.fill, 0.5, view.values.shape)
-    network.forward(images, Mode.TRAIN)
+    cost = float(np.abs(_costs(network, images, labels, l2)).max())
     network.backward(labels)
     analytic = {name: values.copy() for name, values in _gradients(parameters, l2)}
+
+    def numerical(values: Array, step: float) -> Array:
+        return _numerical(network, values, images, labels, l2, step)
+
     errors = []
     for name, view in parameters.trained.items():
         values = view.values
-        error = _compare(
-            name, analytic[name], _numerical(network, values, images, labels, l2, step)
-        )
+        error = _compare(name, analytic[name], numerical(values, STEP), cost / STEP)
         if error.relative > SUSPICIOUS:
-            smaller = _numerical(network, values, images, labels, l2, step / 8)
-            error = min(error, _compare(name, analytic[name], smaller), key=lambda e: e.relative)
+            smaller = _compare(name, analytic[name], numerical(values, STEP / 8), 8 * cost / STEP)
+            error = min(error, smaller, key=lambda e: e.relative)
         errors.append(error)
     return errors
 
@@ -93,15 +100,17 @@ def _numerical(
     return gradient
 
 
-def _compare(name: str, analytic: Array, numerical: Array) -> GradientError:
+def _compare(name: str, analytic: Array, numerical: Array, slope: float) -> GradientError:
+    """`slope` is the cost over the step: differences cannot resolve less than its rounding."""
     difference = np.abs(analytic - numerical)
-    # Differences cannot resolve a gradient below the rounding of the cost divided by the step.
     size = np.maximum(np.abs(analytic) + np.abs(numerical), FLOOR)
+    worst = np.unravel_index((difference / size).argmax(), size.shape)
     parameter = name.rstrip("0123456789")
     return GradientError(
         layer=int(name[len(parameter) :]),
         parameter=parameter,
         relative=float((difference / size).max()),
         absolute=float(difference.max()),
+        rounding=float(ROUNDINGS * EPSILON * slope / size[worst]),
         entries=analytic.size,
     )

@@ -38,7 +38,7 @@ class InputAffine(Layer):
         """Scores (n, M*d_out) of x (n, d_in)."""
         self.x = x
         np.matmul(x, self.w.v, out=self.scores)
-        scale_and_shift(self.scores, self.w.scale, self.b.value, self.scores)
+        scale_and_shift(self.scores, self.w.column_scale, self.b.value, self.scores)
         return self.scores
 
     def backward(self, grad: Array) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from klayer.networks.arrays import Array
 from klayer.networks.compiled import compiled
@@ -14,26 +14,26 @@ class SGD:
     """W <- (1 - 2 eta lambda) W - eta dW, and b, gamma, beta without decay.
 
     The cost is mean cross-entropy + lambda * sum of squared weights, with a lambda for each of the
-    M networks.
+    M networks. An update is computed in float64 and rounded once: a decay that is too small to move
+    a float32 by itself still counts, on average, where a gradient moves the weight.
     """
 
     def __init__(self, parameters: Parameters, l2: ArrayLike) -> None:
         self.parameters = parameters
         self.l2 = np.broadcast_to(np.asarray(l2, np.float64), parameters.networks)  # (M,)
-        self.no_decay = np.ones(1, parameters.dtype)
+        self.no_decay = np.ones(1)
 
     def step(self, learning_rate: float) -> None:
         """One update from the gradients of the last backward pass."""
-        p, eta = self.parameters, self.parameters.dtype.type(learning_rate)
-        decay = (1 - 2 * learning_rate * self.l2).astype(p.dtype)  # (M,)
+        p, decay = self.parameters, 1 - 2 * learning_rate * self.l2  # (M,)
         for weight in p.inputs:
-            weight.descend(eta, decay)
-        _descend(p.weights.value, decay, p.weights.grad, eta)
-        _descend(p.vectors.value, self.no_decay, p.vectors.grad, eta)
+            weight.descend(learning_rate, decay)
+        _descend(p.weights.value, decay, p.weights.grad, learning_rate)
+        _descend(p.vectors.value, self.no_decay, p.vectors.grad, learning_rate)
 
 
 @compiled
-def _descend(values: Array, decay: Array, gradient: Array, eta: np.floating) -> None:
+def _descend(values: Array, decay: NDArray[np.float64], gradient: Array, eta: float) -> None:
     """values <- decay * values - eta * gradient, where decay has a number for each row."""
     for m in range(values.shape[0]):
         for j in range(values.shape[1]):

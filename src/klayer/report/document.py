@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from matplotlib.axes import Axes
+if TYPE_CHECKING:  # slow to import
+    from matplotlib.axes import Axes
+
+REPORTS = Path("reports")
 
 
 @dataclass(frozen=True)
@@ -25,16 +28,18 @@ class Table:
     caption: str
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    source: str = ""  # how to get this: file · stage · command
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One chart. `draw` is called for each form that is written."""
+    """One chart, a picture of its own: a small screen stacks what a wide one sets side by side."""
 
     title: str
     draw: Callable[[Axes], None]
     left: float = 0.68  # inches for the labels of the axes
     bottom: float = 0.5
+    height: float = 0.0  # inches in all; 0 for the usual height
 
 
 @dataclass(frozen=True)
@@ -48,13 +53,22 @@ class Key:
 
 @dataclass(frozen=True)
 class Figure:
-    """Charts that belong together: separate ones on the page, side by side in one PNG."""
+    """Charts that belong together, under one legend."""
 
     name: str
     caption: str
     panels: tuple[Panel, ...]
     legend: tuple[Key, ...] = ()
     wide: bool = False  # each panel takes the whole width of the page
+    source: str = ""  # how to get this: file · stage · command
+
+    @property
+    def files(self) -> tuple[tuple[str, Path], ...]:
+        """The panels' titles and PNG files."""
+        names = [f"{self.name}_{i}" for i in range(1, len(self.panels) + 1)]
+        names = names if len(names) > 1 else [self.name]
+        paths = [REPORTS / "figures" / f"{name}.png" for name in names]
+        return tuple((panel.title, path) for panel, path in zip(self.panels, paths, strict=True))
 
 
 @dataclass(frozen=True)
@@ -63,6 +77,7 @@ class Pictures:
 
     caption: str
     files: tuple[tuple[str, Path], ...]
+    source: str = ""  # how to get this: file · stage · command
 
 
 @dataclass(frozen=True)
@@ -80,6 +95,7 @@ class Examples:
     caption: str
     sheet: Path
     examples: tuple[Example, ...]
+    source: str = ""  # how to get this: file · stage · command
 
 
 Block = Text | Table | Figure | Pictures | Examples

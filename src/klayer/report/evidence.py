@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,24 +14,54 @@ from klayer import params
 from klayer.errors import KlayerError
 
 Numbers = Mapping[str, float]
+STABILITY = Path("reports/stability.csv")  # of `klayer stability`
 
 
 @dataclass(frozen=True)
 class Run:
-    """What came of an experiment: a network for each seed."""
+    """What came of a run, an experiment or a training of the best λ: a network for each seed."""
 
     name: str
-    settings: Mapping[str, Any]  # the section `training` with what the experiment changes
+    settings: Mapping[str, Any]  # the section `training` with what the run changes
     seeds: pd.DataFrame  # a row for each seed (the index), its final measures
     curves: pd.DataFrame
     layers: pd.DataFrame  # step, layer, score_std, gradient_norm
     weights: Path  # PNG
-    dead: int  # networks no better than a guess, those that diverged among them
 
     @property
     def test_accuracy(self) -> pd.Series[float]:
         """By seed."""
         return self.seeds["test_accuracy"]
+
+    @property
+    def failed(self) -> int:
+        """How many networks diverged or learnt nothing."""
+        return int((self.seeds["learnt"] == 0).sum())
+
+    @property
+    def normalised(self) -> bool:
+        """Whether its hidden layers have BN."""
+        return "batch_norm" in self.settings["block"]
+
+
+@dataclass(frozen=True)
+class Study:
+    """What verdicts are computed from: final measures by seed, and the search."""
+
+    settings: Mapping[str, Mapping[str, Any]]  # of each run
+    seeds: Mapping[str, pd.DataFrame]  # of each run, seed as index: test_accuracy, learnt, ...
+    search: pd.DataFrame  # phase, l2, seed, validation_accuracy
+
+    def table(self, names: Sequence[str], measure: str = "test_accuracy") -> pd.DataFrame | None:
+        """A column for each run, a row for each seed that all of them have, in order.
+
+        None when a run or a common seed is missing.
+        """
+        if not names or any(name not in self.seeds for name in names):
+            return None
+        columns = [self.seeds[name][measure] for name in names]
+        table = pd.concat(columns, axis=1, join="inner", keys=list(names)).sort_index()
+        return table if len(table) else None
 
 
 @dataclass(frozen=True)
@@ -40,19 +70,33 @@ class Evidence:
 
     data: Numbers
     gradients: Numbers
-    gradient_errors: pd.DataFrame  # network, l2, population, layer, parameter, relative, ...
-    runs: Mapping[str, Run]  # in the order of params.yaml
+    gradient_errors: pd.DataFrame  # network, l2, networks, layer, parameter, relative, ...
+    runs: Mapping[str, Run]  # experiments in the order of params.yaml, then best_SCHEDULE
+    schedules: tuple[str, ...]  # names of the runs of the best λ
     search: Numbers
     search_runs: pd.DataFrame  # phase, l2, seed, validation_accuracy, ...
-    best: Run
-    longer: Run
-    confusion: pd.DataFrame  # actual, predicted, count
-    examples: pd.DataFrame  # image, actual, class, probability
+    confusion: pd.DataFrame  # of the first schedule's run: actual, predicted, count
+    examples: pd.DataFrame  # of the first schedule's run: image, actual, class, probability
+    stability: pd.DataFrame | None  # see stages/stability.py; None before it has run
 
     @property
     def synthetic(self) -> bool:
         """Whether the images were made by the project itself."""
-        return bool(self.data.get("archive_synthetic"))
+        return bool(self.data["synthetic"])
+
+    @property
+    def best(self) -> Run:
+        """The best λ, trained by the first schedule, that of the search."""
+        return self.runs[self.schedules[0]]
+
+    @property
+    def study(self) -> Study:
+        """The part that verdicts are computed from."""
+        return Study(
+            {name: run.settings for name, run in self.runs.items()},
+            {name: run.seeds for name, run in self.runs.items()},
+            self.search_runs,
+        )
 
     def pair(self, name: str) -> tuple[Run, Run] | None:
         """The runs without and with BN, if both are there."""
@@ -63,28 +107,37 @@ class Evidence:
 def collect() -> Evidence:
     """Raises KlayerError when a file is missing or cannot be read, with its name."""
     sections = params.read()
-    names = params.names(sections, "experiments")
-    training = dict(sections.get("training") or {})
-    search = dict(sections.get("search") or {})
-    best = _numbers("metrics/train_best.json")
-    of_best = training | dict(search.get("training") or {}) | {"l2": best["l2"]}
-    of_longer = of_best | {"cycles": int(best["longer_cycles"])}
+    experiments = params.names(sections, "experiments")
+    schedules = tuple(f"best_{name}" for name in params.names(sections, "search.schedules"))
+    search = _numbers("metrics/search_l2.json")
+    if not schedules:
+        raise KlayerError("params.yaml: search.schedules is empty: add one, two_cycles: {}")
+    settings = {name: settings_of(sections, name, search) for name in (*experiments, *schedules)}
     return Evidence(
         data=_numbers("metrics/data.json"),
         gradients=_numbers("metrics/check_gradients.json"),
         gradient_errors=_table("plots/check_gradients.csv"),
-        runs={n: _experiment(n, training | dict(sections["experiments"][n] or {})) for n in names},
-        search=_numbers("metrics/search_l2.json"),
+        runs={name: _run(name, about) for name, about in settings.items()},
+        schedules=schedules,
+        search=search,
         search_runs=_table("plots/search_l2_runs.csv"),
-        best=_final("usual", of_best, best["dead"] + best["diverged"]),
-        longer=_final("longer", of_longer, best["longer_dead"] + best["longer_diverged"]),
-        confusion=_table("plots/train_best/confusion.csv"),
-        examples=_table("plots/train_best/examples.csv"),
+        confusion=_table(f"plots/confusion/{schedules[0]}.csv"),
+        examples=_table(f"plots/examples/{schedules[0]}.csv"),
+        stability=_table(str(STABILITY)) if STABILITY.exists() else None,
     )
 
 
-def _experiment(name: str, settings: Mapping[str, Any]) -> Run:
-    metrics = _numbers(f"metrics/train/{name}.json")
+def settings_of(sections: Mapping[str, Any], name: str, search: Numbers) -> dict[str, Any]:
+    """The section `training` with what a run changes."""
+    training = dict(sections["training"])
+    if name in sections["experiments"]:
+        return training | dict(sections["experiments"][name] or {})
+    searching = dict(sections["search"].get("training") or {})
+    changes = dict(sections["search"]["schedules"][name.removeprefix("best_")] or {})
+    return training | searching | {"l2": search["best_l2"]} | changes
+
+
+def _run(name: str, settings: Mapping[str, Any]) -> Run:
     return Run(
         name,
         settings,
@@ -92,20 +145,6 @@ def _experiment(name: str, settings: Mapping[str, Any]) -> Run:
         _table(f"plots/train/{name}.csv"),
         _table(f"plots/layers/{name}.csv"),
         Path(f"plots/weights/{name}.png"),
-        int(metrics["dead"] + metrics["diverged"]),
-    )
-
-
-def _final(name: str, settings: Mapping[str, Any], dead: float) -> Run:
-    folder = "plots/train_best"
-    return Run(
-        name,
-        settings,
-        _table(f"{folder}/{name}_seeds.csv").set_index("seed"),
-        _table(f"{folder}/{name}.csv"),
-        _table(f"{folder}/{name}_layers.csv"),
-        Path(f"{folder}/{name}_weights.png"),
-        int(dead),
     )
 
 

@@ -1,20 +1,27 @@
-"""The network with the best λ: its mistakes, its weights, and more cycles of training."""
+"""The network with the best λ: its mistakes, its training, and the first layers' weights."""
 
 from __future__ import annotations
+
+import itertools
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from numpy.typing import NDArray
 
 from klayer.report import words
 from klayer.report.curves import Line, training_figure
-from klayer.report.document import Example, Examples, Figure, Panel, Pictures, Section, Text
-from klayer.report.drawing import BLUE, GREEN, INK
+from klayer.report.document import Example, Examples, Figure, Panel, Pictures, Section
+from klayer.report.drawing import BLUE, GREEN, INK, ORANGE, PURPLE
 from klayer.report.evidence import Evidence
-from klayer.report.statistics import estimate, paired_difference
+from klayer.report.statistics import estimate
 
+SHEET = Path("plots/examples.png")  # of the stage preprocess
 SHOWN = 3  # classes of an example
-WEIGHTS = {  # whose first layer is shown
+COLOURS = (BLUE, GREEN, ORANGE, PURPLE)  # of the schedules
+WEIGHTS = {  # whose first layer is shown, beside the best λ's
     "three_layer": "3 layers",
     "three_layer_bn": "3 layers, BN",
     "nine_layer": "9 layers",
@@ -23,60 +30,48 @@ WEIGHTS = {  # whose first layer is shown
 
 
 def section(evidence: Evidence) -> Section:
-    """What it gets wrong, what more cycles bring, what the first layers look for."""
-    cycles = evidence.longer.settings["cycles"]
-    gain = paired_difference(evidence.longer.test_accuracy, evidence.best.test_accuracy)
-    verdict = words.verdict(
-        gain, "more cycles help", "more cycles harm", "no gain from more cycles is shown"
-    )
+    """What it gets right and wrong, how it was trained, what the first layers look for."""
     l2, accuracy = evidence.best.settings["l2"], estimate(evidence.best.test_accuracy)
     answer = (
-        f"With λ = {words.strength(l2)} the test accuracy is {words.spread(accuracy)}; with "
-        f"{cycles} cycles it changes by {words.difference(gain)}: {verdict}."
+        f"With λ = {words.strength(l2)}, trained as in the search, its test accuracy is "
+        f"{words.spread(accuracy)}. {_mistakes(evidence.confusion)}"
     )
-    lines = [
-        Line(f"{evidence.best.settings['cycles']} cycles", BLUE, evidence.best),
-        Line(f"{cycles} cycles", GREEN, evidence.longer),
-    ]
     blocks = (
-        Figure("confusion", "Test images, mean over seeds.", (_confusion(evidence),)),
-        Text(_mistakes(evidence.confusion)),
+        _confusion(evidence),
         _examples(evidence),
-        training_figure("train_best", "The best λ, usual and longer training.", lines[::-1]),
+        _training(evidence),
         _weights(evidence),
     )
     return Section("final", "What does the final network do?", answer, blocks)
 
 
-def _confusion(evidence: Evidence) -> Panel:
+def _source(evidence: Evidence, folder: str) -> str:
+    """Of a file of the best λ's run."""
+    name = evidence.best.name
+    stage = f"train_best@{name.removeprefix('best_')}"
+    return f"plots/{folder}/{name}.csv · stage {stage} · dvc repro {stage}"
+
+
+def _confusion(evidence: Evidence) -> Figure:
     table = evidence.confusion
     names = list(dict.fromkeys(table["actual"]))
     counts = table.pivot_table(index="actual", columns="predicted", values="count", sort=False)
     shares = counts.reindex(index=names, columns=names).to_numpy(np.float64)
     shares = shares / np.maximum(shares.sum(axis=1, keepdims=True), 1)
-    return Panel(
-        "Predicted class (% of each row)", lambda axes: _draw(axes, shares, names), 1.1, 0.95
-    )
+    title = "Predicted class (% of each row)"
+    panel = Panel(title, lambda axes: _draw(axes, shares, names), 1.1, 0.95)
+    caption = "The test images by class, mean over seeds."
+    return Figure("confusion", caption, (panel,), source=_source(evidence, "confusion"))
 
 
-def _draw(axes: Axes, shares: np.ndarray, names: list[str]) -> None:
-    largest = max(float(shares.max()), 1e-9)
+def _draw(axes: Axes, shares: NDArray[np.float64], names: list[str]) -> None:
+    paint = LinearSegmentedColormap.from_list("share", ["white", BLUE])
+    axes.imshow(shares, paint, aspect="auto", vmin=0, vmax=max(1.3 * shares.max(), 1e-9))
     for row, column in np.ndindex(shares.shape):
-        share = shares[row, column]
-        axes.fill_between(
-            [column - 0.5, column + 0.5],
-            row - 0.5,
-            row + 0.5,
-            color=BLUE,
-            lw=0,
-            alpha=0.75 * share / largest,
-        )
-        text = f"{100 * share:.0f}"
+        text = f"{100 * shares[row, column]:.0f}"
         axes.text(column, row, text, ha="center", va="center", fontsize=7, color=INK)
     axes.set_xticks(range(len(names)), names, rotation=60, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(names)), names)
-    axes.set_xlim(-0.5, len(names) - 0.5)
-    axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(visible=False)
     axes.set_ylabel("actual class")
 
@@ -101,13 +96,27 @@ def _examples(evidence: Evidence) -> Examples:
         pairs = tuple(zip(top["class"], top["probability"].astype(float), strict=True))
         examples.append(Example(str(rows["actual"].iloc[0]), pairs))
     caption = "The first test images, with the probabilities (mean over seeds)."
-    return Examples(caption, evidence.best.weights.with_name("examples.png"), tuple(examples))
+    return Examples(caption, SHEET, tuple(examples), _source(evidence, "examples"))
+
+
+def _training(evidence: Evidence) -> Figure:
+    """The longest schedule is drawn first, so that the others can be seen on it."""
+    runs = [evidence.runs[name] for name in evidence.schedules]
+    lines = [
+        Line(run.name.removeprefix("best_").replace("_", " "), colour, run)
+        for run, colour in zip(runs, itertools.cycle(COLOURS))
+    ]
+    lines.sort(key=lambda line: -line.run.curves["step"].iloc[-1])
+    caption = "The best λ, trained by each schedule."
+    return training_figure("train_best", caption, lines)
 
 
 def _weights(evidence: Evidence) -> Pictures:
     files = [(t, evidence.runs[n].weights) for n, t in WEIGHTS.items() if n in evidence.runs]
+    files.append(("3 layers, BN, best λ", evidence.best.weights))
     caption = (
         "Weights of the first layer, a picture for each unit (first seed): each scaled by its "
         "largest weight, grey is 0."
     )
-    return Pictures(caption, tuple(files) or (("3 layers, BN, best λ", evidence.best.weights),))
+    source = "plots/weights/NAME.png · stage train@NAME · dvc repro train@NAME"
+    return Pictures(caption, tuple(files), source)

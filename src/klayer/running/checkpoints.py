@@ -1,73 +1,102 @@
-"""Keeps the finished parts of a stage, so that one that was interrupted goes on where it stopped.
+"""Keeps the finished jobs of a stage, so that one that was interrupted goes on where it stopped.
 
-A part is kept under a digest of all that decides it: population, data, code and libraries. A stage
-that ends well forgets its parts, so a forced run trains everything anew.
+A job is kept under a digest of all that decides its bytes: settings, data, code, libraries and
+kernels. A stage that ends well forgets its jobs, so a forced run trains everything anew.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import platform
 import shutil
-from dataclasses import asdict
+import sys
+from contextlib import suppress
+from dataclasses import fields
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
+import klayer
 from klayer.data.dataset import PROCESSED
-from klayer.files import write_arrays
+from klayer.files import whole_file
+from klayer.running import arithmetic
 from klayer.training.job import Job, Outcome
 
-PARTS = Path(".klayer/parts")
+CHECKPOINTS = Path(".klayer/checkpoints")
 
 
 @cache
-def _surroundings() -> str:
-    """Digest of the data, the package's code, and the versions of what computes.
+def _common() -> str:
+    """Digest of what all jobs have in common: data, code, versions and kernels of what computes.
 
     The training images, 138 MB, are told by their mean, deviation and labels.
     """
     versions = [version(name) for name in ("numpy", "scipy", "numba")]
-    digest = hashlib.sha256(f"{platform.python_version()} {versions}".encode())
-    code = sorted(Path(__file__).parent.glob("*.py"))
+    text = f"{platform.python_version()} {platform.machine()} {versions} {arithmetic.in_use()}"
+    digest = hashlib.sha256(text.encode())
+    code = sorted(Path(klayer.__file__).parent.rglob("*.py"))
     data = set(PROCESSED.glob("*.npy")) - {PROCESSED / "train_images.npy"}
     for path in [*code, *sorted(data)]:
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+        digest.update(f"{path.name} {path.stat().st_size} ".encode())
+        digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
-def part_path(stage: str, population: Job, test: bool) -> Path:
-    """Where the outcome of a population is kept."""
-    settings = population.training.model_dump() | {"l2": population.l2, "seeds": population.seeds}
-    text = json.dumps([settings, test, _surroundings()])
-    return PARTS / stage / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.npz"
+def path_of(stage: str, job: Job, test: bool) -> Path:
+    """Where the outcome of a job is kept."""
+    text = json.dumps([job.training.model_dump(), job.l2, job.seeds, test, _common()])
+    return CHECKPOINTS / stage / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.kept"
+
+
+def can_keep(stage: str) -> bool:
+    """Whether finished jobs can be kept; says so where they cannot."""
+    folder = CHECKPOINTS / stage
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".writable").touch()
+        (folder / ".writable").unlink()
+    except OSError as error:
+        print(
+            f"{stage}: {folder} cannot be written ({error.strerror}): an interrupted run would "
+            "begin anew",
+            file=sys.stderr,
+        )
+        return False
+    return True
 
 
 def keep(path: Path, outcome: Outcome) -> None:
-    """Writes the outcome of a population, whole or not at all."""
-    groups = {group: getattr(outcome, group) for group in asdict(Outcome())}
-    write_arrays(
-        path, {f"{g}.{name}": a for g, arrays in groups.items() for name, a in arrays.items()}
-    )
+    """Writes the outcome of a job, whole or not at all. Raises KlayerError where it cannot."""
+    groups = {field.name: getattr(outcome, field.name) for field in fields(Outcome)}
+    arrays = {f"{g}.{name}": a for g, named in groups.items() for name, a in named.items()}
+    np.savez(content := io.BytesIO(), **arrays)
+    with whole_file(path) as partial:
+        partial.write_bytes(hashlib.sha256(content.getbuffer()).digest() + content.getbuffer())
 
 
 def find(path: Path) -> Outcome | None:
     """The outcome kept at `path`, or None where there is no whole one."""
-    outcome = Outcome()
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            for key in arrays.files:
-                group, name = key.split(".")
-                getattr(outcome, group)[name] = arrays[key]
-    except Exception:  # a damaged file can make the reader raise almost anything
+        kept = path.read_bytes()
+    except OSError:
         return None
+    digest, content = kept[:32], kept[32:]
+    if hashlib.sha256(content).digest() != digest:
+        return None
+    outcome = Outcome()
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        for key in arrays.files:
+            group, name = key.split(".")
+            getattr(outcome, group)[name] = arrays[key]
     return outcome
 
 
 def forget(stage: str) -> None:
-    """Removes the parts of a stage."""
-    shutil.rmtree(PARTS / stage, ignore_errors=True)
+    """Removes the kept jobs of a stage, and the folder when it holds no others."""
+    shutil.rmtree(CHECKPOINTS / stage, ignore_errors=True)
+    with suppress(OSError):
+        CHECKPOINTS.rmdir()

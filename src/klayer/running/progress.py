@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 
 from tqdm import tqdm
 
@@ -16,11 +17,7 @@ class Progress:
     def __init__(self, label: str, total: int, unit: str) -> None:
         self.label, self.total, self.unit = label, total, unit
         self.bar = tqdm(
-            desc=label,
-            total=total,
-            unit=f" {unit}",
-            unit_scale=True,
-            disable=not sys.stderr.isatty(),
+            desc=label, total=total, unit=f" {unit}", unit_scale=True, disable=None, file=sys.stderr
         )
         self.started = self.last_line = time.monotonic()
         self.done = 0
@@ -46,4 +43,5 @@ class Progress:
             self._line(f"{self.done:,} {self.unit} in {elapsed:,.1f} s")
 
     def _line(self, text: str) -> None:
-        print(f"{self.label}: {text}", file=sys.stderr, flush=True)
+        with suppress(OSError):  # a run does not fail because nobody reads on
+            print(f"{self.label}: {text}", file=sys.stderr, flush=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from klayer.data.dataset import PROCESSED, open_dataset
-from klayer.running import checkpoints, snapshots
+from klayer.running import arithmetic, checkpoints, snapshots
 from klayer.running.progress import Progress
 from klayer.running.workers import map_tasks
 from klayer.training.job import Arrays, Job, Outcome
@@ -16,47 +16,66 @@ from klayer.training.job import Arrays, Job, Outcome
 
 @dataclass(frozen=True)
 class _Task:
-    population: Job
+    job: Job
     index: int
     test: bool
-    kept: Path  # where the outcome is kept
-    live: Path  # where progress is shown
+    folder: Path  # where progress is shown
     data: Path
 
 
-def train_populations(stage: str, populations: Sequence[Job], test: bool) -> list[Outcome]:
-    """The outcome of each population. Parts that a run before this one finished are not redone.
+@dataclass(frozen=True)
+class _Trained:
+    index: int
+    outcome: Outcome
+    kernels: str | None  # see arithmetic.in_use
+
+
+def train_jobs(stage: str, jobs: Sequence[Job], test: bool) -> list[Outcome]:
+    """The outcome of each job. What a run before this one finished is not trained again.
 
     Raises KlayerError as `open_dataset`, `train` and `map_tasks` do.
     """
     open_dataset()  # a missing file is better told once than by every worker
-    steps = sum(population.network_steps for population in populations)
-    folder = snapshots.start(stage)
-    tasks = [
-        _Task(
-            p,
-            i,
-            test,
-            checkpoints.part_path(stage, p, test).absolute(),
-            folder.absolute(),
-            PROCESSED.absolute(),
-        )
-        for i, p in enumerate(populations)
-    ]
-    with Progress(stage, steps, "network-steps") as progress:
-        outcomes = map_tasks(
-            _train,
-            tasks,
-            lambda: progress.at(sum(snapshot.done for snapshot in snapshots.read(folder))),
-        )
-    snapshots.end(stage)
-    _tell_diverged(stage, populations, outcomes)
-    return outcomes
+    kept = [checkpoints.path_of(stage, job, test) for job in jobs]
+    can_keep, own_kernels = checkpoints.can_keep(stage), arithmetic.in_use()
+    outcomes = {i: o for i, path in enumerate(kept) if (o := checkpoints.find(path))}
+    with snapshots.shown(stage) as folder, Progress(stage, _steps(jobs), "network-steps") as bar:
+        for index, outcome in outcomes.items():
+            _show(folder, index, jobs[index], outcome)
+        tasks = [
+            _Task(job, index, test, folder.absolute(), PROCESSED.absolute())
+            for index, job in enumerate(jobs)
+            if index not in outcomes
+        ]
+        others: set[str] = set()
+        for trained in map_tasks(_train, tasks, lambda: bar.at(_done(folder))):
+            outcomes[trained.index] = trained.outcome
+            _show(folder, trained.index, jobs[trained.index], trained.outcome)
+            others |= {trained.kernels} if trained.kernels else set()
+            if can_keep and trained.kernels == own_kernels:
+                checkpoints.keep(kept[trained.index], trained.outcome)
+    for text in sorted(others):
+        print(f"{stage}: {text}", file=sys.stderr)
+    in_order = [outcomes[index] for index in range(len(jobs))]
+    _tell_diverged(stage, jobs, in_order)
+    return in_order
 
 
-def _tell_diverged(stage: str, populations: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
-    for population, outcome in zip(populations, outcomes, strict=True):
-        networks = zip(population.seeds, population.l2, outcome.final["diverged_at"], strict=True)
+def _steps(jobs: Sequence[Job]) -> int:
+    return sum(job.network_steps for job in jobs)
+
+
+def _done(folder: Path) -> int:
+    return sum(snapshot.done for snapshot in snapshots.read(folder))
+
+
+def _show(folder: Path, index: int, job: Job, outcome: Outcome) -> None:
+    snapshots.show(folder, index, job, job.training.steps, outcome.history)
+
+
+def _tell_diverged(stage: str, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
+    for job, outcome in zip(jobs, outcomes, strict=True):
+        networks = zip(job.seeds, job.l2, outcome.final["diverged_at"], strict=True)
         for seed, l2, step in networks:
             if step >= 0:
                 print(
@@ -66,18 +85,12 @@ def _tell_diverged(stage: str, populations: Sequence[Job], outcomes: Sequence[Ou
                 )
 
 
-def _train(task: _Task) -> Outcome:
+def _train(task: _Task) -> _Trained:
     """Runs in a worker: what training needs is not loaded where nothing is trained."""
-    outcome = checkpoints.find(task.kept)
-    if outcome is None:
-        from klayer.training.run import train
+    from klayer.training.run import train
 
-        def report(step: int, history: Arrays) -> None:
-            snapshots.show(task.live, task.index, task.population, step, history)
+    def report(step: int, history: Arrays) -> None:
+        snapshots.show(task.folder, task.index, task.job, step, history)
 
-        outcome = train(task.population, open_dataset(task.data), task.test, report)
-        checkpoints.keep(task.kept, outcome)
-    snapshots.show(
-        task.live, task.index, task.population, task.population.training.steps, outcome.history
-    )
-    return outcome
+    outcome = train(task.job, open_dataset(task.data), task.test, report)
+    return _Trained(task.index, outcome, arithmetic.in_use())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,8 @@ from klayer.running import snapshots
 from klayer.running.snapshots import Snapshot
 
 EVERY = 1.0  # seconds between two pictures
+GAP = 10.0  # seconds without a stage after which the pipeline has ended: the next one may start
+TEMPORARY = (".dvc/tmp/exps/*", ".dvc/tmp/exps/*/*")  # where queued and --temp experiments run
 MEASURES = ("loss", "accuracy")
 MARKERS = {"train": "·", "validation": "●"}  # told apart on terminals of any colour
 SMALLEST = (60, 14)  # columns and lines of the charts of a stage
@@ -24,19 +25,26 @@ NOTHING = "No stage is training here: start one in another terminal with `dvc re
 
 
 def watch(once: bool = False) -> None:
-    """Draws again and again until Ctrl-C, or only once."""
+    """Draws again and again until the stages have ended; only once where nobody looks."""
+    seen = 0.0
     while True:
-        text = picture(running(snapshots.LIVE))
-        if once:
-            print(text)
+        stages = running()
+        if stages or not seen:
+            print(f"{CLEAR if not once else ''}{picture(stages)}", flush=True)
+        if stages:
+            seen = time.monotonic()
+        if once or (seen and time.monotonic() - seen > GAP):
             return
-        print(f"{CLEAR if sys.stdout.isatty() else ''}{text}", flush=True)
         time.sleep(EVERY)
 
 
-def running(folder: Path) -> dict[str, list[Snapshot]]:
-    """By stage, what its populations show."""
-    return {path.name: snapshots.read(path) for path in sorted(folder.glob("*"))}
+def running() -> dict[str, list[Snapshot]]:
+    """By stage, what its jobs show, here and in the folders of DVC's temporary experiments."""
+    stages = snapshots.running(Path())
+    for project in sorted(path for pattern in TEMPORARY for path in Path().glob(pattern)):
+        for stage, shown in snapshots.running(project).items():
+            stages[f"{stage} in {project.name}"] = shown
+    return stages
 
 
 def picture(stages: Mapping[str, Sequence[Snapshot]]) -> str:
@@ -51,7 +59,7 @@ def picture(stages: Mapping[str, Sequence[Snapshot]]) -> str:
 
 def _stage(name: str, shown: Sequence[Snapshot], width: int, height: int) -> str:
     done = sum(snapshot.done for snapshot in shown)
-    head = f"{name}: {done:,} network-steps, populations: {len(shown)}"
+    head = f"{name}: {done:,} network-steps, jobs: {len(shown)}"
     curves = _mean_curves([snapshot.curves for snapshot in shown])
     if not len(curves.get("step", [])):
         return f"{head}: no point of the curves yet"
@@ -59,7 +67,7 @@ def _stage(name: str, shown: Sequence[Snapshot], width: int, height: int) -> str
 
 
 def _mean_curves(each: Sequence[Mapping[str, Sequence[float]]]) -> dict[str, NDArray[np.float64]]:
-    """Means over the populations with points at the same steps, as far as all of them have come."""
+    """Means over the jobs with points at the same steps, as far as all of them have come."""
     begun = [curves for curves in each if len(curves["step"])]
     alike = [curves for curves in begun if curves["step"][0] == begun[0]["step"][0]]
     points = min((len(curves["step"]) for curves in alike), default=0)

@@ -26,23 +26,20 @@ def run() -> None:
     settings = params.section(params.read(), "check_gradients", CheckGradients)
     images, labels = _few_images(settings)
     rows = []
-    networks = product(settings.hidden, (False, True), settings.l2, settings.populations)
-    for hidden, batch_norm, l2, population in networks:
+    networks = product(settings.hidden, (False, True), settings.l2, settings.networks)
+    for hidden, batch_norm, l2, count in networks:
         block = ("affine", "batch_norm", "relu") if batch_norm else ("affine", "relu")
         architecture = Architecture(settings.features, hidden, len(CLASSES), block)
         generator = np.random.default_rng(settings.seed)
         name = f"{len(hidden) + 1} layers{', BN' if batch_norm else ''}"
-        about = {"network": name, "l2": l2, "population": population}
-        for error in check_gradients(
-            architecture, images, labels, l2, population, generator, settings.step
-        ):
-            rows.append(about | vars(error))
+        about = {"network": name, "l2": l2, "networks": count}
+        errors = check_gradients(architecture, images, labels, l2, count, generator)
+        rows += [about | vars(error) for error in errors]
     table = pd.DataFrame(rows)
     _judge(table, settings.tolerance)
     write_table(Path("plots/check_gradients.csv"), table)
     largest, checked = float(table["relative"].max()), int(table["entries"].sum())
-    metrics = {"largest_relative_error": largest, "checked": checked}
-    write_metrics(Path("metrics/check_gradients.json"), metrics)
+    write_metrics(Path("metrics/check_gradients.json"), {"error": largest})
     print(f"{checked:,} gradients agree: relative errors up to {largest:.1e}")
 
 
@@ -56,11 +53,21 @@ def _few_images(settings: CheckGradients) -> tuple[Array, Labels]:
 
 
 def _judge(table: pd.DataFrame, tolerance: float) -> None:
-    worst = table.iloc[table["relative"].to_numpy().argmax()]
-    if not worst["relative"] <= tolerance:
+    """Blames the code only for what rounding cannot do."""
+    wrong = table[~(table["relative"] <= tolerance)]
+    beyond = wrong[~(wrong["relative"] <= tolerance + wrong["rounding"])]
+    if len(beyond):
+        worst = beyond.iloc[beyond["relative"].to_numpy().argmax()]
         raise KlayerError(
             f"the gradient of {worst['parameter']} in layer {worst['layer']} is wrong "
-            f"({worst['network']}, l2 {worst['l2']}, population of {worst['population']}): its "
-            f"relative error is {worst['relative']:.1e}, allowed are {tolerance:.0e}; look at its "
-            "backward pass"
+            f"({worst['network']}, l2 {worst['l2']}, {worst['networks']} networks): its relative "
+            f"error is {worst['relative']:.1e}, allowed are {tolerance:.0e}; look at its backward "
+            "pass"
+        )
+    if len(wrong):
+        worst = wrong.iloc[wrong["relative"].to_numpy().argmax()]
+        raise KlayerError(
+            f"params.yaml: check_gradients.tolerance is {tolerance:g}, smaller than what rounding "
+            f"may do to the differences, {worst['rounding']:.0e}: the errors of up to "
+            f"{worst['relative']:.1e} tell nothing; 1e-6 is what the report asks for"
         )

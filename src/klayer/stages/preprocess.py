@@ -1,46 +1,46 @@
-"""Reads the images from the archive, divides them, and measures the training images."""
+"""Reads the images, divides them, and measures the training images."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from klayer import params
-from klayer.data.archive import read_archive
+from klayer.data.batches import read_batches
 from klayer.data.dataset import PROCESSED, Split
-from klayer.data.sources import ARCHIVE, SYNTHETIC, DataConfig, sha256
-from klayer.errors import KlayerError
-from klayer.files import whole_file, write_metrics
+from klayer.data.sources import SYNTHETIC, DataConfig
+from klayer.files import whole_file, write_metrics, write_picture
 
 METRICS = Path("metrics/data.json")
+PICTURE = Path("plots/examples.png")
+EXAMPLES = 12  # test images in the picture
 CHUNK = 1000  # images measured at once
 
 
 def run() -> None:
-    """Writes data/processed and metrics/data.json from data/archive.tar.
+    """Writes data/processed, metrics/data.json and plots/examples.png from CIFAR-10's files.
 
-    Raises KlayerError when the archive is missing, not one of data.archives, or not sound.
+    Raises KlayerError when one of them is missing, damaged, or not the one of data.sha256.
     """
     data = params.section(params.read(), "data", DataConfig)
-    name = _archive_name(data)
-    training, test = read_archive(ARCHIVE)
+    synthetic = data.source == SYNTHETIC
+    training, test = read_batches({} if synthetic else data.digests)
     splits = {
         "train": Split(training.images[data.validation :], training.labels[data.validation :]),
         "validation": training.head(data.validation),
         "test": test,
     }
-    mean, deviation = measure(splits["train"].images)
     for part, split in splits.items():
         _write(f"{part}_images", split.images)
         _write(f"{part}_labels", split.labels)
+    mean, deviation = measure(splits["train"].images)
     _write("mean", mean)
     _write("deviation", deviation)
-    metrics = _describe(splits, mean, deviation)
-    flags = {f"archive_{known}": int(known == name) for known in (*data.archives, SYNTHETIC)}
-    write_metrics(METRICS, metrics | flags)
+    write_metrics(METRICS, {"synthetic": int(synthetic)})
+    write_picture(PICTURE, side_by_side(test.images[:EXAMPLES]))
 
 
 def measure(images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -59,33 +59,12 @@ def measure(images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.
     return total / len(images), np.where(deviation == 0, 1.0, deviation)
 
 
-def _archive_name(data: DataConfig) -> str:
-    if not ARCHIVE.is_file():
-        raise KlayerError(f"{ARCHIVE} is missing: run `dvc repro download`")
-    digest = sha256(ARCHIVE)
-    name = data.name_of(digest) or (SYNTHETIC if data.source == SYNTHETIC else None)
-    if name is None:
-        raise KlayerError(
-            f"{ARCHIVE} has the SHA-256 {digest}, which is not in data.archives of params.yaml: "
-            "run `dvc repro --force download`"
-        )
-    return name
+def side_by_side(images: NDArray[np.uint8]) -> Image.Image:
+    """A row of the images (N, 3072), 32 pixels high."""
+    tiles = images.reshape(-1, 3, 32, 32).transpose(2, 0, 3, 1)  # row, image, column, colour
+    return Image.fromarray(np.ascontiguousarray(tiles).reshape(32, -1, 3))
 
 
 def _write(name: str, values: NDArray[np.generic]) -> None:
     with whole_file(PROCESSED / f"{name}.npy") as partial, partial.open("wb") as file:
         np.save(file, values)
-
-
-def _describe(
-    splits: Mapping[str, Split], mean: NDArray[np.float64], deviation: NDArray[np.float64]
-) -> dict[str, float]:
-    counts = np.bincount(splits["train"].labels, minlength=10)
-    sizes = {f"{part}_images": len(split) for part, split in splits.items()}
-    return {
-        **sizes,
-        "train_smallest_class": int(counts.min()),
-        "train_largest_class": int(counts.max()),
-        "pixel_mean": float(mean.mean()),
-        "pixel_deviation": float(deviation.mean()),
-    }

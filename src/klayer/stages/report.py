@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterable
 
 from klayer.files import whole_file, write_text
 from klayer.report.contents import document
-from klayer.report.document import Figure
-from klayer.report.drawing import png
+from klayer.report.document import REPORTS, Block, Figure
+from klayer.report.drawing import pngs
 from klayer.report.evidence import collect
-from klayer.report.markdown import markdown
-from klayer.report.page import page
-
-REPORTS = Path("reports")
+from klayer.report.page import markdown, page
 
 
 def run() -> None:
@@ -21,7 +18,7 @@ def run() -> None:
     Raises KlayerError when a file of another stage is missing.
     """
     report = document(collect())
-    _draw([block for section in report.sections for block in section.blocks])
+    _draw(block for section in report.sections for block in section.blocks)
     write_text(REPORTS / "report.md", markdown(report))
     write_text(REPORTS / "index.html", page(report))
     print(f"{REPORTS / 'index.html'} and {REPORTS / 'report.md'} are written")
@@ -29,8 +26,9 @@ def run() -> None:
         print(f"\n{section.title}\n  {section.answer}")
 
 
-def _draw(blocks: list[object]) -> None:
+def _draw(blocks: Iterable[Block]) -> None:
     for block in blocks:
         if isinstance(block, Figure):
-            with whole_file(REPORTS / "figures" / f"{block.name}.png") as partial:
-                partial.write_bytes(png(block))
+            for (_, path), png in zip(block.files, pngs(block), strict=True):
+                with whole_file(path) as partial:
+                    partial.write_bytes(png)

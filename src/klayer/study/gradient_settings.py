@@ -12,13 +12,14 @@ from klayer.training.settings import Hidden, Positive
 
 
 class CheckGradients(Section):
-    """What is checked: every network of `hidden` with and without BN, each l2, each population."""
+    """What is checked: every network of `hidden`, with and without BN, with each l2, by itself or
+    several networks at once.
+    """
 
     images: Annotated[int, Field(ge=2)]
     features: Annotated[int, Field(ge=1, le=PIXELS)]
     hidden: Annotated[tuple[Hidden, ...], Field(min_length=1, strict=False)]
     l2: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1, strict=False)]
-    populations: Annotated[tuple[Positive, ...], Field(min_length=1, strict=False)]
-    step: Annotated[float, Field(gt=0, le=0.01)]
+    networks: Annotated[tuple[Positive, ...], Field(min_length=1, strict=False)]
     tolerance: Annotated[float, Field(gt=0)]
     seed: Annotated[int, Field(ge=0)]

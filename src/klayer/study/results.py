@@ -1,20 +1,23 @@
-"""Turns the outcomes of several seeds into metrics, tables and a picture of the weights."""
+"""Turns the outcomes of several seeds into the files of a run: metrics, tables, networks."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from klayer.data.dataset import CLASSES
-from klayer.training.job import MEASURES, Arrays, Outcome
+from klayer.data.dataset import CLASSES, open_dataset
+from klayer.files import write_metrics, write_picture, write_table
+from klayer.study.models import parameters_sha256, save_networks
+from klayer.training.job import Arrays, Outcome
+from klayer.training.settings import Training
 
 TILES = 10  # units in a row of the picture of the weights
-EXAMPLES = 12  # test images that are shown with their probabilities
-DEAD = 0.01  # a network has learnt nothing if its loss is not this far below that of a guess
+MARGIN = 0.01  # nats; a loss that is not so far below that of a guess tells that nothing is learnt
 
 
 def _final(outcomes: Sequence[Outcome]) -> Arrays:
@@ -22,22 +25,25 @@ def _final(outcomes: Sequence[Outcome]) -> Arrays:
 
 
 def summary(outcomes: Sequence[Outcome]) -> dict[str, float]:
-    """Mean and standard deviation (with n - 1; 0 for one seed) of each measure over the seeds.
+    """What people compare: the same few numbers for every run, means over the seeds.
 
-    `diverged` counts the networks that did not stay finite (they count as a guess), `dead` the
-    others whose training loss is no better than a guess.
+    test_accuracy_std is the sample standard deviation over the seeds (0 for one), failed counts the
+    networks that diverged or learnt nothing.
     """
     final = _final(outcomes)
-    metrics: dict[str, float] = {}
-    for part in ("train", "validation", "test"):
-        for measure in MEASURES:
-            values = final[f"{part}_{measure}"]
-            metrics[f"{part}_{measure}"] = float(values.mean())
-            metrics[f"{part}_{measure}_std"] = deviation(values)
-    diverged = final["diverged_at"] >= 0
-    dead = ~diverged & (final["train_loss"] > np.log(len(CLASSES)) - DEAD)
-    counts = {"diverged": int(diverged.sum()), "dead": int(dead.sum()), "seeds": len(diverged)}
-    return metrics | counts
+    return {
+        "test_accuracy": float(final["test_accuracy"].mean()),
+        "test_accuracy_std": deviation(final["test_accuracy"]),
+        "val_accuracy": float(final["validation_accuracy"].mean()),
+        "train_accuracy": float(final["train_accuracy"].mean()),
+        "failed": int((~learnt(final)).sum()),
+    }
+
+
+def learnt(final: Arrays) -> NDArray[np.bool_]:
+    """(M,) which networks have not diverged and have a training loss clearly below a guess's."""
+    better = final["train_loss"] <= np.log(len(CLASSES)) - MARGIN
+    return np.asarray((final["diverged_at"] < 0) & better)
 
 
 def deviation(values: NDArray[np.floating]) -> float:
@@ -59,8 +65,17 @@ def curves(outcomes: Sequence[Outcome]) -> pd.DataFrame:
 
 
 def seeds_table(outcomes: Sequence[Outcome], seeds: Sequence[int]) -> pd.DataFrame:
-    """A row for each seed with all its final measures; diverged_at is -1 for one that did not."""
-    return pd.DataFrame({"seed": seeds, **_final(outcomes)})
+    """A row for each seed: all its final measures, and what tells its network from any other.
+
+    diverged_at is the step, -1 for a network that did not; learnt is 1 or 0; parameters_sha256 as
+    `klayer.study.models.parameters_sha256` says.
+    """
+    final = _final(outcomes)
+    about = {
+        "learnt": learnt(final).astype(int),
+        "parameters_sha256": parameters_sha256(parameters(outcomes)),
+    }
+    return pd.DataFrame({"seed": seeds, **final, **about})
 
 
 def layers_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
@@ -99,29 +114,47 @@ def parameters(outcomes: Sequence[Outcome]) -> Arrays:
     return {name: np.concatenate([o.parameters[name] for o in outcomes]) for name in names}
 
 
-def confusion(probabilities: NDArray[np.floating], labels: NDArray[np.uint8]) -> pd.DataFrame:
-    """A row for each actual and predicted class: how often, as the mean over networks.
+def _predictions(outcomes: Sequence[Outcome], name: str) -> NDArray[np.float64]:
+    of_each = np.concatenate([o.predictions[name] for o in outcomes])
+    return np.asarray(of_each.mean(axis=0, dtype=np.float64))
 
-    probabilities (N, M, C), labels (N,).
-    """
-    predicted = probabilities.argmax(axis=2)  # (N, M)
-    counts = np.zeros((len(CLASSES), len(CLASSES)))
-    np.add.at(counts, (labels[:, np.newaxis], predicted), 1 / predicted.shape[1])
+
+def confusion_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """A row for each actual and predicted class: how many test images, the mean over networks."""
+    counts = _predictions(outcomes, "confusion")  # (C, C)
     rows = [(a, p, counts[i, j]) for i, a in enumerate(CLASSES) for j, p in enumerate(CLASSES)]
     return pd.DataFrame(rows, columns=["actual", "predicted", "count"])
 
 
-def examples_table(probabilities: NDArray[np.floating], labels: NDArray[np.uint8]) -> pd.DataFrame:
-    """The probabilities (N, C) of the first few test images, a row for each image and class."""
+def examples_table(outcomes: Sequence[Outcome], labels: NDArray[np.uint8]) -> pd.DataFrame:
+    """A row for each of the first test images and each class: probability, mean over networks."""
+    of_images = _predictions(outcomes, "examples")  # (12, C)
     rows = [
-        (image, CLASSES[labels[image]], name, probabilities[image, i])
-        for image in range(EXAMPLES)
-        for i, name in enumerate(CLASSES)
+        (image, CLASSES[label], name, probability)
+        for image, (label, of_image) in enumerate(zip(labels, of_images, strict=False))
+        for name, probability in zip(CLASSES, of_image, strict=True)
     ]
     return pd.DataFrame(rows, columns=["image", "actual", "class", "probability"])
 
 
-def examples_picture(images: NDArray[np.uint8]) -> Image.Image:
-    """The same images (N, 3072) side by side."""
-    tiles = images[:EXAMPLES].reshape(-1, 3, 32, 32).transpose(2, 0, 3, 1)  # row, image, column
-    return Image.fromarray(np.ascontiguousarray(tiles).reshape(32, -1, 3))
+def write_run(name: str, training: Training, outcomes: Sequence[Outcome]) -> None:
+    """Writes all files of a run: metrics, curves, tables, pictures and the trained networks.
+
+    metrics/train/NAME.json, plots/{train,seeds,layers,confusion,examples}/NAME.csv,
+    plots/weights/NAME.png and data/models/NAME.safetensors. Raises KlayerError when one cannot be
+    written.
+    """
+    dataset = open_dataset()
+    tables = {
+        "train": curves(outcomes),
+        "seeds": seeds_table(outcomes, training.seeds),
+        "layers": layers_table(outcomes),
+        "confusion": confusion_table(outcomes),
+        "examples": examples_table(outcomes, dataset.test.labels),
+    }
+    for kind, table in tables.items():
+        write_table(Path(f"plots/{kind}/{name}.csv"), table)
+    write_picture(Path(f"plots/weights/{name}.png"), weights_picture(outcomes[0]))
+    path = Path(f"data/models/{name}.safetensors")
+    save_networks(path, training, parameters(outcomes), dataset)
+    write_metrics(Path(f"metrics/train/{name}.json"), summary(outcomes))

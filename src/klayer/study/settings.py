@@ -8,6 +8,7 @@ from klayer.data.sources import DataConfig
 from klayer.errors import KlayerError
 from klayer.params import show
 from klayer.study.gradient_settings import CheckGradients
+from klayer.study.runs import best_name, experiment, scheduled, schedules, searching
 from klayer.study.search import Search
 from klayer.training.settings import Training
 
@@ -22,37 +23,47 @@ def check_all() -> None:
             known = ", ".join(SECTIONS)
             raise KlayerError(f"params.yaml: {show(name)} is not a known section (known: {known})")
     data = params.section(sections, "data", DataConfig)
+    params.section(sections, "check_gradients", CheckGradients)
     images = BATCH * len(TRAINING) - data.validation
     for path, training in _trainings(sections).items():
         if training.batch_size > images:
-            _refuse(
-                f"{path}.batch_size", training.batch_size, f"at most the {images} training images"
-            )
-    params.section(sections, "check_gradients", CheckGradients)
-    _check_search(
-        params.section(sections, "search", Search),
-        params.section_over(sections, "training", "search.training", Training),
-    )
+            allowed = f"at most the {images} training images"
+            _refuse(f"{path}.batch_size", training.batch_size, allowed)
+    _check_names(sections)
 
 
 def _trainings(sections: dict[str, object]) -> dict[str, Training]:
-    """The settings of each experiment, by the path of its section."""
+    """The settings of all that is trained, each by the path of its section."""
     found = {"training": params.section(sections, "training", Training)}
     for name in params.names(sections, "experiments"):
-        path = f"experiments.{name}"
-        found[path] = params.section_over(sections, "training", path, Training)
+        found[f"experiments.{name}"] = experiment(sections, name)
+    _check_search(params.section(sections, "search", Search))
+    found["search.training"] = searching(sections)
+    l2 = found["search.training"].l2  # takes the place of the best one, which is not known yet
+    for name in schedules(sections):
+        found[f"search.schedules.{name}"] = scheduled(sections, name, l2)
     return found
 
 
-def _check_search(search: Search, training: Training) -> None:
+def _check_search(search: Search) -> None:
     if search.coarse.smallest > search.coarse.largest:
         _refuse("search.coarse.smallest", search.coarse.smallest, "at most search.coarse.largest")
-    if search.best.evaluations > training.steps:
-        allowed = f"at most the {training.steps} steps of a run"
-        _refuse("search.best.evaluations", search.best.evaluations, allowed)
-    if search.best.longer_cycles < training.cycles:
-        allowed = f"at least the {training.cycles} cycles of the usual training"
-        _refuse("search.best.longer_cycles", search.best.longer_cycles, allowed)
+    for name, changes in search.schedules.items():
+        if "l2" in changes:
+            path = f"search.schedules.{name}.l2"
+            _refuse(path, changes["l2"], "left out: schedules train the l2 that the search finds")
+
+
+def _check_names(sections: dict[str, object]) -> None:
+    """Experiments, the search and its schedules write files under their names."""
+    taken = {"search_l2": "the search"}
+    taken |= {best_name(s): f"search.schedules.{s}" for s in schedules(sections)}
+    for name in params.names(sections, "experiments"):
+        if name in taken:
+            raise KlayerError(
+                f"params.yaml: experiments has the name {show(name)}, under which {taken[name]} "
+                "writes its files: give it another one"
+            )
 
 
 def _refuse(path: str, value: object, allowed: str) -> None:

@@ -1,7 +1,13 @@
-"""Re-runs a small part of the study and compares it with the results at hand."""
+"""An audit of the results at hand: trains networks anew and compares each with its row.
+
+Every row of plots/seeds/NAME.csv holds the final measures of one network and the SHA-256 of its
+trained parameters, so that Git attests networks that it does not hold.
+"""
 
 from __future__ import annotations
 
+import random
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -9,49 +15,129 @@ import pandas as pd
 from klayer import params
 from klayer.errors import KlayerError
 from klayer.files import table_text
-from klayer.running.runner import train_populations
-from klayer.study import results
-from klayer.training.job import one_for_each_seed
+from klayer.running import arithmetic, checkpoints
+from klayer.running.runner import train_jobs
+from klayer.study.results import seeds_table
+from klayer.study.runs import Sections, run_names, run_training, searching
+from klayer.study.search import Search
+from klayer.training.job import Job, Outcome
 from klayer.training.settings import Training
 
-TOLERANCE = 0.02  # in accuracy of single networks, on another processor
+STAGE = "verify"
 
 
-def verify(name: str) -> str:
-    """Trains the first population of an experiment again; returns in a sentence how it compares.
+@dataclass(frozen=True)
+class Drawn:
+    """A network of the study: of which run, its seed, its row as it stands in the file."""
 
-    Raises KlayerError when there is nothing to compare with, or when it is not repeated.
+    run: str
+    seed: int
+    training: Training
+    row: dict[str, str]
+
+    def __str__(self) -> str:
+        return f"{self.run} {self.seed}"
+
+
+def verify_some(count: int) -> None:
+    """Audits so many networks, drawn at random from all runs.
+
+    Raises KlayerError when one is not repeated, or when there are no results to compare with.
     """
-    training = params.section_over(params.read(), "training", f"experiments.{name}", Training)
-    path = Path(f"plots/seeds/{name}.csv")
-    population = one_for_each_seed(training)[0]
-    seeds = list(population.seeds)
+    sections = params.read()
+    known = _known(sections)
+    _audit(sections, random.SystemRandom().sample(known, min(count, len(known))), known)
+
+
+def verify_one(run: str, seed: int) -> None:
+    """Audits the network of a run with this seed. Raises KlayerError as `verify_some` does."""
+    sections = params.read()
+    seeds = run_training(sections, run).seeds
+    if seed not in seeds:
+        raise KlayerError(f"params.yaml: the run {run} has no seed {seed} (known: {list(seeds)})")
+    known = _known(sections)
+    _audit(sections, [d for d in known if (d.run, d.seed) == (run, seed)], known)
+
+
+def _known(sections: Sections) -> list[Drawn]:
+    """Every network that has a row."""
+    return [drawn for run in run_names(sections) for drawn in _rows(sections, run)]
+
+
+def _rows(sections: Sections, run: str) -> list[Drawn]:
+    training, path = run_training(sections, run), Path(f"plots/seeds/{run}.csv")
     try:
-        known = pd.read_csv(path).head(len(seeds))
-    except (OSError, ValueError) as error:
+        rows = pd.read_csv(path, dtype=str, keep_default_na=False).to_dict("records")
+        seeds = [int(row["seed"]) for row in rows]
+    except (OSError, ValueError, KeyError) as error:
         raise KlayerError(f"{path} holds no results ({error}): run `dvc repro`") from None
-    if known["seed"].tolist() != seeds:
+    if seeds != list(training.seeds):
         raise KlayerError(
-            f"{path} does not begin with the seeds {seeds} of params.yaml: run `dvc repro`"
+            f"{path} holds the seeds {seeds}, params.yaml says {list(training.seeds)}: run "
+            "`dvc repro`"
         )
-    outcomes = train_populations("verify", [population], test=True)
-    again = results.seeds_table(outcomes, seeds)
-    return _compare(name, known, again)
+    return [
+        Drawn(run, seed, training, {str(name): str(value) for name, value in row.items()})
+        for seed, row in zip(seeds, rows, strict=True)
+    ]
 
 
-def _compare(name: str, known: pd.DataFrame, again: pd.DataFrame) -> str:
-    part = f"{name}, seeds {', '.join(map(str, known['seed']))}"
-    if table_text(known) == table_text(again[known.columns]):
-        numbers = len(known) * (len(known.columns) - 1)
-        return f"{part}: repeated exactly, every digit of {numbers} numbers"
-    accuracies = [column for column in known.columns if column.endswith("_accuracy")]
-    gap = float((known[accuracies] - again[accuracies]).abs().to_numpy().max())
-    if gap <= TOLERANCE:
-        return (
-            f"{part}: repeated within tolerance, as on another processor: accuracies differ by at "
-            f"most {gap:.4f}"
-        )
-    raise KlayerError(
-        f"{part}: not repeated, an accuracy differs by {gap:.4f} (tolerance {TOLERANCE}): were "
-        "code, parameters or data changed since `dvc repro`?"
+def _audit(sections: Sections, drawn: list[Drawn], known: list[Drawn]) -> None:
+    print(_announcement(sections, drawn, known), flush=True)
+    jobs = [Job(d.training, (d.training.l2,), (d.seed,)) for d in drawn]
+    checkpoints.forget(STAGE)  # of an audit that was interrupted: each network is trained anew
+    outcomes = train_jobs(STAGE, jobs, test=True)
+    checkpoints.forget(STAGE)
+    rows = [_row(outcome, d.seed) for d, outcome in zip(drawn, outcomes, strict=True)]
+    if kernels := arithmetic.in_use():
+        print(_gap(drawn, rows), kernels, sep="; ")
+        return
+    for network, row in zip(drawn, rows, strict=True):
+        _compare(network, row)
+    entries = sum(len(row) for row in rows)
+    print(f"repeated exactly: all {entries} entries, the digests of the parameters among them")
+
+
+def _announcement(sections: Sections, drawn: list[Drawn], known: list[Drawn]) -> str:
+    """What was drawn, and what share of the study it is, by networks and by their steps."""
+    search = params.section(dict(sections), "search", Search)
+    in_search = search.coarse.count + (search.fine.count + 1) * len(search.fine.seeds)
+    networks = len(known) + in_search
+    steps = sum(d.training.steps for d in known) + in_search * searching(sections).steps
+    drawn_steps = sum(d.training.steps for d in drawn)
+    return (
+        f"drawn: {', '.join(map(str, drawn))} (each again: klayer verify RUN SEED)\n"
+        f"{len(drawn)} of the study's {networks} networks ({len(drawn) / networks:.1%}), "
+        f"{drawn_steps:,} of its {steps:,} network-steps ({drawn_steps / steps:.1%})"
+    )
+
+
+def _row(outcome: Outcome, seed: int) -> dict[str, str]:
+    """The row as it would be written."""
+    names, values = table_text(seeds_table([outcome], [seed])).splitlines()
+    return dict(zip(names.split(","), values.split(","), strict=True))
+
+
+def _compare(network: Drawn, row: dict[str, str]) -> None:
+    for name in {**network.row, **row}:
+        committed, now = network.row.get(name, "missing"), row.get(name, "missing")
+        if committed != now:
+            raise KlayerError(
+                f"{network}: not repeated, {name} is {committed} in plots/seeds/{network.run}.csv "
+                f"and {now} now: were results, code, parameters or data changed since `dvc repro`?"
+            )
+
+
+def _gap(drawn: list[Drawn], rows: list[dict[str, str]]) -> str:
+    """The largest difference of accuracies, in a sentence."""
+    gaps = [
+        (abs(float(row[name]) - float(network.row[name])), name, network, row)
+        for network, row in zip(drawn, rows, strict=True)
+        for name in row
+        if name.endswith("_accuracy") and name in network.row
+    ]
+    gap, name, network, row = max(gaps, key=lambda each: each[0])
+    return (
+        f"accuracies differ by at most {gap:.4f}: {name} of {network} is {network.row[name]} in "
+        f"plots/seeds/{network.run}.csv and {row[name]} now"
     )

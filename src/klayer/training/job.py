@@ -22,19 +22,23 @@ class Outcome:
                 many training images as validation has; diverged_at: the step, or -1
     layers      step (Q,); score_std, gradient_norm (Q, M, L)
     parameters  W1 (M, d_in, d_out), b1 (M, d_out), ...; see Parameters.named
+    predictions confusion (M, C, C): test images by actual and predicted class; examples (M, 12, C):
+                probabilities of the first test images; empty without test
     """
 
     history: Arrays = field(default_factory=dict)
     final: Arrays = field(default_factory=dict)
     layers: Arrays = field(default_factory=dict)
     parameters: Arrays = field(default_factory=dict)
+    predictions: Arrays = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Job:
     """Networks that are trained together, on equal mini-batches: a lambda and a seed for each.
 
-    A network's seed decides its initial weights, the first one's the order of the images.
+    A network's seed decides its initial weights, the first one's the order of the images. Which
+    others a network is trained with moves the last bit of its numbers, see `InputWeight`.
     """
 
     training: Training

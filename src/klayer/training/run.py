@@ -13,6 +13,7 @@ from klayer.training.job import Arrays, Job, Outcome
 from klayer.training.trainer import Trainer, layer_statistics
 
 PROBES = 6  # steps at which the layers are looked into
+EXAMPLES = 12  # test images whose probabilities are kept
 TICK = 100  # steps between two signs of life
 Report = Callable[[int, Arrays], None]
 
@@ -37,9 +38,10 @@ class _Run:
         self.training, self.dataset, self.report = population.training, dataset, report
         self.trainer = Trainer(population, dataset)
         self.evaluator = Evaluator(self.trainer.architecture, self.trainer.parameters, dataset)
-        steps, networks, points = self.training.steps, len(population.l2), self.training.evaluations
-        after = [(point + 1) * steps // points for point in range(points)]
-        count = self.training.evaluation_images
+        steps, networks = self.training.steps, len(population.l2)
+        interval = self.training.evaluation_interval
+        after = [*range(interval, steps, interval), steps]
+        count = len(dataset.validation)
         self.some = {
             "train": self.evaluator.normalised(dataset.train.head(count)),
             "validation": self.evaluator.normalised(dataset.validation.head(count)),
@@ -94,14 +96,22 @@ class _Run:
         return {name: values[:count] for name, values in self.history.items()}
 
     def _finish(self, test: bool) -> Outcome:
-        final: Arrays = {}
-        data = self.dataset
-        parts = {"train": data.train.head(len(data.validation)), "validation": data.validation}
-        for name, part in (parts | {"test": data.test} if test else parts).items():
-            measures = self._measure(part, self.training.steps - 1)
-            final |= {f"{name}_{measure}": values for measure, values in measures.items()}
+        """The last point of the curves serves as the final measures of its images."""
+        curves = (name for name in self.history if name.startswith(("train_", "validation_")))
+        final = {name: self.history[name][-1] for name in curves}
+        predictions = self._test(final) if test else {}
         final["diverged_at"] = self.trainer.diverged_at
         named = self.trainer.parameters.named()
-        return Outcome(
-            self.history, final, self.layers, {n: np.ascontiguousarray(v) for n, v in named.items()}
-        )
+        parameters = {n: np.ascontiguousarray(v) for n, v in named.items()}
+        return Outcome(self.history, final, self.layers, parameters, predictions)
+
+    def _test(self, final: Arrays) -> Arrays:
+        """Adds the measures of the test images to `final`; returns what was predicted."""
+        test = self.dataset.test
+        of_each = self.evaluator.probabilities(test).swapaxes(0, 1)  # (M, N, C)
+        measures = self._measure(test, self.training.steps - 1)
+        final |= {f"test_{measure}": values for measure, values in measures.items()}
+        confusion = np.zeros((len(of_each), len(CLASSES), len(CLASSES)), int)
+        for counts, predicted in zip(confusion, of_each.argmax(axis=2), strict=True):
+            np.add.at(counts, (test.labels, predicted), 1)
+        return {"confusion": confusion, "examples": np.ascontiguousarray(of_each[:, :EXAMPLES])}

@@ -63,15 +63,14 @@ class Training(Section):
     momentum: Annotated[float, Field(ge=0, lt=1)]
     initialisation: InitialisationName
     sigma: Annotated[float, Field(gt=0)]
-    l2: Annotated[float, Field(ge=0)]
     batch_size: Positive
     learning_rate_min: Annotated[float, Field(gt=0)]
     learning_rate_max: Annotated[float, Field(gt=0, le=1e6)]
+    l2: Annotated[float, Field(ge=0)]
     half_cycle: Positive
     cycles: Positive
     seeds: Seeds
-    evaluations: Positive
-    evaluation_images: Positive
+    evaluation_interval: Positive
 
     @field_validator("learning_rate_max")
     @classmethod
@@ -81,12 +80,14 @@ class Training(Section):
             raise ValueError(f"at least learning_rate_min, {smallest}")
         return value
 
-    @field_validator("evaluations")
+    @field_validator("l2")
     @classmethod
-    def _within_the_steps(cls, value: int, info: ValidationInfo) -> int:
-        steps = 2 * info.data.get("half_cycle", value) * info.data.get("cycles", value)
-        if value > steps:
-            raise ValueError(f"at most the steps of a run, 2 * half_cycle * cycles = {steps}")
+    def _leaves_some_weight(cls, value: float, info: ValidationInfo) -> float:
+        limit = l2_limit(info.data.get("learning_rate_max", 0))
+        if not value < limit:
+            raise ValueError(
+                f"below 1 / (2 learning_rate_max) = {limit:g}: a step would take all of a weight"
+            )
         return value
 
     @property
@@ -99,3 +100,8 @@ class Training(Section):
         return Architecture(
             inputs, self.hidden, len(CLASSES), self.block, self.epsilon, self.momentum
         )
+
+
+def l2_limit(learning_rate_max: float) -> float:
+    """The lambda at which the decay 1 - 2 eta lambda of a step reaches 0."""
+    return 1 / (2 * learning_rate_max) if learning_rate_max else float("inf")

@@ -1,0 +1,72 @@
+"""What a command takes from the user's environment, and what it does not."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+import warnings
+from pathlib import Path
+
+import klayer
+from klayer.errors import KlayerError
+
+THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def mend_streams() -> None:
+    """Replaces closed standard streams, whose numbers the next files would get, and lets letters
+    that a terminal cannot show be written as escapes.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
+            os.set_inheritable(number, True)  # workers need one as well
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8"))  # noqa: SIM115
+        elif number and hasattr(getattr(sys, name), "reconfigure"):
+            getattr(sys, name).reconfigure(errors="backslashreplace")
+
+
+def isolate() -> None:
+    """Puts aside the variables that would change a stage's results or end it.
+
+    One thread for every library: in some, the last bit depends on the number of threads.
+    """
+    for name in list(os.environ):
+        if name.startswith(("JOBLIB_", "LOKY_", "TQDM_")) and name != "LOKY_MAX_CPU_COUNT":
+            del os.environ[name]
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    if sys.warnoptions:  # PYTHONWARNINGS=error makes a library's remark end a run
+        os.environ.pop("PYTHONWARNINGS", None)
+        sys.warnoptions.clear()
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("default", UserWarning)
+
+
+def check_code() -> None:
+    """Raises KlayerError when the folder has klayer's code, and other code is running.
+
+    An environment holds klayer at one place, whatever the folder; an experiment of DVC, a worktree
+    or a second clone has code of its own, and results belong to that.
+    """
+    here, running = Path("src/klayer"), Path(klayer.__file__).parent
+    if here.is_dir() and not here.samefile(running):
+        raise KlayerError(
+            f"the code of {running} would run, not that of this folder: put it first, "
+            "`PYTHONPATH=src python -m klayer ...`"
+        )
+
+
+def end_with(parent: int) -> None:
+    """Ends this process within a second of its parent, so that nothing is left running."""
+    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)

@@ -1,0 +1,73 @@
+"""The files of `preprocess`, opened by any path; a fault in one is told by its name."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conftest import COUNTS, write_processed
+from klayer.data.dataset import open_dataset
+from klayer.errors import KlayerError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_processed(tmp_path)
+    return tmp_path
+
+
+def test_takes_a_path_as_text(folder: Path) -> None:
+    data = open_dataset(str(folder))
+    for part, count in COUNTS.items():
+        split = getattr(data, part)
+        assert split.images.shape == (count, 3072)
+        assert split.labels.shape == (count,)
+        assert len(split.head(7)) == 7
+    np.testing.assert_array_equal(data.mean, open_dataset(folder).mean)
+
+
+def test_maps_images_into_memory(folder: Path) -> None:
+    images = open_dataset(folder).train.images
+    assert isinstance(images.base, np.memmap)
+    assert images.dtype == np.uint8
+
+
+FAULTS: dict[str, tuple[np.ndarray, str]] = {
+    "train_images": (np.zeros((300, 100), np.uint8), "(300, 100) of uint8, it has to be (N, 3072)"),
+    "validation_images": (np.zeros((0, 3072), np.uint8), "(0, 3072) of uint8, it has to be"),
+    "test_images": (np.zeros((100, 3072)), "(100, 3072) of float64, it has to be (N, 3072) of u"),
+    "train_labels": (np.zeros(299, np.uint8), "(299,) of uint8, it has to be (300,) of uint8"),
+    "test_labels": (np.full(100, 12, np.uint8), "holds the label 12, the largest is 9"),
+    "mean": (np.zeros(3), "(3,) of float64, it has to be (3072,)"),
+    "deviation": (np.array(["a"], object), "is damaged"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_names_a_file_of_another_shape(name: str, folder: Path) -> None:
+    array, reason = FAULTS[name]
+    np.save(folder / f"{name}.npy", array)
+    with pytest.raises(KlayerError, match=rf"/{name}\.npy .*{re.escape(reason)}.*dvc repro"):
+        open_dataset(folder)
+
+
+@pytest.mark.parametrize("name", ["train_images", "train_labels", "deviation"])
+@pytest.mark.parametrize("size", [None, 0, 5, 64, -7])
+def test_names_a_missing_or_truncated_file(name: str, size: int | None, folder: Path) -> None:
+    path = folder / f"{name}.npy"
+    content = path.read_bytes()
+    path.unlink()
+    if size is not None:
+        path.write_bytes(content[:size])
+    what = "is missing" if size is None else "is damaged"
+    with pytest.raises(
+        KlayerError, match=rf"{path} {what} .*: run `dvc repro preprocess`"
+    ) as error:
+        open_dataset(folder)
+    assert "\n" not in str(error.value)
+
+
+def test_names_a_folder_that_is_none(folder: Path) -> None:
+    with pytest.raises(KlayerError, match=r"train_images\.npy .*dvc repro preprocess"):
+        open_dataset(folder / "train_images.npy")

@@ -1,0 +1,161 @@
+"""A stage gives the same bytes in anybody's environment, or says in a sentence what is missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT, tiny_settings, write_params
+
+RESULTS = ("metrics/train/bn.json", "plots/seeds/bn.csv", "plots/train/bn.csv")
+
+
+def stage(folder: Path, prefix: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+    """Trains the experiment `bn` in a shell; `prefix` and variables come before the command."""
+    command = f"{prefix} {sys.executable} -m klayer train bn"
+    env = os.environ | {"PYTHONPATH": str(ROOT / "src")} | variables
+    return subprocess.run(
+        ["sh", "-c", command], cwd=folder, env=env, capture_output=True, text=True, check=False
+    )
+
+
+def results(folder: Path) -> list[bytes]:
+    return [(folder / path).read_bytes() for path in RESULTS]
+
+
+@pytest.fixture
+def small(project: Path) -> Path:
+    params = tiny_settings()
+    params["training"]["seeds"] = [1, 2]
+    write_params(params)
+    return project
+
+
+ODD = {
+    "numba": {
+        "NUMBA_DISABLE_JIT": "1",
+        "NUMBA_CPU_NAME": "generic",
+        "NUMBA_OPT": "0",
+        "NUMBA_CACHE_DIR": "/proc/nowhere",
+        "NUMBA_NUM_THREADS": "many",
+    },
+    "kernels": {
+        "OPENBLAS_CORETYPE": "Prescott",
+        "NPY_DISABLE_CPU_FEATURES": "X86_V3",
+        "NPY_ENABLE_CPU_FEATURES": "X86_V4",
+    },
+    "threads": {"OPENBLAS_NUM_THREADS": "abc", "OMP_NUM_THREADS": "7", "MKL_NUM_THREADS": "0"},
+    "joblib": {
+        "JOBLIB_TEMP_FOLDER": "/proc/nowhere",
+        "JOBLIB_START_METHOD": "nonsense",
+        "LOKY_PICKLER": "nonsense",
+        "LOKY_MAX_CPU_COUNT": "1",
+    },
+    "python": {"PYTHONOPTIMIZE": "2", "PYTHONWARNINGS": "error", "PYTHONHASHSEED": "3"},
+    "locale": {
+        "LC_ALL": "tr_TR.UTF-8",
+        "LANG": "C",
+        "PYTHONUTF8": "0",
+        "PYTHONIOENCODING": "ascii",
+    },
+    "terminal": {
+        "TERM": "dumb",
+        "COLUMNS": "0",
+        "LINES": "-3",
+        "TQDM_NCOLS": "abc",
+        "NO_COLOR": "",
+    },
+    "folders": {"HOME": "/proc/nowhere", "TMPDIR": "/proc/nowhere", "XDG_CACHE_HOME": "/proc/x"},
+}
+STREAMS = ("</dev/null", "<&-", ">&-", "2>&-", "<&- >&- 2>&-", ">/dev/null 2>/dev/null")
+
+
+@pytest.fixture
+def usual(small: Path) -> list[bytes]:
+    """What the stage gives in the environment of the tests."""
+    done = stage(small)
+    assert done.returncode == 0, done.stderr
+    found = results(small)
+    shutil.rmtree("metrics")
+    shutil.rmtree("plots")
+    return found
+
+
+def test_variables_change_no_byte(small: Path, usual: list[bytes]) -> None:
+    for name, variables in ODD.items():
+        done = stage(small, **variables)
+        assert done.returncode == 0, f"{name}: {done.stderr}"
+        assert "Traceback" not in done.stderr, name
+        assert results(small) == usual, name
+
+
+def test_closed_and_odd_streams_change_no_byte(small: Path, usual: list[bytes]) -> None:
+    for streams in STREAMS:
+        done = stage(small, f"exec {streams};")
+        assert done.returncode == 0, f"{streams}: {done.stderr}"
+        assert results(small) == usual, streams
+
+
+def test_a_full_standard_output_is_told(small: Path) -> None:
+    done = stage(small, "exec >/dev/full;")
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 0 or "No space left on device" in done.stderr
+
+
+def test_few_open_files_are_told_or_enough(small: Path) -> None:
+    for limit in (9, 16, 24):
+        done = stage(small, f"ulimit -n {limit};")
+        assert "Traceback" not in done.stderr, limit
+        assert done.returncode == 0 or "`ulimit -n 1024`" in done.stderr, done.stderr
+
+
+def test_kernels_of_another_name_are_refused(small: Path) -> None:
+    done = stage(small, KLAYER_KERNELS="fast")
+    assert done.returncode == 1
+    assert done.stderr == "Error: KLAYER_KERNELS is 'fast', it has to be portable or native\n"
+
+
+def other_code(folder: Path) -> None:
+    (folder / "src").mkdir()
+    shutil.copytree(ROOT / "src/klayer", folder / "src/klayer")
+
+
+def test_the_code_of_another_folder_is_refused(small: Path) -> None:
+    """As in DVC's temporary experiments, worktrees and second clones with one environment."""
+    other_code(small)
+    refused = stage(small)
+    assert refused.returncode == 1
+    assert f"Error: the code of {ROOT / 'src/klayer'} would run, not that of this" in refused.stderr
+    assert not (small / "metrics").exists()
+    own = stage(small, PYTHONPATH="src")
+    assert own.returncode == 0, own.stderr
+
+
+IN_USE = "import {}; from klayer.running.arithmetic import in_use; print(in_use())"
+
+
+def in_use(imports: str, **variables: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-c", IN_USE.format(imports)],
+        env={k: v for k, v in os.environ.items() if k not in ("OPENBLAS_CORETYPE",)} | variables,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+
+
+def test_kernels_are_portable_unless_numpy_comes_first_or_the_native_ones_are_wanted() -> None:
+    assert in_use("klayer", OPENBLAS_CORETYPE="Nehalem") == "None"
+    for late in (
+        in_use("numpy, scipy.linalg.blas, klayer", OPENBLAS_CORETYPE="Nehalem"),
+        in_use("klayer", OPENBLAS_CORETYPE="Nehalem", KLAYER_KERNELS="native"),
+    ):
+        assert late == (
+            "computed with the kernels Nehalem instead of the portable ones: repeats within "
+            "tolerance, not byte for byte"
+        )

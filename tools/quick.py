@@ -1,0 +1,78 @@
+"""`make quick`: every stage of the pipeline, small, in a copy of the working tree.
+
+The copy lies in .klayer/quick, so that params.yaml and the committed results are left alone. The
+images are those at hand (CIFAR10_ARCHIVE or data/); nothing is downloaded, synthetic ones are made.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+FOLDER = Path(".klayer/quick")
+IMAGES = Path("data/cifar-10-batches-py")
+EXPERIMENTS = ("three_layer", "three_layer_bn", "nine_layer", "nine_layer_bn")
+SCHEDULE = "two_cycles"
+
+
+def main() -> None:
+    """Copies, runs the pipeline there, and says where the report is."""
+    start = time.monotonic()
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    copy_tree(Path(), FOLDER)
+    params = YAML()
+    settings = params.load(FOLDER / "params.yaml")
+    archive = _images(settings)
+    shrink(settings)
+    params.dump(settings, FOLDER / "params.yaml")
+    subprocess.run(["git", "init", "--quiet"], cwd=FOLDER, check=True)
+    environment = os.environ | ({"CIFAR10_ARCHIVE": archive} if archive else {})
+    done = subprocess.run(["dvc", "repro"], cwd=FOLDER, env=environment, check=False)
+    if done.returncode:
+        sys.exit(done.returncode)
+    print(f"{FOLDER / 'reports/index.html'}: a small run of every stage,", end=" ")
+    print(f"{time.monotonic() - start:.0f} s, on {settings['data']['source']} images")
+
+
+def copy_tree(source: Path, target: Path) -> None:
+    """Copies what Git tracks, or would track, as it is in the working tree."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.check_output(command, cwd=source).decode()
+    for name in filter(None, listed.split("\0")):
+        if (source / name).is_file():  # one that is deleted is still listed
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source / name, target / name)
+
+
+def shrink(settings: dict[str, Any]) -> None:
+    """Makes the settings of params.yaml those of a run of seconds, in place."""
+    settings["training"] |= {"half_cycle": 100, "cycles": 1, "seeds": [1, 2]}
+    settings["training"]["evaluation_interval"] = 20
+    experiments = settings["experiments"]
+    settings["experiments"] = {name: experiments[name] for name in EXPERIMENTS}
+    for experiment in settings["experiments"].values():
+        experiment.pop("seeds", None)
+    search = settings["search"]
+    search["training"] |= {"half_cycle": 50, "evaluation_interval": 100}
+    search["coarse"]["count"], search["fine"]["count"] = 10, 4
+    search["fine"]["seeds"] = [1, 2]
+    search["schedules"] = {SCHEDULE: search["schedules"][SCHEDULE]}
+
+
+def _images(settings: dict[str, Any]) -> str:
+    """The images at hand, as CIFAR10_ARCHIVE; without any, chooses synthetic ones."""
+    named = os.environ.get("CIFAR10_ARCHIVE") or (str(IMAGES) if IMAGES.is_dir() else "")
+    if not named:
+        settings["data"]["source"] = "synthetic"
+    return str(Path(named).expanduser().absolute()) if named else ""
+
+
+if __name__ == "__main__":
+    main()
