@@ -14,6 +14,7 @@ from benchmarks.ours import Study
 
 WARM = 20  # steps before the clocks count
 STEPS = 200
+ALL = "all"
 
 Parts = dict[str, float]  # microseconds in a step
 
@@ -25,11 +26,14 @@ def measure(case: Case, networks: int) -> Parts:
     steps: list[Parts] = []
     for owner, method, part in _methods(study.trainer):
         _clock(owner, method, part, steps)
-    for _ in range(STEPS):
+    passes = study.trainer.passes
+
+    def next_step(step: int) -> None:
         steps.append(defaultdict(float))
-        start = time.perf_counter()
-        study.train(1)
-        steps[-1]["all"] = 1e6 * (time.perf_counter() - start)
+        passes(step)
+
+    study.trainer.passes = next_step  # type: ignore[method-assign]
+    study.train(STEPS)
     return {part: median(step[part] for step in steps) for part in steps[0]}
 
 
@@ -37,6 +41,8 @@ def _methods(trainer: Any) -> Iterator[tuple[Any, str, str]]:
     """What is clocked: object, name of its method, and what to call it."""
     first, *others = trainer.network.body.layers
     (weight,) = trainer.parameters.inputs
+    yield trainer, "passes", ALL
+    yield trainer, "update", ALL
     yield trainer.normaliser, "gather", "gather images and normalise them"
     yield first, "forward", "scores of the first layer"
     yield weight, "descend", "gradient and update of the first layer's weights"
@@ -61,9 +67,9 @@ def _clock(owner: Any, method: str, part: str, steps: Sequence[Parts]) -> None:
 def table(populations: Sequence[int], measured: Sequence[Parts]) -> str:
     """The parts as lines of text, with what is left as a part of its own."""
     lines = [f"{'microseconds':>50}" + "".join(f"{m:>10} networks" for m in populations)]
-    lines += [_row(part, [p[part] for p in measured]) for part in measured[0] if part != "all"]
-    rest = [2 * parts["all"] - sum(parts.values()) for parts in measured]
-    return "\n".join([*lines, _row("all else", rest), _row("all", [p["all"] for p in measured])])
+    lines += [_row(part, [p[part] for p in measured]) for part in measured[0] if part != ALL]
+    rest = [2 * parts[ALL] - sum(parts.values()) for parts in measured]
+    return "\n".join([*lines, _row("all else", rest), _row(ALL, [p[ALL] for p in measured])])
 
 
 def _row(part: str, values: Sequence[float]) -> str:

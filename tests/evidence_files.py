@@ -27,8 +27,8 @@ TRAINING = {
 SCHEDULES = {
     "two_cycles": {},
     "three_cycles": {"cycles": 3},
-    "half_cycle_1350": {"half_cycle": 150},
-    "half_cycle_2250": {"half_cycle": 250},
+    "ns_1350": {"half_cycle": 150},
+    "ns_2250": {"half_cycle": 250},
 }
 EXPERIMENTS = {
     "three_layer": {},
@@ -56,8 +56,8 @@ ACCURACIES = {  # mean over seeds, as the reference has them, but for luck
     "sigma_1e-4_bn": 0.528,
     "best_two_cycles": 0.527,
     "best_three_cycles": 0.531,
-    "best_half_cycle_1350": 0.533,
-    "best_half_cycle_2250": 0.5374,
+    "best_ns_1350": 0.533,
+    "best_ns_2250": 0.5374,
 }
 SEEDS = (1, 2, 3, 4, 5, 6, 7, 8)
 LUCK = np.array([0.0, 0.002, -0.002, 0.001, -0.001, 0.003, -0.003, 0.0])  # by seed

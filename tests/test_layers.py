@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from klayer.networks.arrays import split
 from klayer.networks.batch_norm import BatchNorm
 from klayer.networks.layer import Layer, Mode, Sequential
-from klayer.networks.layers import Affine, InputAffine, ReLU
+from klayer.networks.layers import Affine, InputAffine, ReLU, sum_of_products
 from klayer.networks.output import SoftmaxCrossEntropy
 from klayer.networks.parameters import Parameters
 from klayer.networks.store import Store
@@ -49,6 +49,16 @@ def test_input_affine_by_hand() -> None:
     layer.backward(np.array([[1.0, 2.0], [3.0, 4.0]]))
     np.testing.assert_array_equal(layer.b.grad, [4, 6])
     np.testing.assert_array_equal(layer.w.gradients()[:, :, 0], [[4, 3], [6, 4]])
+
+
+@pytest.mark.parametrize("features", [1, 383, 384, 385, 900])
+def test_a_product_by_groups_of_features_is_the_product(
+    features: int, random: np.random.Generator
+) -> None:
+    x, v = random.normal(size=(7, features)), random.normal(size=(features, 4))
+    part, out = np.full((2, 7, 4), np.nan)
+    assert sum_of_products(x, v, part, out) is out
+    np.testing.assert_allclose(out, x @ v, rtol=1e-12, atol=1e-12)
 
 
 def test_affine_by_hand_for_two_networks() -> None:

@@ -19,7 +19,13 @@ PARAMS = Path("params.yaml")
 class Section(BaseModel):
     """A section of params.yaml: no unknown and no missing keys, no conversions, finite numbers."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+    )
 
 
 S = TypeVar("S", bound=Section)

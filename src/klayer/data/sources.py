@@ -43,13 +43,21 @@ class DataConfig(Section):
     """The section `data`."""
 
     source: Literal["cifar10", "synthetic"]
+    """The images of CIFAR-10, or synthetic ones that the project makes itself."""
     sha256: Annotated[list[Annotated[str, AfterValidator(_digest)]], AfterValidator(_one_for_each)]
+    """The seven files that are accepted, each `DIGEST NAME`, as sha256sum prints them."""
     mirrors: list[Annotated[str, AfterValidator(_url)]]
-    connect_timeout: float = Field(gt=0, le=3600)  # seconds
-    slow_rate: float = Field(ge=0)  # kB/s
+    """Addresses of the archive, tried in this order."""
+    connect_timeout: float = Field(gt=0, le=3600)
+    """Seconds until a mirror that does not answer is given up."""
+    slow_rate: float = Field(ge=0)
+    """kB/s; a mirror that is slower for slow_seconds is left for the next."""
     slow_seconds: float = Field(gt=0, le=3600)
+    """Seconds for which a mirror may be slow."""
     synthetic_seed: int = Field(ge=0)
-    validation: int = Field(ge=1, le=10_000)  # images of data_batch_1
+    """Of the synthetic images."""
+    validation: int = Field(ge=1, le=10_000)
+    """How many images validate: the first of data_batch_1."""
 
     @property
     def digests(self) -> dict[str, str]:

@@ -17,9 +17,16 @@ class CheckGradients(Section):
     """
 
     images: Annotated[int, Field(ge=2)]
+    """Images of the batch."""
     features: Annotated[int, Field(ge=1, le=PIXELS)]
+    """Features that are kept of an image, evenly spread."""
     hidden: Annotated[tuple[Hidden, ...], Field(min_length=1, strict=False)]
+    """The networks: units of the hidden layers of each."""
     l2: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1, strict=False)]
+    """Values of lambda."""
     networks: Annotated[tuple[Positive, ...], Field(min_length=1, strict=False)]
+    """How many networks at once."""
     tolerance: Annotated[float, Field(gt=0)]
+    """Largest relative error."""
     seed: Annotated[int, Field(ge=0)]
+    """Of the random weights."""

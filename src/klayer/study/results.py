@@ -34,8 +34,8 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, float]:
     return {
         "test_accuracy": float(final["test_accuracy"].mean()),
         "test_accuracy_std": deviation(final["test_accuracy"]),
-        "val_accuracy": float(final["validation_accuracy"].mean()),
-        "train_accuracy": float(final["train_accuracy"].mean()),
+        "val_acc": float(final["validation_accuracy"].mean()),
+        "train_acc": float(final["train_accuracy"].mean()),
         "failed": int((~learnt(final)).sum()),
     }
 

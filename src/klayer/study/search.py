@@ -33,27 +33,39 @@ class Coarse(Section):
     """Values on a logarithmic scale, one network each."""
 
     count: Positive
+    """How many values."""
     largest: Annotated[float, Field(gt=0)]
+    """The largest value."""
     smallest: Annotated[float, Field(gt=0)]
+    """The smallest value."""
     seed: Seed
+    """Of all networks of the phase."""
 
 
 class Fine(Section):
     """Values around the best region of the coarse search, a network for each seed."""
 
     count: Positive
+    """How many values, besides lambda = 0."""
     decades: Annotated[float, Field(gt=0, le=10)]
+    """Width of the region around the centre, in powers of ten."""
     seeds: Seeds
+    """A network of each value for each."""
 
 
 class Search(Section):
     """The section `search`."""
 
-    training: dict[str, Any]  # what differs from the section `training`; checked as one of these
+    training: dict[str, Any]
+    """What differs from the section `training`."""
     population_size: Positive
+    """Most networks that are trained together in one process."""
     coarse: Coarse
+    """The first phase."""
     fine: Fine
-    schedules: dict[str, dict[str, Any]]  # what differs from both, in training the best lambda
+    """The second phase."""
+    schedules: dict[str, dict[str, Any]]
+    """What differs from both in training the best lambda, by the name of the schedule."""
 
 
 def coarse_values(coarse: Coarse) -> Values:
@@ -126,7 +138,7 @@ def result(means: pd.DataFrame) -> dict[str, float]:
     fine = means[means["phase"] == "fine"]
     l2 = best(fine["l2"].to_numpy(), fine["validation_accuracy"].to_numpy())
     accuracy = fine.set_index("l2")["validation_accuracy"][l2]
-    return {"best_l2": l2, "val_accuracy": float(accuracy)}
+    return {"best_l2": l2, "val_acc": float(accuracy)}
 
 
 def networks_with(l2: float, trained: Sequence[Job], outcomes: Sequence[Outcome]) -> Arrays:

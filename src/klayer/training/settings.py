@@ -58,19 +58,33 @@ class Training(Section):
     """How a network is built and trained."""
 
     hidden: Hidden
+    """Units of each hidden layer, first to last."""
     block: Block
+    """The layers of each hidden layer, in their order, such as affine, batch_norm, relu."""
     epsilon: Annotated[float, Field(gt=0)]
+    """Added to the variance in batch normalisation."""
     momentum: Annotated[float, Field(ge=0, lt=1)]
+    """Of the running averages: new = momentum * old + (1 - momentum) * batch."""
     initialisation: InitialisationName
+    """Initial weights: uniform within 1/sqrt(fan in), he, or normal with sigma."""
     sigma: Annotated[float, Field(gt=0)]
+    """Standard deviation of initial weights, where initialisation is normal."""
     batch_size: Positive
+    """Images of a mini-batch."""
     learning_rate_min: Annotated[float, Field(gt=0)]
+    """Where each cycle of the learning rate begins and ends."""
     learning_rate_max: Annotated[float, Field(gt=0, le=1e6)]
+    """The learning rate in the middle of each cycle."""
     l2: Annotated[float, Field(ge=0)]
+    """L2 strength lambda: the cost is the mean cross-entropy + lambda * sum of squared weights."""
     half_cycle: Positive
+    """n_s: steps from the smallest learning rate to the largest, and back."""
     cycles: Positive
+    """Cycles of the learning rate, 2 * half_cycle steps each."""
     seeds: Seeds
+    """A network for each: of its initial weights and of the order of the images."""
     evaluation_interval: Positive
+    """Steps between two points of the curves; the last step is always one."""
 
     @field_validator("learning_rate_max")
     @classmethod
