@@ -17,7 +17,7 @@ from klayer.study.models import parameters_sha256
 from klayer.training.job import MEASURES, Outcome
 
 PARTS = ("train", "validation", "test")
-METRICS = ["failed", "test_accuracy", "test_accuracy_std", "train_accuracy", "val_accuracy"]
+METRICS = ["failed", "test_accuracy", "test_accuracy_std", "train_acc", "val_acc"]
 CHANCE = float(np.log(10))
 
 
@@ -42,7 +42,7 @@ def test_summary_by_hand() -> None:
     metrics = results.summary(outcomes)
     assert sorted(metrics) == METRICS
     assert metrics["failed"] == 2  # one diverged, one learnt nothing
-    for name in ("test_accuracy", "val_accuracy", "train_accuracy"):
+    for name in ("test_accuracy", "val_acc", "train_acc"):
         assert metrics[name] == pytest.approx(0.3)
     assert metrics["test_accuracy_std"] == pytest.approx(np.std([0.4, 0.6, 0.1, 0.1], ddof=1))
 
@@ -52,7 +52,7 @@ def test_each_metric_is_of_its_own_part() -> None:
     for part, accuracy in zip(PARTS, (0.7, 0.6, 0.5), strict=True):
         one.final[f"{part}_accuracy"] = np.array([accuracy])
     metrics = results.summary([one])
-    shown = [metrics[name] for name in ("train_accuracy", "val_accuracy", "test_accuracy")]
+    shown = [metrics[name] for name in ("train_acc", "val_acc", "test_accuracy")]
     assert shown == [0.7, 0.6, 0.5]
 
 
@@ -142,7 +142,7 @@ def test_metrics_and_networks_are_those_of_the_rows(project: Path) -> None:
     metrics = json.loads(Path("metrics/train/bn.json").read_text())
     assert rows["seed"].tolist() == [1, 2]
     assert metrics["test_accuracy"] == pytest.approx(rows["test_accuracy"].mean())
-    assert metrics["val_accuracy"] == pytest.approx(rows["validation_accuracy"].mean())
+    assert metrics["val_acc"] == pytest.approx(rows["validation_accuracy"].mean())
     networks = klayer.load_networks("data/models/bn.safetensors")
     assert parameters_sha256(networks.parameters.named()) == rows["parameters_sha256"].tolist()
     confusion = pd.read_csv("plots/confusion/bn.csv")

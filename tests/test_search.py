@@ -102,7 +102,7 @@ def test_means_and_result_by_hand() -> None:
         ("none", 0.0): 2,
     }
     # Neither the coarse phase nor lambda = 0 gives the best value, whatever their accuracies.
-    assert search.result(means) == {"best_l2": 1e-3, "val_accuracy": pytest.approx(0.7)}
+    assert search.result(means) == {"best_l2": 1e-3, "val_acc": pytest.approx(0.7)}
     chosen = search.networks_with(1e-3, fine, outcomes)["W1"]
     np.testing.assert_allclose(chosen[:, 0, 0], [0.6, 0.8], rtol=1e-6)
 
@@ -129,11 +129,11 @@ def test_the_stages_from_search_to_the_best(project: Path) -> None:
     runs = pd.read_csv("plots/search_l2_runs.csv")
     assert runs["phase"].value_counts().to_dict() == {"coarse": 6, "fine": 4, "none": 2}
     found = json.loads(Path("metrics/search_l2.json").read_text())
-    assert list(found) == ["best_l2", "val_accuracy"]
+    assert list(found) == ["best_l2", "val_acc"]
     fine = pd.read_csv("plots/search_l2.csv").query("phase == 'fine'")
     best = fine.sort_values(["validation_accuracy", "l2"]).iloc[-1]
     assert found["best_l2"] == pytest.approx(best["l2"])
-    assert found["val_accuracy"] == pytest.approx(best["validation_accuracy"])
+    assert found["val_acc"] == pytest.approx(best["validation_accuracy"])
     networks = klayer.load_networks("data/models/search_l2.safetensors")
     assert networks.seeds == (3, 4)
     assert networks.training.l2 == found["best_l2"]
