@@ -1,10 +1,14 @@
 """The search of the L2 strength lambda: which values are tried, and which one is best.
 
-The rule, in both phases: the best value has the highest mean validation accuracy, as in the report,
-of several that are equal the largest one. In the coarse phase, which trains one network for each
-value, the mean goes over neighbouring values, as single accuracies are scattered by luck, and their
-middle is the centre of the fine phase; there it goes over the seeds, and the best of its values is
-the result. lambda = 0 is trained to compare with, and is not chosen.
+The rule, in both phases: the best value has the lowest mean validation loss, of several that are
+equal the largest one. In the coarse phase, which trains one network for each value, the mean goes
+over neighbouring values, and their middle is the centre of the fine phase; there it goes over the
+seeds, and the best of its values is the result. lambda = 0 is trained to compare with, and is not
+chosen.
+
+The loss and not the accuracy, as the cross-entropy follows lambda smoothly, while the accuracies of
+such values differ less than those of two seeds: the largest one is picked by luck, and would be
+another with other seeds or other rounding.
 """
 
 from __future__ import annotations
@@ -23,7 +27,6 @@ from klayer.training.job import Arrays, Job, Outcome
 from klayer.training.settings import Positive, Seed, Seeds, Training
 
 NEIGHBOURS = 5  # values of the coarse search that are averaged: half a decade of the study's six
-EQUAL = 1e-9  # far below the share of one image, far above rounding
 MEASURES = ("validation_accuracy", "validation_loss", "train_accuracy", "diverged_at")
 
 Values = NDArray[np.float64]
@@ -85,23 +88,20 @@ def populations(training: Training, l2: Values, seeds: Sequence[int], size: int)
     return [Job(training, c, (seed,) * len(c)) for seed in seeds for c in chunks]
 
 
-def best(l2: Values, accuracy: Values) -> float:
-    """The rule: the value with the highest mean validation accuracy, of equal ones the largest.
-
-    Means of shares of images are equal when they are but for rounding.
-    """
-    return float(l2[accuracy > accuracy.max() - EQUAL].max())
+def best(l2: Values, loss: Values) -> float:
+    """The rule: the value with the lowest mean validation loss, of equal ones the largest."""
+    return float(l2[loss == loss.min()].max())
 
 
 def centre(coarse: pd.DataFrame) -> float:
     """Around which value to search finely: the middle of the best neighbours of the coarse runs."""
     ordered = coarse.sort_values("l2")
     width = min(NEIGHBOURS, len(ordered))
-    logs, accuracies = (
+    logs, losses = (
         sliding_window_view(values, width).mean(axis=1)
-        for values in (np.log(ordered["l2"].to_numpy()), ordered["validation_accuracy"].to_numpy())
+        for values in (np.log(ordered["l2"].to_numpy()), ordered["validation_loss"].to_numpy())
     )
-    return best(np.exp(logs), accuracies)
+    return best(np.exp(logs), losses)
 
 
 def runs_table(phase: str, trained: Sequence[Job], outcomes: Sequence[Outcome]) -> pd.DataFrame:
@@ -136,7 +136,7 @@ def means_table(runs: pd.DataFrame) -> pd.DataFrame:
 def result(means: pd.DataFrame) -> dict[str, float]:
     """The best value of the fine phase, and its mean validation accuracy over the seeds."""
     fine = means[means["phase"] == "fine"]
-    l2 = best(fine["l2"].to_numpy(), fine["validation_accuracy"].to_numpy())
+    l2 = best(fine["l2"].to_numpy(), fine["validation_loss"].to_numpy())
     accuracy = fine.set_index("l2")["validation_accuracy"][l2]
     return {"best_l2": l2, "val_acc": float(accuracy)}
 
