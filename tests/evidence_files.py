@@ -140,7 +140,7 @@ def write_search(
     ).reset_index()
     _table(folder / "plots/search_l2.csv", means)
     best = means[means["phase"] == "fine"].sort_values("validation_accuracy").iloc[-1]
-    numbers = {"best_l2": best["l2"], "val_accuracy": best["validation_accuracy"]}
+    numbers = {"best_l2": best["l2"], "val_acc": best["validation_accuracy"]}
     _metrics(folder, "search_l2", numbers)
 
 

@@ -23,7 +23,7 @@ from klayer.errors import KlayerError
 
 COMMANDS = sorted(main.commands)
 KLAYER = [sys.executable, "-m", "klayer.cli"]
-OUTPUTS = ("metrics/train/plain.json", "plots", "data/models/plain.npz")
+OUTPUTS = ("metrics/train/plain.json", "plots", "data/models/plain.safetensors")
 
 
 @pytest.fixture(autouse=True)
@@ -86,9 +86,10 @@ def test_a_wrong_setting_stops_every_stage_at_once(project: Path) -> None:
     params = tiny_settings()
     params["search"]["fine"]["count"] = 0
     write_params(params)
-    for command in ("download", "preprocess", "check-gradients", "search-l2", "train-best"):
+    for command in ("download", "preprocess", "check-gradients", "search-l2", "verify"):
         assert "search.fine.count is 0, it has to be greater" in refusal(command)
-    assert "search.fine.count is 0" in refusal("train", "plain")
+    for command in ("train", "train-best"):
+        assert "search.fine.count is 0" in refusal(command, "plain")
     assert sorted(path.name for path in project.iterdir()) == ["data", "params.yaml"]
 
 
@@ -104,7 +105,12 @@ def test_missing_data(project: Path) -> None:
 
 
 def test_missing_search(project: Path) -> None:
-    assert "run `dvc repro search_l2`" in refusal("train-best")
+    assert "run `dvc repro search_l2`" in refusal("train-best", "short")
+
+
+@pytest.mark.parametrize("name", ["nobody", "../params", "best_short", "plain", ""])
+def test_an_unknown_schedule(project: Path, name: str) -> None:
+    assert f"search.schedules has no {name!r} (known: long, short)" in refusal("train-best", name)
 
 
 def test_outside_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ def check(hidden: tuple[int, ...], batch_norm: bool, l2: float, networks: int, s
     generator = np.random.default_rng(seed)
     images, labels = generator.normal(0, 1, (8, 6)), generator.integers(0, 10, 8)
     architecture = Architecture(6, hidden, 10, block(batch_norm))
-    return check_gradients(architecture, images, labels, l2, networks, generator, 1e-5)
+    return check_gradients(architecture, images, labels, l2, networks, generator)
 
 
 @pytest.mark.parametrize("hidden", [(5,), (5, 4), (4, 4, 3), (3,) * 8])
@@ -111,6 +111,23 @@ def test_the_stage_fails_and_names_layer_and_parameter(project, monkeypatch) -> 
     assert "BN" in str(caught.value)
     assert not (project / "metrics").exists()
     assert not (project / "plots").exists()
+
+
+def test_a_tolerance_below_rounding_does_not_blame_the_code(project) -> None:
+    sections = tiny_settings()
+    sections["check_gradients"]["tolerance"] = 1e-12
+    write_params(sections)
+    with pytest.raises(KlayerError, match=r"tolerance is 1e-12, smaller than what rounding may do"):
+        stage.run()
+
+
+def test_rounding_excuses_no_wrong_gradient(project, monkeypatch) -> None:
+    sections = tiny_settings()
+    sections["check_gradients"]["tolerance"] = 1e-12
+    write_params(sections)
+    monkeypatch.setattr(BatchNorm, "backward", wrong_gamma(BatchNorm.backward))
+    with pytest.raises(KlayerError, match=r"gradient of gamma in layer \d is wrong"):
+        stage.run()
 
 
 def test_a_check_of_nothing_is_refused(project) -> None:

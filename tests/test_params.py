@@ -60,9 +60,8 @@ WRONG = [
     ("training.seeds", "[4294967296]", "less than 4294967296"),
     ("training.seeds", "[one]", "'one', it has to be a whole number"),
     ("training.seeds", "3", "3, it has to be a list"),
-    ("training.evaluations", "0", "greater than or equal to 1"),
-    ("training.evaluations", "9001", "9001, it has to be at most the steps of a run"),
-    ("training.evaluation_images", "0", "greater than or equal to 1"),
+    ("training.evaluation_interval", "0", "greater than or equal to 1"),
+    ("training.l2", "5", "it has to be below 1 / (2 learning_rate_max) = 5: a step would take"),
     ("training.hiden", "[50]", "is not a known key: remove it (known: hidden"),
     ("training.'a.b'", "1", "is not a known key"),
     ("training", "[1]", "[1], it has to be a section of keys"),
@@ -96,21 +95,29 @@ WRONG = [
     ("check_gradients.features", "3073", "less than or equal to 3072"),
     ("check_gradients.hidden", "[]", "[], it has to be a list of at least 1"),
     ("check_gradients.hidden", "[[0]]", "check_gradients.hidden.0.0 is 0"),
-    ("check_gradients.step", "0.1", "less than or equal to 0.01"),
+    ("check_gradients.step", "0.1", "check_gradients.step is not a known key"),
     ("check_gradients.tolerance", "0", "greater than 0"),
-    ("check_gradients.populations", "[0]", "check_gradients.populations.0 is 0"),
-    ("search.population", "0", "greater than or equal to 1"),
+    ("check_gradients.networks", "[0]", "check_gradients.networks.0 is 0"),
+    ("search.population_size", "0", "greater than or equal to 1"),
     ("search.training", "3", "it has to be a section of keys"),
     ("search.training", "{l3: 1}", "search.training.l3 is not a known key"),
+    ("search.training", "{batch_size: 60000}", "search.training.batch_size is 60000"),
     ("search.coarse.count", "0", "greater than or equal to 1"),
     ("search.coarse.largest", "0", "greater than 0"),
+    ("search.coarse.largest", "2", "2.0, it has to be below 1.58114: around it a step would take"),
     ("search.coarse.smallest", "0.1", "0.1, it has to be at most search.coarse.largest"),
     ("search.fine.decades", "11", "less than or equal to 10"),
     ("search.fine.seeds", "[1, 1]", "without duplicates"),
     ("search.fine", "null", "None, it has to be a section of keys"),
-    ("search.best.evaluations", "3601", "3601, it has to be at most the 3600 steps of a run"),
-    ("search.best.longer_cycles", "0", "greater than or equal to 1"),
-    ("search.best.longer_cycles", "1", "1, it has to be at least the 2 cycles of the usual"),
+    ("search.schedules", "[a]", "it has to be a section of keys"),
+    ("search.schedules", "{a: 3}", "search.schedules.a is 3, it has to be a section of keys"),
+    ("search.schedules", "{a b: {}}", "has the name 'a b', it has to be made of letters"),
+    ("search.schedules.two_cycles", "{cycles: 0}", "search.schedules.two_cycles.cycles is 0"),
+    ("search.schedules.two_cycles", "{circles: 3}", "two_cycles.circles is not a known key"),
+    ("search.schedules.two_cycles", "{l2: 0.1}", "two_cycles.l2 is 0.1, it has to be left out"),
+    ("search.schedules.two_cycles", "{batch_size: 60000}", "two_cycles.batch_size is 60000"),
+    ("experiments", "{best_two_cycles: {}}", "'best_two_cycles', under which search.schedules."),
+    ("experiments", "{search_l2: {}}", "the name 'search_l2', under which the search writes its"),
 ]
 
 
@@ -181,11 +188,11 @@ def test_several_mistakes_are_told_at_once(params: dict) -> None:
 
 
 def test_a_conflict_of_an_experiment_with_the_defaults_names_the_experiment(params: dict) -> None:
-    params["experiments"]["three_layer"] = {"half_cycle": 3}
+    params["experiments"]["three_layer"] = {"learning_rate_min": 0.5}
     write_params(params)
     assert message() == (
-        "params.yaml: training.evaluations is 40, it has to be at most the steps of a run, "
-        "2 * half_cycle * cycles = 12 (for experiments.three_layer)"
+        "params.yaml: training.learning_rate_max is 0.1, it has to be at least learning_rate_min, "
+        "0.5 (for experiments.three_layer)"
     )
 
 

@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from conftest import tiny_settings
+import klayer
+from conftest import tiny_settings, write_params
 from klayer import params
-from klayer.stages import search_l2, train_best
+from klayer.errors import KlayerError
+from klayer.stages import search_l2, train, train_best
 from klayer.study import search
-from klayer.study.models import load_model
 from klayer.study.search import Coarse, Fine
 from klayer.training.job import Outcome
 from klayer.training.settings import Training
@@ -40,61 +43,114 @@ def test_populations_hold_each_value_once_for_each_seed() -> None:
         assert [v for p in populations if set(p.seeds) == {seed} for v in p.l2] == list(range(10))
 
 
-def test_the_best_region_is_not_a_single_lucky_value() -> None:
+def coarse_runs(l2: np.ndarray, accuracy: np.ndarray) -> pd.DataFrame:
+    runs = pd.DataFrame({"l2": l2, "validation_loss": 2 - accuracy})
+    return runs.sample(frac=1, random_state=1)
+
+
+def test_the_centre_is_the_middle_of_the_best_neighbours_and_not_a_single_lucky_value() -> None:
     l2 = np.logspace(-8, -2, 20)
-    loss = np.full(20, 1.36)
-    loss[3] = 1.30  # alone
-    loss[12:17] = 1.33
-    runs = pd.DataFrame({"l2": l2, "validation_loss": loss}).sample(frac=1, random_state=1)
-    assert search.best_region(runs) == pytest.approx(l2[14])
+    accuracy = np.full(20, 0.52)
+    accuracy[3] = 0.56  # alone
+    accuracy[12:17] = 0.53
+    assert search.centre(coarse_runs(l2, accuracy)) == pytest.approx(l2[14])
 
 
-def outcome(*accuracies: float, diverged: int = -1) -> Outcome:
+def test_of_equal_neighbours_the_larger_are_the_centre() -> None:
+    l2 = np.logspace(-8, -2, 20)
+    accuracy = np.full(20, 0.52)
+    accuracy[3:8] = accuracy[12:17] = 0.75  # exact in binary, as is their mean
+    assert search.centre(coarse_runs(l2, accuracy)) == pytest.approx(l2[14])
+
+
+def test_fewer_values_than_neighbours_have_their_middle_for_centre() -> None:
+    found = search.centre(coarse_runs(np.array([1e-2, 1e-4]), np.array([0.5, 0.4])))
+    assert found == pytest.approx(1e-3)
+
+
+def outcome(*accuracies: float) -> Outcome:
     accuracy = np.array(accuracies)
     final = dict.fromkeys(search.MEASURES, accuracy)
-    at = np.full(len(accuracy), -1)
-    at[0] = diverged
-    return Outcome(final=final | {"diverged_at": at})
+    diverged = {"validation_loss": 1 - accuracy, "diverged_at": np.full(len(accuracy), -1)}
+    weights = np.stack([np.full((2, 1), a, np.float32) for a in accuracies])
+    return Outcome(final=final | diverged, parameters={"W1": weights})
 
 
-def test_means_and_summary_by_hand() -> None:
+def test_means_and_result_by_hand() -> None:
     training = params.section(tiny_settings(), "training", Training)
     coarse = search.populations(training, np.array([1e-2, 1e-3]), (1,), 2)
     fine = search.populations(training, np.array([2e-3, 1e-3, 0.0]), (5, 6), 3)
+    outcomes = [outcome(0.5, 0.6, 0.8), outcome(0.5, 0.8, 0.9)]
     runs = pd.concat(
         [
-            search.runs_table("coarse", coarse, [outcome(0.4, 0.5, diverged=7)]),
-            search.runs_table("fine", fine, [outcome(0.5, 0.6, 0.3), outcome(0.5, 0.8, 0.3)]),
+            search.runs_table("coarse", coarse, [outcome(0.9, 0.5)]),
+            search.runs_table("fine", fine, outcomes),
         ]
     )
-    means = search.means_table(runs).set_index(["phase", "l2"])["validation_accuracy"]
-    assert means["fine", 1e-3] == pytest.approx(0.7)
-    assert means["none", 0.0] == pytest.approx(0.3)
-    metrics = search.summary(search.means_table(runs), runs)
-    assert metrics["best_l2"] == 1e-3
-    assert metrics["best_validation_accuracy"] == pytest.approx(0.7)
-    assert metrics["best_validation_accuracy_std"] == pytest.approx(0.2 / np.sqrt(2))
-    assert metrics["noise_std"] == pytest.approx(np.sqrt((0.02 + 0) / 2))
-    assert metrics["coarse_best_l2"] == 1e-3
-    assert metrics["coarse_worst_l2"] == 1e-2
-    assert metrics["fine_worst_validation_accuracy"] == 0.5
-    assert metrics["diverged"] == 1
+    means = search.means_table(runs)
+    at = means.set_index(["phase", "l2"])
+    assert at["validation_accuracy"]["fine", 1e-3] == pytest.approx(0.7)
+    assert at["validation_accuracy_std"]["fine", 1e-3] == pytest.approx(0.2 / np.sqrt(2))
+    assert at["validation_accuracy_std"]["coarse", 1e-2] == 0
+    assert at["validation_loss"]["none", 0.0] == pytest.approx(0.15)
+    assert at["seeds"].to_dict() == {
+        ("coarse", 1e-3): 1,
+        ("coarse", 1e-2): 1,
+        ("fine", 1e-3): 2,
+        ("fine", 2e-3): 2,
+        ("none", 0.0): 2,
+    }
+    # Neither the coarse phase nor lambda = 0 gives the best value, whatever their accuracies.
+    assert search.result(means) == {"best_l2": 1e-3, "val_acc": pytest.approx(0.7)}
+    chosen = search.networks_with(1e-3, fine, outcomes)["W1"]
+    np.testing.assert_allclose(chosen[:, 0, 0], [0.6, 0.8], rtol=1e-6)
+
+
+@given(st.lists(st.sampled_from([1.25, 1.5, 2.0]), min_size=2, max_size=12))
+def test_the_best_value_has_the_lowest_loss_of_equal_ones_the_largest(losses: list[float]) -> None:
+    l2 = np.array([0.001 * (1 + i) for i in range(len(losses))])
+    found = search.best(l2, np.array(losses))
+    assert found == max(v for v, loss in zip(l2, losses, strict=True) if loss == min(losses))
 
 
 def test_the_stages_from_search_to_the_best(project: Path) -> None:
     search_l2.run()
     runs = pd.read_csv("plots/search_l2_runs.csv")
-    assert runs["phase"].value_counts().to_dict() == {"coarse": 6, "fine": 6, "none": 2}
+    assert runs["phase"].value_counts().to_dict() == {"coarse": 6, "fine": 4, "none": 2}
     found = json.loads(Path("metrics/search_l2.json").read_text())
+    assert list(found) == ["best_l2", "val_acc"]
     fine = pd.read_csv("plots/search_l2.csv").query("phase == 'fine'")
-    best = fine.loc[fine["validation_accuracy"].idxmax()]
-    assert found["best_validation_accuracy"] == pytest.approx(best["validation_accuracy"])
-    train_best.run()
-    metrics = json.loads(Path("metrics/train_best.json").read_text())
-    assert metrics["l2"] == found["best_l2"]
-    assert list(pd.read_csv("plots/train_best/usual.csv")["step"]) == [5, 10, 15, 20]
-    assert pd.read_csv("plots/train_best/longer.csv")["step"].iloc[-1] == 40
-    confusion = pd.read_csv("plots/train_best/confusion.csv")
-    assert confusion["count"].sum() == pytest.approx(100)  # every test image once
-    usual = load_model(Path("data/models/train_best_usual.npz"))
-    assert usual.networks == 2
+    best = fine.sort_values(["validation_loss", "l2"]).iloc[0]
+    assert found["best_l2"] == pytest.approx(best["l2"])
+    assert found["val_acc"] == pytest.approx(best["validation_accuracy"])
+    networks = klayer.load_networks("data/models/search_l2.safetensors")
+    assert networks.seeds == (3, 4)
+    assert networks.training.l2 == found["best_l2"]
+    for schedule, steps in (("short", [10, 20]), ("long", [10, 20, 30, 40])):
+        train_best.run(schedule)
+        assert list(pd.read_csv(f"plots/train/best_{schedule}.csv")["step"]) == steps
+        assert list(pd.read_csv(f"plots/seeds/best_{schedule}.csv")["seed"]) == [1, 2]
+        trained = klayer.load_networks(f"data/models/best_{schedule}.safetensors").training
+        assert trained.l2 == found["best_l2"]
+        assert trained.block == ("affine", "batch_norm", "relu")
+
+
+def test_the_best_by_a_schedule_equals_an_experiment_of_the_same_settings(project: Path) -> None:
+    Path("metrics").mkdir()
+    Path("metrics/search_l2.json").write_text('{"best_l2": 0.002}')
+    sections = tiny_settings()
+    same = sections["search"]["training"] | {"l2": 0.002, "cycles": 2, "evaluation_interval": 10}
+    write_params(sections | {"experiments": {"same": same}})
+    train_best.run("long")
+    train.run("same")
+    for name in ("metrics/train/{}.json", "plots/train/{}.csv", "plots/seeds/{}.csv"):
+        of_best, of_same = (Path(name.format(n)).read_bytes() for n in ("best_long", "same"))
+        assert of_best == of_same
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"best_l2": null}', '{"best_l2": "x"}'])
+def test_a_search_that_tells_no_best_value(project: Path, text: str) -> None:
+    Path("metrics").mkdir()
+    Path("metrics/search_l2.json").write_text(text)
+    with pytest.raises(KlayerError, match=r"tells no best_l2 .*run `dvc repro search_l2`"):
+        train_best.run("long")

@@ -120,22 +120,35 @@ def test_every_epoch_sees_every_image_once_in_a_new_order(dataset: Dataset) -> N
 
 
 def test_points_of_the_curves(dataset: Dataset) -> None:
-    history = train(same_start(settings(evaluations=40), (0.0,), 1), dataset).history
-    np.testing.assert_array_equal(history["step"], np.arange(1, 41))
-    assert history["learning_rate"][20] == pytest.approx(0.1)
+    history = train(same_start(settings(evaluation_interval=7), (0.0,), 1), dataset).history
+    np.testing.assert_array_equal(history["step"], [7, 14, 21, 28, 35, 40])  # the last one too
+    assert history["learning_rate"][2] == pytest.approx(0.1)
     for part in ("train", "validation"):
         for measure in GUESS:
-            assert history[f"{part}_{measure}"].shape == (40, 1)
+            assert history[f"{part}_{measure}"].shape == (6, 1)
 
 
-def test_the_study_has_at_least_36_points(dataset: Dataset) -> None:
+def test_the_last_point_of_the_curves_is_the_final_measure(dataset: Dataset) -> None:
+    job = same_start(settings(evaluation_interval=15, block=block(True)), (0.0, 0.01), 1)
+    outcome = train(job, dataset)
+    trainer = Trainer(job, dataset)
+    for step in range(job.training.steps):
+        trainer.passes(step)
+        trainer.update(step)
+    evaluator = Evaluator(trainer.architecture, trainer.parameters, dataset)
+    parts = {"train": dataset.train.head(100), "validation": dataset.validation}
+    for name, part in parts.items():  # all validation images, and as many of training
+        for measure, values in evaluator.measure(part, trainer.l2).items():
+            np.testing.assert_allclose(outcome.final[f"{name}_{measure}"], values, rtol=1e-6)
+            last = outcome.history[f"{name}_{measure}"][-1]
+            np.testing.assert_array_equal(outcome.final[f"{name}_{measure}"], last)
+
+
+def test_the_study_has_a_point_every_half_epoch_or_so() -> None:
     sections = params.read(ROOT / "params.yaml")
     for name in params.names(sections, "experiments"):
         training = params.section_over(sections, "training", f"experiments.{name}", Training)
-        history = train(
-            same_start(training.model_copy(update={"half_cycle": 30}), (0.0,), 1), dataset
-        ).history
-        assert len(history["step"]) >= 36
+        assert 14 <= training.steps / training.evaluation_interval <= 40
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])
@@ -144,7 +157,7 @@ def test_the_study_has_at_least_36_points(dataset: Dataset) -> None:
 def test_divergence_is_finite_and_counts_as_a_guess(
     dataset: Dataset, batch_norm: bool, rate: float, hidden: list[int]
 ) -> None:
-    training = settings(block=block(batch_norm), learning_rate_max=rate, hidden=hidden)
+    training = settings(block=block(batch_norm), learning_rate_max=rate, l2=0, hidden=hidden)
     outcome = train(same_start(training, (0.01, 1.0), 1), dataset)
     assert finite(outcome)
     diverged = outcome.final["diverged_at"] >= 0
@@ -202,10 +215,12 @@ def test_without_test_the_test_images_are_left_alone(dataset: Dataset) -> None:
 
 
 def test_evaluation_changes_nothing(dataset: Dataset) -> None:
-    population = same_start(settings(block=block(True)), (0.0, 0.01), 1)
     often, seldom = (
-        train(replace(population, training=settings(block=block(True), evaluations=n)), dataset)
-        for n in (40, 1)
+        train(
+            same_start(settings(block=block(True), evaluation_interval=n), (0.0, 0.01), 1),
+            dataset,
+        )
+        for n in (1, 40)
     )
     for name, values in often.parameters.items():
         np.testing.assert_array_equal(values, seldom.parameters[name])
@@ -235,7 +250,7 @@ def test_a_batch_larger_than_the_data_is_refused(dataset: Dataset) -> None:
 
 def test_report_is_told_the_steps_done(dataset: Dataset) -> None:
     told: list[tuple[int, int]] = []
-    training = settings(half_cycle=125, evaluations=5)
+    training = settings(half_cycle=125, evaluation_interval=50)
     train(
         same_start(training, (0.0,), 1),
         dataset,

@@ -171,5 +171,27 @@ def verify(network: tuple[str, int] | None, networks: int) -> None:
         verify_some(networks)
 
 
+class _Seeds(click.ParamType[list[int]]):
+    """Seeds as FIRST-LAST."""
+
+    name = "first-last"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> list[int]:
+        first, _, last = str(value).partition("-")
+        if not (first.isdigit() and last.isdigit() and int(first) < int(last)):
+            self.fail(f"{value!r} is not FIRST-LAST, such as 17-32", param, ctx)
+        return list(range(int(first), int(last) + 1))
+
+
+@main.command()
+@click.option("--seeds", type=_Seeds(), default="17-32", show_default=True, help="Fresh seeds.")
+def stability(seeds: list[int]) -> None:
+    """Answer the study's close questions again with fresh seeds, into reports/stability.csv."""
+    _stage()
+    from klayer.stages import stability as stage
+
+    stage.run(seeds)
+
+
 if __name__ == "__main__":
     sys.exit(main())

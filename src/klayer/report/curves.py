@@ -16,6 +16,7 @@ MEASURES = {
     "loss": "loss (nats)",
     "accuracy": "accuracy (%)",
 }
+SOURCE = "plots/train/NAME.csv · stage train@NAME · dvc repro train@NAME"
 LARGEST_LOSS = 4.0  # nats; what is above is cut off, a guess is at 2.3
 
 
@@ -35,7 +36,7 @@ def training_figure(name: str, caption: str, lines: Sequence[Line]) -> Figure:
         for measure in MEASURES
     ]
     panels.append(Panel("Learning rate", lambda axes: _draw_learning_rate(axes, lines[0].run)))
-    return Figure(name, caption, tuple(panels), legend(lines))
+    return Figure(name, caption, tuple(panels), legend(lines), source=SOURCE)
 
 
 def legend(lines: Sequence[Line]) -> tuple[Key, ...]:

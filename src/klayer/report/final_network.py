@@ -33,7 +33,7 @@ def section(evidence: Evidence) -> Section:
     """What it gets right and wrong, how it was trained, what the first layers look for."""
     l2, accuracy = evidence.best.settings["l2"], estimate(evidence.best.test_accuracy)
     answer = (
-        f"With λ = {words.strength(l2)}, trained as in the search, its test accuracy is "
+        f"With λ = {words.l2(l2)}, trained as in the search, its test accuracy is "
         f"{words.spread(accuracy)}. {_mistakes(evidence.confusion)}"
     )
     blocks = (

@@ -9,10 +9,11 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from klayer.report.document import Figure, Key, Panel
 from klayer.report.drawing import BLUE, GREEN, INK, ORANGE, power
 from klayer.report.l2_search import Search
+from klayer.report.l2_tables import SOURCE
 from klayer.report.reference import RANKING, WORST
 
 
-def search_figure(search: Search, synthetic: bool) -> Figure:
+def search_figure(search: Search, best: float, synthetic: bool) -> Figure:
     """Coarse, fine and λ = 0, with the band that luck alone would fill."""
     legend = [
         Key("coarse, one network", BLUE, "o"),
@@ -20,23 +21,25 @@ def search_figure(search: Search, synthetic: bool) -> Figure:
     ]
     if not synthetic:
         legend.append(Key("reported", INK, "D"))
-    if search.noise:
-        legend.append(Key("band: 95 % of coarse values if λ did not matter", GREEN))
-    panel = Panel("Validation accuracy", lambda axes: _draw(axes, search, synthetic))
-    caption = "The search of λ. 3 layers, BN; all coarse networks share start and mini-batches."
-    return Figure("search_l2", caption, (panel,), tuple(legend), wide=True)
+    legend.append(Key("band: 95 % of coarse values if λ did not matter", GREEN))
+    panel = Panel("Validation accuracy", lambda axes: _draw(axes, search, best, synthetic))
+    caption = (
+        "The search of λ; dotted: the best, by validation loss. 3 layers, BN; all coarse networks "
+        "share start and mini-batches."
+    )
+    return Figure("search_l2", caption, (panel,), tuple(legend), wide=True, source=SOURCE)
 
 
-def _draw(axes: Axes, search: Search, synthetic: bool) -> None:
-    if search.noise:
-        middle, half = search.coarse.mean(), 1.96 * search.noise[0]
-        axes.axhspan(100 * (middle - half), 100 * (middle + half), color=GREEN, alpha=0.15, lw=0)
+def _draw(axes: Axes, search: Search, best: float, synthetic: bool) -> None:
+    middle, half = search.coarse.mean(), 1.96 * search.noise
+    axes.axhspan(100 * (middle - half), 100 * (middle + half), color=GREEN, alpha=0.15, lw=0)
+    axes.axvline(best, color=ORANGE, ls=":", lw=1.2)
     axes.plot(search.coarse.index, 100 * search.coarse, "o", color=BLUE, ms=4)
-    smallest = min(search.coarse.index.min(), search.fine.index.min())
+    fine = search.fine.iloc[1:]
+    smallest = min(search.coarse.index.min(), fine.index.min())
     zero = smallest / 3  # where λ = 0 is drawn: a logarithmic axis has none
-    _mean_and_spread(axes, search.fine.index.to_numpy(), search.fine.to_numpy())
-    if len(search.none):
-        _mean_and_spread(axes, np.array([zero]), search.none.to_numpy()[np.newaxis])
+    _mean_and_spread(axes, fine.index.to_numpy(), fine.to_numpy())
+    _mean_and_spread(axes, np.array([zero]), search.fine.iloc[:1].to_numpy())
     if not synthetic:
         reported = np.array([*RANKING, WORST])
         axes.plot(reported[:, 0], 100 * reported[:, 1], "D", mfc="none", color=INK, ms=6)

@@ -1,14 +1,20 @@
-"""The search of λ as tables: a row for each λ, a column for each seed."""
+"""The fine search of λ, judged by Hsu's multiple comparison with the best."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pandas as pd
+from scipy import special
 
-from klayer.report.evidence import Evidence
-from klayer.report.statistics import Estimate, noise, paired_difference
+from klayer.report.evidence import Study
+from klayer.report.statistics import Estimate, Values
+from klayer.report.verdicts import DRAWS, Answer, Verdict
+
+WORDS = {1: "L2 helps", 0: "no difference", -1: "L2 harms"}
+POWER = 0.8  # of the smallest gain that the search could have seen
 
 
 @dataclass(frozen=True)
@@ -16,46 +22,110 @@ class Search:
     """Validation accuracies of the search."""
 
     coarse: pd.Series[float]  # of one seed, by λ, increasing
-    fine: pd.DataFrame  # by λ, increasing; a column for each seed
-    none: pd.Series[float]  # λ = 0, by seed, which are those of `fine`
-    noise: tuple[float, int] | None  # of a repeated λ, its deviation and degrees of freedom
+    fine: pd.DataFrame  # by λ, increasing, 0 the first; a column for each seed
 
     @property
-    def best(self) -> float:
-        """The λ with the best mean over seeds in the fine search."""
-        means = self.fine.mean(axis=1)
-        return float(means.index[int(means.argmax())])
+    def freedom(self) -> int:
+        """Degrees of freedom of the noise."""
+        rows, columns = self.fine.shape
+        return (rows - 1) * (columns - 1)
 
-    def gain_over(self, l2: float) -> Estimate | None:
-        """Best λ less another of the fine search (0 for none), on equal starts and batches."""
-        other = self.none if l2 == 0 else self.fine.T[l2]
-        return paired_difference(self.fine.T[self.best], other)
+    @property
+    def noise(self) -> float:
+        """Deviation that values and seeds do not explain: the residual of the two-way table."""
+        return float(_noise(self.fine.to_numpy(np.float64)))
 
-    def gain_of_all(self) -> Estimate | None:
-        """Mean of all fine λ less λ = 0: no choice is in it that luck could have made."""
-        return paired_difference(self.fine.mean(axis=0), self.none)
+    @property
+    def means(self) -> pd.Series[float]:
+        """By λ, over the seeds."""
+        return self.fine.mean(axis=1)
 
-    def neighbours(self) -> list[float]:
-        """The λ just below and above the best in the fine search, where there are such."""
-        values = list(self.fine.index)
-        at = values.index(self.best)
-        return values[max(at - 1, 0) : at] + values[at + 1 : at + 2]
+    @property
+    def width(self) -> float:
+        """How far below the highest mean a value may lie and still be the best."""
+        return float(_width(self.noise, self.freedom, *self.fine.shape))
 
-    def coarse_at_fine(self) -> pd.DataFrame:
-        """Columns `coarse` (interpolated in log λ) and `fine` (mean over seeds), where both are."""
-        low, high = self.coarse.index[[0, -1]]
-        within = self.fine[(self.fine.index >= low) & (self.fine.index <= high)]
-        x, known = np.log(within.index.to_numpy()), np.log(self.coarse.index.to_numpy())
-        coarse = np.interp(x, known, self.coarse.to_numpy())
-        return pd.DataFrame({"coarse": coarse, "fine": within.mean(axis=1)})
+    @property
+    def candidates(self) -> list[float]:
+        """The values that may be the best, 95 % for all of them at once."""
+        means = self.means
+        return [float(l2) for l2 in means.index[means > means.max() - self.width]]
+
+    @property
+    def smallest_gain(self) -> float:
+        """The gain over the highest of the others that this search sees in 80 % of cases."""
+        critical = hsu(len(self.fine) - 1, self.freedom)
+        noncentrality = float(special.nctdtrinc(self.freedom, 1 - POWER, critical))
+        return noncentrality * self.noise * float(np.sqrt(2 / self.fine.shape[1]))
+
+    @property
+    def gain_of_all(self) -> Estimate:
+        """Mean of all λ > 0 less λ = 0: no choice is in it that luck could have made."""
+        values, seeds = len(self.fine) - 1, self.fine.shape[1]
+        error = self.noise * float(np.sqrt((1 / values + 1) / seeds))
+        gain = float(self.means.iloc[1:].mean() - self.means.iloc[0])
+        return Estimate(gain, self.noise, self.freedom + 1, error)
 
 
-def search(evidence: Evidence) -> Search:
-    """From the table of all runs of the search."""
-    runs = evidence.search_runs
+def search(study: Study) -> Search | None:
+    """From the table of all runs; None without λ = 0 or with a single seed."""
+    runs = study.search
     coarse = runs[runs["phase"] == "coarse"].groupby("l2")["validation_accuracy"].mean()
-    fine = runs[runs["phase"] == "fine"].pivot_table(
+    fine = runs[runs["phase"] != "coarse"].pivot_table(
         index="l2", columns="seed", values="validation_accuracy"
     )
-    none = runs[runs["phase"] == "none"].set_index("seed")["validation_accuracy"]
-    return Search(coarse, fine, none, noise(fine.to_numpy(np.float64)))
+    if fine.shape[0] < 2 or fine.shape[1] < 2 or fine.index[0] != 0 or fine.isna().any(axis=None):
+        return None
+    return Search(coarse, fine)
+
+
+def answer(study: Study) -> Answer | None:
+    """Whether λ = 0 may be the best. Its stability is that of simulated tables: means + noise."""
+    found = search(study)
+    if found is None:
+        return None
+    means, shape = found.means.to_numpy(np.float64), found.fine.shape
+    luck = np.random.default_rng(1).standard_normal((DRAWS, *shape)) * found.noise
+    again = _directions(means[:, np.newaxis] + luck)
+    code = int(_directions(found.fine.to_numpy(np.float64)))
+    gain = float(means[1:].max() - means[0])
+    estimate = Estimate(gain, found.noise, found.freedom + 1, found.noise * (2 / shape[1]) ** 0.5)
+    return Answer("l2", Verdict(WORDS[code], code != 0, float((again == code).mean())), estimate)
+
+
+def _directions(tables: Values) -> np.ndarray:
+    """Of tables (..., values, seeds), λ = 0 the first row."""
+    rows, columns = tables.shape[-2:]
+    width = _width(_noise(tables), (rows - 1) * (columns - 1), rows, columns)
+    means = tables.mean(axis=-1)
+    may = means > (means.max(axis=-1) - width)[..., np.newaxis]
+    return np.where(may[..., 0], -1 * ~may[..., 1:].any(axis=-1), 1)
+
+
+def _noise(tables: Values) -> Values:
+    rows, columns = tables.shape[-2:]
+    of_rows, of_columns = (tables.mean(axis=axis, keepdims=True) for axis in (-1, -2))
+    residual = tables - of_rows - of_columns + tables.mean(axis=(-1, -2), keepdims=True)
+    return np.asarray(np.sqrt((residual**2).sum(axis=(-1, -2)) / ((rows - 1) * (columns - 1))))
+
+
+def _width(noise: float | Values, freedom: int, rows: int, columns: int) -> Values:
+    return np.asarray(hsu(rows - 1, freedom) * noise * np.sqrt(2 / columns))
+
+
+@cache
+def hsu(others: int, freedom: int, chance: float = 0.95) -> float:
+    """The quantile of the largest of so many one-sided Student statistics that share a control:
+    Hsu (1984), "Constrained simultaneous confidence intervals for multiple comparisons with the
+    best". P(all < d) is the mean of Phi(sqrt(2) d s + z)^others over the control's z, standard
+    normal, and s, root of a chi-squared over its degrees of freedom.
+    """
+    grid = (np.arange(500) + 0.5) / 500  # of probabilities: the midpoint rule
+    s = np.sqrt(special.chdtri(freedom, 1 - grid) / freedom)[:, np.newaxis]
+    z = special.ndtri(grid)
+    low, high = 0.0, 20.0
+    while high - low > 1e-6:
+        d = (low + high) / 2
+        enough = (special.ndtr(np.sqrt(2) * d * s + z) ** others).mean() > chance
+        low, high = (low, d) if enough else (d, high)
+    return high

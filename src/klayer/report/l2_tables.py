@@ -10,7 +10,7 @@ from klayer.report.l2_search import Search
 from klayer.report.reference import RANKING, WORST
 
 SAME = 0.1  # decades: the report gives 8 decimals, so its smallest λ are known by one digit only
-LONGEST = 10  # rows
+SOURCE = "plots/search_l2_runs.csv · stage search_l2 · dvc repro search_l2"
 
 
 def nearest(search: Search, l2: float) -> float | None:
@@ -34,24 +34,25 @@ def ranking(search: Search) -> Table:
         at_rank = ("", "")
         if rank <= len(ordered):
             l2_there, accuracy_there = list(ordered.items())[rank - 1]
-            at_rank = (words.strength(float(str(l2_there))), words.accuracy(accuracy_there))
+            at_rank = (words.l2(float(str(l2_there))), words.accuracy(accuracy_there))
         name = "worst" if l2 == WORST[0] else str(rank)
         rows.append((name, f"{l2:.8f}", words.accuracy(reported), *at_same, *at_rank))
     head = ("rank", "reported λ", "reported", "ours", "its rank", "our λ of that rank", "ours")
-    return Table("Coarse search: validation accuracies by rank", head, tuple(rows))
+    return Table("Coarse search: validation accuracies by rank", head, tuple(rows), SOURCE)
 
 
-def fine(search: Search) -> Table:
-    """The best λ of the fine search against the next best and λ = 0."""
-    means = search.fine.mean(axis=1).sort_values(ascending=False, kind="stable")
-    others = [float(l2) for l2 in means.index[1:LONGEST]]
-    rows = [(words.strength(search.best), words.accuracy(means.iloc[0]), "the best")]
-    rows += [
-        (words.strength(l2), words.accuracy(means[l2]), words.difference(search.gain_over(l2)))
-        for l2 in others
+def fine(search: Search, best: float) -> Table:
+    """Every value of the fine search and λ = 0, the highest mean first."""
+    means = search.means.sort_values(ascending=False, kind="stable")
+    may = search.candidates
+    rows = [
+        (
+            words.l2(float(str(l2))) + (" (chosen)" if np.isclose(float(str(l2)), best) else ""),
+            words.accuracy(mean),
+            words.points(mean - means.iloc[0]),
+            "yes" if l2 in may else "no",
+        )
+        for l2, mean in means.items()
     ]
-    if len(search.none):
-        none = words.accuracy(search.none.mean())
-        rows.append(("0", none, words.difference(search.gain_over(0))))
-    head = ("λ", "validation accuracy", "the best one's lead over it")
-    return Table("Fine search: the best λ and λ = 0, means over seeds", head, tuple(rows))
+    head = ("λ", "validation accuracy", "below the highest (points)", "may be the best")
+    return Table("Fine search and λ = 0, means over seeds", head, tuple(rows), SOURCE)

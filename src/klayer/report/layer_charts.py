@@ -12,6 +12,7 @@ from klayer.report.document import Figure, Key, Panel
 from klayer.report.drawing import logarithmic
 from klayer.report.evidence import Run
 
+SOURCE = "plots/layers/NAME.csv · stage train@NAME · dvc repro train@NAME"
 FLOOR = 1e-12  # what is smaller is drawn here
 QUANTITIES = {
     "score_std": "standard deviation of scores",
@@ -36,7 +37,7 @@ def layers_figure(name: str, caption: str, lines: Sequence[tuple[Key, Run]]) -> 
         for quantity in QUANTITIES
         for when, probe in (("first", 0), ("last", -1))
     ]
-    return Figure(name, caption, tuple(panels), tuple(key for key, _ in lines))
+    return Figure(name, caption, tuple(panels), tuple(key for key, _ in lines), source=SOURCE)
 
 
 def _draw(axes: Axes, lines: Sequence[tuple[Key, Run]], quantity: str, probe: int) -> None:

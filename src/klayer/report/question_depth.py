@@ -1,4 +1,4 @@
-"""Does BN make the 9-layer network trainable, and what does it change in the 3-layer one?"""
+"""Does BN make the 9-layer network trainable, and is it the small initial weights?"""
 
 from __future__ import annotations
 
@@ -8,80 +8,76 @@ from klayer.report import words
 from klayer.report.curves import Line, training_figure
 from klayer.report.document import Block, Key, Section, Text
 from klayer.report.drawing import BLUE, GREEN, ORANGE
-from klayer.report.evidence import Evidence, Run
+from klayer.report.evidence import Evidence, Run, Study
 from klayer.report.layer_charts import FLOOR, at_probe, layers_figure
-from klayer.report.reference import CHANCE
-from klayer.report.statistics import estimate, paired_difference
+from klayer.report.statistics import Values, estimate, paired_difference, signs_of_means
+from klayer.report.verdicts import Answer, judge
+
+TITLE = "Does BN make the 9-layer network trainable?"
+WORDS = {2: "makes it trainable", 1: "helps", 0: "no difference", -1: "harms"}
+LEARNS = 0.5  # share of networks: more is trainable, no more is not
 
 
-def shallow(evidence: Evidence) -> Section:
-    """BN in the 3-layer network."""
-    title = "What does BN change in the 3-layer network?"
-    pair = evidence.pair("three_layer")
-    if pair is None:
-        return _not_run("shallow", title, "three_layer and three_layer_bn")
-    gain = paired_difference(pair[1].test_accuracy, pair[0].test_accuracy)
-    verdict = words.verdict(gain, "BN helps", "BN harms", "No difference is shown")
-    answer = f"{verdict}: with BN the test accuracy changes by {words.difference(gain)}."
-    caption = "3 layers with and without BN: training with the same mini-batches."
-    figure = training_figure("three_layer", caption, _lines(pair))
-    return Section("shallow", title, answer, (figure,))
-
-
-def deep(evidence: Evidence) -> Section:
+def section(evidence: Evidence) -> Section:
     """BN in the 9-layer network, and why it dies without."""
-    title = "Does BN make the 9-layer network trainable?"
-    pair = evidence.pair("nine_layer")
-    if pair is None:
-        return _not_run("deep", title, "nine_layer and nine_layer_bn")
+    pair, found = evidence.pair("nine_layer"), answer(evidence.study, "nine_layer_bn")
+    if pair is None or found is None:
+        why = (
+            "Not answered: params.yaml does not have both nine_layer and nine_layer_bn with a seed."
+        )
+        return Section("deep", TITLE, why, ())
+    lines = [Line("without BN", ORANGE, pair[0]), Line("with BN", BLUE, pair[1])]
+    texts = [Text(_why(*pair))]
     he = evidence.runs.get("nine_layer_he")
-    lines = _lines(pair)
-    keyed = [(Key(line.label, line.colour), line.run) for line in lines]
     if he:
         lines.append(Line("without BN, He initialisation", GREEN, he))
-        keyed.append((Key("without BN, He initialisation", GREEN), he))
+        texts.append(Text(_he(evidence.study, he)))
+    keyed = [(Key(line.label, line.colour), line.run) for line in lines]
+    caption = (
+        "What reaches each layer. Deviation over the images and units of a mini-batch; mean over "
+        f"seeds. What is under {FLOOR:g} is drawn there."
+    )
     blocks: list[Block] = [
         training_figure("nine_layer", "9 layers with and without BN.", lines),
-        Text(_why(*pair)),
-        layers_figure(
-            "nine_layer_layers",
-            "What reaches each layer. Deviation over the images and units of a mini-batch; mean "
-            f"over seeds. What is under {FLOOR:g} is drawn there.",
-            keyed,
-        ),
+        *texts,
+        layers_figure("nine_layer_layers", caption, keyed),
     ]
-    if he:
-        blocks.insert(2, Text(_he(he)))
-    return Section("deep", title, _answer(*pair), tuple(blocks))
+    return Section("deep", TITLE, _answer(*pair, found), tuple(blocks))
 
 
-def _lines(pair: tuple[Run, Run]) -> list[Line]:
-    return [Line("without BN", ORANGE, pair[0]), Line("with BN", BLUE, pair[1])]
+def answer(study: Study, better: str) -> Answer | None:
+    """The verdict on a run against `nine_layer`: a gain, and how many networks learn."""
+    names = ("nine_layer", better)
+    accuracy, learnt = study.table(names), study.table(names, "learnt")
+    if accuracy is None or learnt is None:
+        return None
+    table = np.concatenate([accuracy.to_numpy(np.float64), learnt.to_numpy(np.float64)], axis=1)
+    name = "he" if better.endswith("he") else "deep"
+    gain = estimate(accuracy[better] - accuracy["nine_layer"])
+    return Answer(name, judge(table, _directions, WORDS), gain)
 
 
-def _not_run(anchor: str, title: str, names: str) -> Section:
-    answer = f"Not answered: params.yaml does not have both {names}."
-    return Section(anchor, title, answer, ())
+def _directions(tables: Values) -> np.ndarray:
+    """Columns: accuracy of the plain and of the better run, whether each learnt."""
+    gain = signs_of_means(tables[..., 1] - tables[..., 0])
+    plain, better = (tables[..., column].mean(axis=-1) for column in (2, 3))
+    return np.where((gain > 0) & (better > LEARNS) & (plain <= LEARNS), 2, gain)
 
 
-def _answer(plain: Run, normalised: Run) -> str:
-    gain = paired_difference(normalised.test_accuracy, plain.test_accuracy)
-    counts = (
-        f"without BN {plain.dead} of {len(plain.seeds)} networks learn nothing, with BN "
-        f"{normalised.dead} of {len(normalised.seeds)}"
+def _answer(plain: Run, normalised: Run, found: Answer) -> str:
+    said = {
+        "makes it trainable": "Yes",
+        "helps": "It helps, but does not decide whether the network learns",
+        "harms": "No, it harms",
+        "no difference": "No difference",
+    }[found.verdict.direction]
+    return (
+        f"{said} ({found.verdict}): without BN {plain.failed} of {len(plain.seeds)} networks learn "
+        f"nothing, with BN {normalised.failed} of {len(normalised.seeds)}; test accuracy "
+        f"{words.accuracy(plain.test_accuracy.mean())} without and "
+        f"{words.accuracy(normalised.test_accuracy.mean())} with BN, "
+        f"{words.difference(found.estimate)}."
     )
-    accuracies = (
-        f"test accuracy {words.accuracy(plain.test_accuracy.mean())} without and "
-        f"{words.accuracy(normalised.test_accuracy.mean())} with BN, {words.difference(gain)}"
-    )
-    trains = normalised.dead == 0
-    if trains and plain.dead == len(plain.seeds):
-        verdict = "Yes" if len(plain.seeds) > 1 else "With the one seed, yes"
-    elif trains and gain is not None and gain.sign > 0:
-        verdict = "It helps, though the network can be trained without"
-    else:
-        verdict = "These runs do not show it"
-    return f"{verdict}: {counts}; {accuracies}."
 
 
 def _fading(run: Run) -> float:
@@ -107,16 +103,21 @@ def _why(plain: Run, normalised: Run) -> str:
     )
 
 
-def _he(run: Run) -> str:
-    ours = estimate(run.test_accuracy)
-    learns = run.dead == 0 and ours.mean > 2 * CHANCE
-    verdict = (
-        "so it is the small initial weights, not depth alone, that keep the plain network at chance"
-        if learns
-        else "so larger initial weights alone do not train it"
-    )
+def _he(study: Study, run: Run) -> str:
+    found = answer(study, run.name)
+    if found is None:
+        return "He initialisation cannot be compared: it has no seed in common."
+    said = {
+        "makes it trainable": "It is the small initial weights, not depth alone, that keep the "
+        "plain network at chance",
+        "helps": "Larger initial weights help, but do not decide whether it learns",
+        "harms": "Larger initial weights harm",
+        "no difference": "Larger initial weights alone make no difference",
+    }[found.verdict.direction]
+    gain = paired_difference(run.test_accuracy, study.seeds["nine_layer"]["test_accuracy"])
     return (
-        f"With He initialisation and no BN the 9-layer network reaches {words.spread(ours)} "
-        f"({run.dead} of {ours.count} learn nothing), {verdict}. At the start its scores shrink "
-        f"{words.factor(_fading(run))}-fold."
+        f"{said} ({found.verdict}): with He initialisation and no BN {run.failed} of "
+        f"{len(run.seeds)} networks learn nothing, and the test accuracy is "
+        f"{words.spread(estimate(run.test_accuracy))}, {words.difference(gain)}. At the start its "
+        f"scores shrink {words.factor(_fading(run))}-fold."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-import pandas as pd
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
@@ -13,63 +13,98 @@ from klayer.report import words
 from klayer.report.curves import Line, draw_measure, legend
 from klayer.report.document import Block, Figure, Key, Panel, Section, Table
 from klayer.report.drawing import BLUE, GREEN, ORANGE, PURPLE
-from klayer.report.evidence import Evidence, Run
+from klayer.report.evidence import Evidence, Run, Study
 from klayer.report.layer_charts import layers_figure
-from klayer.report.statistics import Estimate, estimate, paired_difference
+from klayer.report.statistics import (
+    Estimate,
+    Values,
+    estimate,
+    paired_difference,
+    signs_of_means,
+)
+from klayer.report.verdicts import Answer, judge
 
 Pair = tuple[Run, Run]
+WORDS = {1: "less", 0: "no difference", -1: "more"}
+SOURCE = "plots/seeds/sigma_*.csv · stage train@sigma_* · dvc repro train"
 COLOURS = (BLUE, GREEN, PURPLE, ORANGE)  # of the deviations
 STYLES: Sequence[tuple[str, Literal[":", "-"]]] = (("no BN", ":"), ("BN", "-"))
 
 
 def section(evidence: Evidence) -> Section:
     """Compares how far the accuracy moves over the deviations, with and without BN."""
-    title = "Does BN make the initial weights matter less?"
-    pairs = _pairs(evidence)
-    if len(pairs) < 2:
-        return Section(
-            "start",
-            title,
+    title, pairs = "Does BN make the initial weights matter less?", _pairs(evidence)
+    found = answer(evidence.study)
+    if found is None:
+        why = (
             "Not answered: params.yaml has fewer than two pairs NAME and NAME_bn with normal "
-            "initial weights.",
-            (),
+            "initial weights and a seed in common."
         )
+        return Section("start", title, why, ())
     blocks: list[Block] = [_table(pairs), _curves(pairs), _layers(pairs)]
-    return Section("start", title, _answer(pairs), tuple(blocks))
+    return Section("start", title, _answer(evidence.study, pairs, found), tuple(blocks))
 
 
 def _pairs(evidence: Evidence) -> list[Pair]:
     """Without and with BN, the largest deviation first."""
-    pairs = [evidence.pair(name) for name in evidence.runs]
-    found = [p for p in pairs if p and p[0].settings.get("initialisation") == "normal"]
-    return sorted(found, key=lambda pair: -pair[0].settings["sigma"])
+    pairs = [evidence.pair(plain) for plain, _ in names(evidence.study)]
+    return [pair for pair in pairs if pair]
 
 
-def _ranges(runs: Sequence[Run]) -> pd.Series[float]:
-    """Largest less smallest test accuracy over the deviations, for each seed."""
-    accuracies = pd.concat([run.test_accuracy for run in runs], axis=1, join="inner")
-    return accuracies.max(axis=1) - accuracies.min(axis=1)
+def names(study: Study) -> list[tuple[str, str]]:
+    """The pairs of runs with normal initial weights, the largest deviation first."""
+    normal = [n for n, about in study.settings.items() if about["initialisation"] == "normal"]
+    pairs = [(name, f"{name}_bn") for name in normal if f"{name}_bn" in normal]
+    return sorted(pairs, key=lambda pair: -study.settings[pair[0]]["sigma"])
 
 
-def _answer(pairs: Sequence[Pair]) -> str:
-    plain, normalised = (_ranges([pair[i] for pair in pairs]) for i in (0, 1))
-    less = paired_difference(plain, normalised)
-    if less is None:
-        return "Not answered: the runs have no seed in common."
-    verdict = words.verdict(less, "Yes", "No, it matters more with BN", "These runs do not show it")
+def answer(study: Study) -> Answer | None:
+    """The verdict on the range over the deviations, without BN less with; None under two pairs."""
+    pairs = names(study)
+    table = study.table([name for pair in zip(*pairs, strict=True) for name in pair])
+    if len(pairs) < 2 or table is None:
+        return None
+    values = table.to_numpy(np.float64)  # columns: all without BN, then all with
+    return Answer("start", judge(values, _directions, WORDS), estimate(_less(values)))
+
+
+def _ranges(tables: Values) -> Values:
+    """Largest less smallest accuracy of each seed."""
+    return np.asarray(tables.max(axis=-1) - tables.min(axis=-1))
+
+
+def _less(tables: Values) -> Values:
+    half = tables.shape[-1] // 2
+    return _ranges(tables[..., :half]) - _ranges(tables[..., half:])
+
+
+def _directions(tables: Values) -> np.ndarray:
+    return signs_of_means(_less(tables))
+
+
+def _answer(study: Study, pairs: Sequence[Pair], found: Answer) -> str:
+    said = {
+        "less": "Yes",
+        "more": "No, it makes them matter more",
+        "no difference": "No difference",
+    }
     sigmas = [pair[0].settings["sigma"] for pair in pairs]
+    ranges = []
+    for of_kind in zip(*names(study), strict=True):
+        table = study.table(of_kind)
+        ranges.append(0.0 if table is None else float(_ranges(table.to_numpy(np.float64)).mean()))
     return (
-        f"{verdict}: over σ from {sigmas[-1]:g} to {sigmas[0]:g} the test accuracy ranges over "
-        f"{words.points(plain.mean(), sign=False)} points without BN and over "
-        f"{words.points(normalised.mean(), sign=False)} points with BN; the range is smaller by "
-        f"{words.difference(less)}."
+        f"{said[found.verdict.direction]} ({found.verdict}): over σ from {sigmas[-1]:g} to "
+        f"{sigmas[0]:g} the test accuracy ranges over {words.points(ranges[0], sign=False)} points "
+        f"without BN and over {words.points(ranges[1], sign=False)} with BN; the range is smaller "
+        f"by {words.difference(found.estimate)}."
     )
 
 
 def _table(pairs: Sequence[Pair]) -> Table:
     rows = [_row(plain, normalised) for plain, normalised in pairs]
     head = ("σ", "without BN", "learnt nothing", "with BN", "BN's gain (points, 95 % interval)")
-    return Table("Test accuracy (mean ± std over seeds)", head, tuple(rows))
+    return Table("Test accuracy (mean ± std over seeds)", head, tuple(rows), SOURCE)
 
 
 def _row(plain: Run, normalised: Run) -> tuple[str, ...]:
@@ -77,7 +112,7 @@ def _row(plain: Run, normalised: Run) -> tuple[str, ...]:
     return (
         f"{plain.settings['sigma']:g}",
         words.spread(estimate(plain.test_accuracy)),
-        f"{plain.dead} of {len(plain.seeds)}",
+        f"{plain.failed} of {len(plain.seeds)}",
         words.spread(estimate(normalised.test_accuracy)),
         words.difference(gain),
     )
@@ -97,7 +132,7 @@ def _curves(pairs: Sequence[Pair]) -> Figure:
     ]
     panels.insert(0, Panel("Test accuracy, each seed", lambda axes: _draw(axes, pairs)))
     caption = "3 layers with normal initial weights of standard deviation σ in every layer."
-    return Figure("sigma", caption, tuple(panels), legend(both[0]))
+    return Figure("sigma", caption, tuple(panels), legend(both[0]), source=SOURCE)
 
 
 def _draw(axes: Axes, pairs: Sequence[Pair]) -> None:

@@ -16,6 +16,11 @@ class Reported:
     title: str
     test_accuracy: float
 
+    @property
+    def learns(self) -> bool:
+        """Whether the network of the report learnt anything."""
+        return self.test_accuracy > CHANCE
+
 
 RUNS = (
     Reported("three_layer", "3 layers", 0.5312),
@@ -29,8 +34,10 @@ RUNS = (
     Reported("sigma_1e-4", "3 layers, σ = 1e-4", 0.1),
     Reported("sigma_1e-4_bn", "3 layers, σ = 1e-4, BN", 0.5289),
 )
-BEST = Reported("train_best", "3 layers, BN, best λ", 0.5386)
-CLOSE = 0.015  # accuracies that differ by no more are called close
+# The best λ of its search, trained as its published code says: n_s = 900, two cycles.
+BEST = Reported("best_two_cycles", "3 layers, BN, best λ", 0.5386)
+BEST_VALIDATION = 0.547  # the highest of the search's 50
+TRIED = 50
 
 # The search's ten best λ with their validation accuracies, best first, and the worst.
 RANKING = (

@@ -1,10 +1,8 @@
-"""Numbers in words: formats, and what a difference with its interval allows to say."""
+"""Numbers in words."""
 
 from __future__ import annotations
 
 from klayer.report.statistics import Estimate
-
-CERTAIN = 0.05  # probabilities below are called more than chance
 
 
 def accuracy(value: float) -> str:
@@ -24,24 +22,19 @@ def points(value: float, sign: bool = True) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
+def between(interval: tuple[float, float] | None) -> str:
+    """An interval in points."""
+    return f"{points(interval[0])} to {points(interval[1])}" if interval else "not known"
+
+
 def difference(estimate: Estimate | None) -> str:
-    """A paired difference with its 95 % interval."""
+    """A difference with its 95 % interval."""
     if estimate is None:
         return "not known (no seed in common)"
     text = f"{points(estimate.mean)} points"
     if estimate.interval is None:
         return f"{text} (one seed: no interval can be given)"
-    low, high = estimate.interval
-    return f"{text} (95 % interval {points(low)} to {points(high)}, {estimate.count} seeds)"
-
-
-def verdict(estimate: Estimate | None, above: str, below: str, unknown: str) -> str:
-    """What a difference shows: it is above 0, below, or neither beyond chance."""
-    if estimate is None:
-        return "Not known"
-    if estimate.count < 2:
-        return "One seed cannot show it"
-    return {1: above, -1: below, 0: unknown}[estimate.sign]
+    return f"{text} (95 % interval {between(estimate.interval)}, {estimate.count} seeds)"
 
 
 def probability(value: float) -> str:
@@ -49,9 +42,9 @@ def probability(value: float) -> str:
     return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
-def strength(l2: float) -> str:
+def l2(value: float) -> str:
     """A λ with 3 significant digits."""
-    return f"{l2:.3g}"
+    return f"{value:.3g}"
 
 
 def factor(value: float) -> str:

@@ -10,7 +10,7 @@ from klayer.params import show
 from klayer.study.gradient_settings import CheckGradients
 from klayer.study.runs import best_name, experiment, scheduled, schedules, searching
 from klayer.study.search import Search
-from klayer.training.settings import Training
+from klayer.training.settings import Training, l2_limit
 
 SECTIONS = ("data", "training", "experiments", "check_gradients", "search")
 
@@ -37,17 +37,21 @@ def _trainings(sections: dict[str, object]) -> dict[str, Training]:
     found = {"training": params.section(sections, "training", Training)}
     for name in params.names(sections, "experiments"):
         found[f"experiments.{name}"] = experiment(sections, name)
-    _check_search(params.section(sections, "search", Search))
     found["search.training"] = searching(sections)
+    _check_search(params.section(sections, "search", Search), found["search.training"])
     l2 = found["search.training"].l2  # takes the place of the best one, which is not known yet
     for name in schedules(sections):
         found[f"search.schedules.{name}"] = scheduled(sections, name, l2)
     return found
 
 
-def _check_search(search: Search) -> None:
+def _check_search(search: Search, training: Training) -> None:
     if search.coarse.smallest > search.coarse.largest:
         _refuse("search.coarse.smallest", search.coarse.smallest, "at most search.coarse.largest")
+    limit = l2_limit(training.learning_rate_max) / 10 ** (search.fine.decades / 2)
+    if search.coarse.largest >= limit:
+        allowed = f"below {limit:g}: around it a step would take all of a weight"
+        _refuse("search.coarse.largest", search.coarse.largest, allowed)
     for name, changes in search.schedules.items():
         if "l2" in changes:
             path = f"search.schedules.{name}.l2"

@@ -7,6 +7,7 @@ trained parameters, so that Git attests networks that it does not hold.
 from __future__ import annotations
 
 import random
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,8 +23,6 @@ from klayer.study.runs import Sections, run_names, run_training, searching
 from klayer.study.search import Search
 from klayer.training.job import Job, Outcome
 from klayer.training.settings import Training
-
-STAGE = "verify"
 
 
 @dataclass(frozen=True)
@@ -85,9 +84,13 @@ def _rows(sections: Sections, run: str) -> list[Drawn]:
 def _audit(sections: Sections, drawn: list[Drawn], known: list[Drawn]) -> None:
     print(_announcement(sections, drawn, known), flush=True)
     jobs = [Job(d.training, (d.training.l2,), (d.seed,)) for d in drawn]
-    checkpoints.forget(STAGE)  # of an audit that was interrupted: each network is trained anew
-    outcomes = train_jobs(STAGE, jobs, test=True)
-    checkpoints.forget(STAGE)
+    stage = (
+        f"verify-{secrets.token_hex(4)}"  # of its own: nothing that was kept before answers for it
+    )
+    try:
+        outcomes = train_jobs(stage, jobs, test=True)
+    finally:
+        checkpoints.forget(stage)
     rows = [_row(outcome, d.seed) for d, outcome in zip(drawn, outcomes, strict=True)]
     if kernels := arithmetic.in_use():
         print(_gap(drawn, rows), kernels, sep="; ")

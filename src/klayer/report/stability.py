@@ -1,0 +1,104 @@
+"""Would other seeds say the same? The close questions, answered by fresh seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from klayer.report import (
+    l2_search,
+    question_gain,
+    question_reported,
+    question_schedules,
+    question_start,
+    words,
+)
+from klayer.report.document import Section, Table
+from klayer.report.evidence import STABILITY, Evidence, Study
+from klayer.report.reference import BEST, RUNS
+from klayer.report.verdicts import Answer
+
+TITLE = "Would other seeds say the same?"
+COLUMNS = ("question", "seeds", "kernels", "direction", "word", "estimate", "low", "high")
+SOURCE = f"{STABILITY} · klayer stability"
+
+
+def close_answers(study: Study) -> list[Answer]:
+    """The verdicts that a few tenths of a point decide, where their runs are there."""
+    found = (
+        question_reported.answer(study),
+        question_gain.answer(study, "three_layer"),
+        question_gain.answer(study, "sigma_1e-1"),
+        question_start.answer(study),
+        l2_search.answer(study),
+        question_schedules.cycles_answer(study),
+    )
+    return [answer for answer in found if answer]
+
+
+def close_runs(study: Study) -> list[str]:
+    """The runs that those verdicts are computed from."""
+    pairs = ("three_layer", "three_layer_bn")
+    reported = [row.run for row in (*RUNS, BEST) if row.learns]
+    normal = [name for pair in question_start.names(study) for name in pair]
+    runs = (*pairs, *reported, *normal, "best_two_cycles", "best_three_cycles")
+    return [name for name in dict.fromkeys(runs) if name in study.settings]
+
+
+def table(answers: Sequence[Answer], seeds: str, kernels: str) -> pd.DataFrame:
+    """A row for each verdict, in points."""
+    rows = []
+    for answer in answers:
+        low, high = (answer.estimate and answer.estimate.interval) or (0.0, 0.0)
+        mean = answer.estimate.mean if answer.estimate else 0.0
+        verdict = answer.verdict
+        about = (answer.question, seeds, kernels, verdict.direction, verdict.word)
+        rows.append((*about, *(round(100 * value, 4) for value in (mean, low, high))))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def section(evidence: Evidence) -> Section:
+    """The study's verdicts beside those of the fresh seeds."""
+    again = evidence.stability
+    if again is None or evidence.synthetic:
+        answer = "Not known: `klayer stability`, which trains fresh seeds, has not been run."
+        return Section("stability", TITLE, answer, ())
+    ours = {answer.question: answer for answer in close_answers(evidence.study)}
+    rows: list[tuple[str, ...]] = []
+    others: list[str] = []
+    contradicted: list[str] = []
+    for row in again.itertuples():
+        mine = ours.get(str(row.question))
+        if mine is None:
+            continue
+        same = mine.verdict.direction == row.direction
+        if not same:
+            firm = mine.verdict.word in ("shown", "not shown")
+            (contradicted if firm else others).append(str(row.question))
+        rows.append(
+            (
+                str(row.question),
+                f"{mine.verdict.direction} ({mine.verdict.word})",
+                f"{row.direction} ({row.word})",
+                str(row.seeds),
+                str(row.kernels),
+                f"{words.points(float(row.estimate) / 100)} points",  # type: ignore[arg-type]
+                "yes" if same else "no",
+            )
+        )
+    head = ("question", "the study", "again", "seeds", "kernels", "estimate again", "same")
+    tables = (Table("Verdicts of the study and of other seeds", head, tuple(rows), SOURCE),)
+    return Section("stability", TITLE, _answer(len(rows), others, contradicted), tables)
+
+
+def _answer(count: int, others: list[str], contradicted: list[str]) -> str:
+    if not others and not contradicted:
+        return f"Yes: all {count} verdicts on close questions come out the same."
+    said = [
+        f"{len(names)} where the study had {word}: {', '.join(names)}"
+        for names, word in ((others, "only suggested"), (contradicted, "shown or not shown it"))
+        if names
+    ]
+    same = count - len(others) - len(contradicted)
+    return f"{same} of {count} verdicts come out the same; another direction has {'; '.join(said)}."

@@ -1,0 +1,74 @@
+"""`klayer stability`: the close questions again, with fresh seeds, beside the default pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from klayer import params
+from klayer.errors import KlayerError
+from klayer.files import write_table
+from klayer.report.evidence import STABILITY, Study, collect
+from klayer.report.stability import close_answers, close_runs, table
+from klayer.running import arithmetic, checkpoints
+from klayer.running.runner import train_jobs
+from klayer.study import search
+from klayer.study.results import seeds_table
+from klayer.study.runs import Sections, run_training, searching
+from klayer.study.search import Search
+from klayer.training.job import one_for_each_seed
+
+STAGE = "stability"
+
+
+def run(seeds: Sequence[int]) -> None:
+    """Writes the verdicts of the seeds into reports/stability.csv, beside those of other sets.
+
+    Raises KlayerError when the study has not been run, or when one of its seeds is not fresh.
+    """
+    sections, study = params.read(), collect().study
+    runs = close_runs(study)
+    used = {seed for name in runs for seed in study.seeds[name].index}
+    if stale := sorted(used & set(seeds)):
+        raise KlayerError(f"--seeds: {stale} are the study's own, fresh ones are needed")
+    again = Study(
+        study.settings,
+        {name: _trained(sections, name, seeds) for name in runs},
+        _searched(sections, study, seeds),
+    )
+    kernels = "own" if arithmetic.in_use() else "portable"
+    rows = table(close_answers(again), f"{min(seeds)}-{max(seeds)}", kernels)
+    write_table(STABILITY, _beside(rows))
+    checkpoints.forget(STAGE)
+    print(f"{STABILITY} is written: `dvc repro --force report` shows it")
+
+
+def _trained(sections: Sections, name: str, seeds: Sequence[int]) -> pd.DataFrame:
+    training = run_training(sections, name).model_copy(update={"seeds": tuple(seeds)})
+    print(f"{name}, {len(seeds)} seeds", flush=True)
+    outcomes = train_jobs(STAGE, one_for_each_seed(training), test=True)
+    return seeds_table(outcomes, training.seeds).set_index("seed")
+
+
+def _searched(sections: Sections, study: Study, seeds: Sequence[int]) -> pd.DataFrame:
+    """The fine search at the values of the study's, with as many seeds as it had."""
+    known = study.search[study.search["phase"] != "coarse"]
+    values = known["l2"].drop_duplicates().to_numpy()
+    fresh = list(seeds)[: known["seed"].nunique()]
+    size = params.section(dict(sections), "search", Search).population_size
+    jobs = search.populations(searching(sections), values, fresh, size)
+    print(f"fine search, {len(fresh)} seeds", flush=True)
+    fine = search.runs_table("fine", jobs, train_jobs(STAGE, jobs, test=False))
+    coarse = study.search[study.search["phase"] == "coarse"]
+    return pd.concat([coarse, fine], ignore_index=True)
+
+
+def _beside(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows, with those of other seeds and kernels that are there already."""
+    if not STABILITY.exists():
+        return rows
+    about = ["seeds", "kernels"]
+    others = pd.read_csv(STABILITY)
+    mine = others[about].apply(tuple, axis=1).isin([tuple(rows[about].iloc[0])])
+    return pd.concat([others[~mine], rows], ignore_index=True)

@@ -1,0 +1,193 @@
+"""The audit of results: what it draws, what it says, and that a changed digit does not pass."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from conftest import tiny_settings, write_params, write_processed
+from klayer.cli import main
+from klayer.data.dataset import PROCESSED
+from klayer.running import checkpoints
+from klayer.stages import train, train_best
+
+OTHER = "with this processor's own kernels: repeats within tolerance, not byte for byte"
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole small study, without its report."""
+    folder = tmp_path_factory.mktemp("study")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        write_processed(PROCESSED)
+        write_params(tiny_settings())
+        Path("metrics").mkdir()
+        Path("metrics/search_l2.json").write_text('{"best_l2": 0.002}')
+        for name in ("plain", "bn"):
+            train.run(name)
+        for schedule in ("short", "long"):
+            train_best.run(schedule)
+    return folder
+
+
+@pytest.fixture
+def study(results: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The study as the working folder, for a test that may change its tables."""
+    monkeypatch.chdir(results)
+    tables = {path: path.read_bytes() for path in Path("plots/seeds").glob("*.csv")}
+    yield results
+    for path, content in tables.items():
+        path.write_bytes(content)
+    write_params(tiny_settings())
+
+
+def verify(*arguments: str, status: int = 0) -> str:
+    done = CliRunner().invoke(main, ["verify", *arguments])
+    assert done.exit_code == status, done.output
+    assert "Traceback" not in done.output
+    return done.output
+
+
+def change(path: str, column: str, row: int, value: str) -> str:
+    """Writes a value into a table as it stands; returns what was there."""
+    lines = [line.split(",") for line in Path(path).read_text().splitlines()]
+    at = lines[0].index(column)
+    before, lines[row][at] = lines[row][at], value
+    Path(path).write_text("\n".join(map(",".join, lines)) + "\n")
+    return before
+
+
+def test_one_network_is_repeated_each_time_anew(study: Path) -> None:
+    for _ in range(2):
+        text = verify("bn", "2")
+        assert "drawn: bn 2" in text
+        assert re.search(r"40 network-steps in", text)  # trained, not taken from what is kept
+        assert "repeated exactly: all 13 entries" in text
+    assert not Path(".klayer/checkpoints").exists()
+
+
+def test_what_a_killed_audit_left_answers_for_nothing(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[object] = []
+    find = checkpoints.find
+    monkeypatch.setattr(checkpoints, "find", lambda path: found.append(find(path)) or found[-1])
+    with monkeypatch.context() as killed:
+        killed.setattr(checkpoints, "forget", lambda stage: None)
+        verify("bn", "2")
+    assert list(Path(".klayer/checkpoints").glob("*/*.kept"))
+    verify("bn", "2")
+    assert found == [None, None]
+    shutil.rmtree(".klayer/checkpoints")
+
+
+def test_networks_are_drawn_over_all_runs(study: Path) -> None:
+    text = verify("--networks", "100")  # more than there are
+    drawn = re.search(r"drawn: (.*) \(each again: klayer verify RUN SEED\)", text)
+    assert drawn
+    runs = ("plain", "bn", "best_short", "best_long")
+    assert sorted(drawn[1].split(", ")) == sorted(
+        f"{run} {seed}" for run in runs for seed in (1, 2)
+    )
+    # The search has 6 networks and 2 seeds of 2 values and 0, with 20 steps each.
+    assert "8 of the study's 20 networks (40.0%)" in text
+    assert "280 of its 520 network-steps (53.8%)" in text
+    assert "repeated exactly: all 104 entries" in text
+
+
+def test_other_networks_are_drawn_another_time(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("klayer.study.verify._audit", lambda _, drawn, known: print(*drawn))
+    assert len({verify() for _ in range(50)}) > 10
+    assert len(verify("--networks", "2").split()) == 4
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("test_accuracy", "0.99"),
+        ("validation_cost", "1.2345678"),
+        ("parameters_sha256", "0" * 64),
+        ("learnt", "0"),
+        ("diverged_at", "3"),
+    ],
+)
+def test_a_changed_entry_is_found(study: Path, column: str, value: str) -> None:
+    path = "plots/seeds/bn.csv"
+    before = change(path, column, 2, value)
+    text = verify("bn", "2", status=1)
+    assert f"bn 2: not repeated, {column} is {value} in {path} and {before} now" in text
+    assert "repeated exactly" in verify("bn", "1")
+
+
+def test_one_changed_digit_of_any_number_is_found_by_drawing_all(study: Path) -> None:
+    path = "plots/seeds/best_long.csv"
+    before = pd.read_csv(path, dtype=str)["train_loss"][0]
+    changed = before[:-1] + str((int(before[-1]) + 1) % 10)
+    change(path, "train_loss", 1, changed)
+    text = verify("--networks", "8", status=1)
+    assert f"best_long 1: not repeated, train_loss is {changed} in {path} and {before} now" in text
+
+
+def test_a_column_that_is_missing_is_found(study: Path) -> None:
+    path = Path("plots/seeds/plain.csv")
+    pd.read_csv(path, dtype=str).drop(columns="learnt").to_csv(path, index=False)
+    assert "learnt is missing in plots/seeds/plain.csv and 1 now" in verify("plain", "1", status=1)
+
+
+def test_changed_settings_are_found(study: Path) -> None:
+    sections = tiny_settings()
+    sections["experiments"]["plain"] = {"l2": 0.0051}
+    write_params(sections)
+    assert "plain 1: not repeated, train_" in verify("plain", "1", status=1)
+
+
+def test_with_other_kernels_it_says_by_how_much(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("klayer.running.arithmetic.in_use", lambda: OTHER)
+    accuracy = float(change("plots/seeds/bn.csv", "test_accuracy", 1, "0.9"))
+    text = verify("bn", "1")
+    expected = f"accuracies differ by at most {0.9 - accuracy:.4f}: test_accuracy of bn 1 is 0.9 in"
+    assert expected in text
+    assert OTHER in text
+    assert "exactly" not in text
+
+
+def test_results_that_are_not_those_of_the_settings(study: Path) -> None:
+    path = Path("plots/seeds/bn.csv")
+    whole = path.read_text()
+    path.write_text("\n".join(whole.splitlines()[:2]) + "\n")  # a seed is left out
+    text = verify("plain", "1", status=1)
+    assert (
+        "plots/seeds/bn.csv holds the seeds [1], params.yaml says [1, 2]: run `dvc repro`" in text
+    )
+    for content in ("", "seed\nx\n", "a,b\n1,2\n"):
+        path.write_text(content)
+        assert "plots/seeds/bn.csv holds no results" in verify(status=1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (["bn", "9"], 1, "the run bn has no seed 9 (known: [1, 2])"),
+        (["nobody", "1"], 1, "no run 'nobody' (known: bn, plain, best_long, best_short)"),
+        (["bn"], 2, "takes 2 values"),
+        (["bn", "x"], 2, "'x' is not a valid integer"),
+        (["--networks", "0"], 2, "0 is not in the range"),
+    ],
+)
+def test_what_cannot_be_audited(study: Path, arguments: list[str], status: int, says: str) -> None:
+    assert says in verify(*arguments, status=status)
+
+
+def test_without_results(project: Path) -> None:
+    assert "plots/seeds/bn.csv holds no results" in verify(status=1)
