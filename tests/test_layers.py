@@ -176,6 +176,14 @@ def test_a_constant_column_gives_beta_and_no_gradient(dtype, epsilon, samples) -
     np.testing.assert_allclose(layer.beta.grad, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_a_column_that_never_varied_gives_beta_in_evaluation_whatever_comes() -> None:
+    layer = batch_norm(1, 1, 3, epsilon=2.0**-52, dtype=np.float32)
+    layer.beta.value[:] = 5
+    layer.forward(np.full((3, 1), 0.1, np.float32), Mode.TRAIN)
+    out = layer.forward(np.array([[0.1], [0.2], [-9.0]], np.float32), Mode.EVALUATE)
+    np.testing.assert_array_equal(out, 5)
+
+
 def test_a_constant_column_beside_one_that_varies_by_hand_in_float32() -> None:
     layer = batch_norm(1, 2, 4, epsilon=2.0**-52, dtype=np.float32)
     x = np.array([[0.1, 1.0], [0.1, 1.0], [0.1, 3.0], [0.1, 3.0]], np.float32)
