@@ -63,3 +63,10 @@ def test_batch_norm_after_the_activation_trains(dataset: Dataset) -> None:
 def test_a_block_that_makes_no_hidden_layer_is_refused(block: object, allowed: str) -> None:
     with pytest.raises(KlayerError, match=r"params\.yaml: training\." + allowed):
         settings(block=block)
+
+
+@pytest.mark.parametrize(("l2", "rate"), [(5.0, 0.1), (1e30, 0.1), (0.005, 100.0)])
+def test_a_lambda_whose_decay_takes_a_whole_weight_is_refused(l2: float, rate: float) -> None:
+    with pytest.raises(KlayerError, match=r"training\.l2 is .*below 1 / \(2 learning_rate_max\)"):
+        settings(l2=l2, learning_rate_max=rate)
+    settings(l2=0.99 / (2 * rate), learning_rate_max=rate)

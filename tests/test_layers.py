@@ -26,10 +26,15 @@ def build(layer: Layer, d: int, samples: int, networks: int = 1, dtype: type = n
 
 
 def batch_norm(
-    networks: int, units: int, samples: int, epsilon: float = 1e-12, momentum: float = 0.9
+    networks: int,
+    units: int,
+    samples: int,
+    epsilon: float = 1e-12,
+    momentum: float = 0.9,
+    dtype: type = np.float64,
 ) -> BatchNorm:
     layer = BatchNorm(epsilon, momentum)
-    build(layer, units, samples, networks)
+    build(layer, units, samples, networks, dtype)
     return layer
 
 
@@ -154,12 +159,53 @@ def test_batch_norm_gives_mean_0_and_variance_1(scores: np.ndarray) -> None:
     np.testing.assert_allclose(out.var(axis=0)[moving], 1, rtol=1e-4)
 
 
-@pytest.mark.parametrize("samples", [1, 5])
-def test_batch_norm_of_a_batch_that_does_not_vary(samples: int) -> None:
-    layer = batch_norm(1, 2, samples, epsilon=2.0**-52)
-    out = layer.forward(np.full((samples, 2), 7.0), Mode.TRAIN)
-    np.testing.assert_allclose(out, 0, atol=1e-6)
-    assert np.isfinite(layer.backward(np.ones((samples, 2)))).all()
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("epsilon", [2.0**-52, 1e-3])
+@pytest.mark.parametrize("samples", [1, 3, 100])  # float32: 100 * (1 / 100) * 0.1 is not 0.1
+def test_a_constant_column_gives_beta_and_no_gradient(dtype, epsilon, samples) -> None:
+    values = np.array([0.1, -7.3, 1e-4, 1e6, 0.0], dtype)
+    layer = batch_norm(1, 5, samples, epsilon, dtype=dtype)
+    layer.gamma.value[:], layer.beta.value[:] = 3.0, [1.0, 2.0, 3.0, 4.0, 5.0]
+    for mode in (Mode.TRAIN, Mode.EVALUATE):  # its average variance is 0 as well
+        out = layer.forward(np.tile(values, (samples, 1)), mode)
+        np.testing.assert_array_equal(out, np.tile(layer.beta.value, (samples, 1)))
+    upstream = np.random.default_rng(1).normal(0, 1, (samples, 5)).astype(dtype)
+    expected = upstream.sum(axis=0)
+    np.testing.assert_array_equal(layer.backward(upstream), 0)
+    np.testing.assert_array_equal(layer.gamma.grad, 0)
+    np.testing.assert_allclose(layer.beta.grad, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_column_that_never_varied_gives_beta_in_evaluation_whatever_comes() -> None:
+    layer = batch_norm(1, 1, 3, epsilon=2.0**-52, dtype=np.float32)
+    layer.beta.value[:] = 5
+    layer.forward(np.full((3, 1), 0.1, np.float32), Mode.TRAIN)
+    out = layer.forward(np.array([[0.1], [0.2], [-9.0]], np.float32), Mode.EVALUATE)
+    np.testing.assert_array_equal(out, 5)
+
+
+def test_a_constant_column_beside_one_that_varies_by_hand_in_float32() -> None:
+    layer = batch_norm(1, 2, 4, epsilon=2.0**-52, dtype=np.float32)
+    x = np.array([[0.1, 1.0], [0.1, 1.0], [0.1, 3.0], [0.1, 3.0]], np.float32)
+    np.testing.assert_allclose(layer.forward(x, Mode.TRAIN)[:, 1], [-1, -1, 1, 1])
+    grad = np.array([[4.0, 4.0], [0, 0], [0, 0], [0, 0]], np.float32)
+    np.testing.assert_allclose(layer.backward(grad), [[0, 2], [0, -2], [0, 0], [0, 0]], atol=1e-6)
+    np.testing.assert_array_equal(layer.batch_mean, np.array([0.1, 2.0], np.float32))
+    np.testing.assert_array_equal(layer.batch_variance, [0, 1])
+
+
+@pytest.mark.parametrize("distance", [0.0, 10.0, 1e3])
+def test_float32_keeps_a_small_spread_far_from_zero(distance, random) -> None:
+    x = (distance + random.normal(0, 1, (100, 4))).astype(np.float32)
+    out = batch_norm(1, 4, 100, 2.0**-52, dtype=np.float32).forward(x, Mode.TRAIN)
+    exact = x.astype(np.float64)
+    np.testing.assert_allclose(out, (exact - exact.mean(0)) / exact.std(0), atol=2e-5)
+
+
+def test_the_averages_hold_the_biased_variance() -> None:
+    layer = batch_norm(1, 1, 2)
+    layer.forward(np.array([[1.0], [3.0]]), Mode.TRAIN)
+    assert layer.variance.value[0] == 1  # divided by n = 2; unbiased it would be 2
 
 
 def test_averages_start_from_the_first_batch_and_follow_with_momentum(

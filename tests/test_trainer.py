@@ -12,6 +12,8 @@ from conftest import ROOT, block, same_start, tiny_settings
 from klayer import params
 from klayer.data.dataset import Dataset, Split
 from klayer.errors import KlayerError
+from klayer.networks.network import restored
+from klayer.networks.schedule import cyclical_learning_rate
 from klayer.params import section
 from klayer.training.evaluation import Evaluator
 from klayer.training.job import Job, Outcome, one_for_each_seed
@@ -29,7 +31,13 @@ def settings(**changes) -> Training:
 
 
 def finite(outcome: Outcome) -> bool:
-    groups = (outcome.history, outcome.final, outcome.layers, outcome.parameters)
+    groups = (
+        outcome.history,
+        outcome.final,
+        outcome.layers,
+        outcome.parameters,
+        outcome.predictions,
+    )
     return all(np.isfinite(array).all() for group in groups for array in group.values())
 
 
@@ -76,7 +84,7 @@ def test_a_step_allocates_nothing_of_size(dataset: Dataset, batch_norm: bool) ->
 
 def test_equal_inputs_give_equal_bytes(dataset: Dataset) -> None:
     first, second = (train(same_start(settings(), (0.0, 0.01), 5), dataset) for _ in range(2))
-    for group in ("history", "final", "layers", "parameters"):
+    for group in ("history", "final", "layers", "parameters", "predictions"):
         for name, values in getattr(first, group).items():
             assert values.tobytes() == getattr(second, group)[name].tobytes()
 
@@ -119,36 +127,71 @@ def test_every_epoch_sees_every_image_once_in_a_new_order(dataset: Dataset) -> N
     assert (orders[0] != orders[6]).any()
 
 
-def test_points_of_the_curves(dataset: Dataset) -> None:
-    history = train(same_start(settings(evaluation_interval=7), (0.0,), 1), dataset).history
-    np.testing.assert_array_equal(history["step"], [7, 14, 21, 28, 35, 40])  # the last one too
-    assert history["learning_rate"][2] == pytest.approx(0.1)
+@pytest.mark.parametrize(
+    ("interval", "steps"),
+    [(1, [*range(1, 41)]), (15, [15, 30, 40]), (20, [20, 40]), (40, [40]), (100, [40])],
+)
+def test_a_point_of_the_curves_every_interval_and_at_the_end(
+    dataset: Dataset, interval: int, steps: list[int]
+) -> None:
+    outcome = train(same_start(settings(evaluation_interval=interval), (0.0,), 1), dataset)
+    history = outcome.history
+    assert history["step"].tolist() == steps
+    rates = [cyclical_learning_rate(step - 1, 20, 1e-5, 0.1) for step in steps]
+    np.testing.assert_array_equal(history["learning_rate"], rates)
     for part in ("train", "validation"):
         for measure in GUESS:
-            assert history[f"{part}_{measure}"].shape == (6, 1)
+            assert history[f"{part}_{measure}"].shape == (len(steps), 1)
 
 
-def test_the_last_point_of_the_curves_is_the_final_measure(dataset: Dataset) -> None:
-    job = same_start(settings(evaluation_interval=15, block=block(True)), (0.0, 0.01), 1)
-    outcome = train(job, dataset)
-    trainer = Trainer(job, dataset)
-    for step in range(job.training.steps):
-        trainer.passes(step)
-        trainer.update(step)
-    evaluator = Evaluator(trainer.architecture, trainer.parameters, dataset)
-    parts = {"train": dataset.train.head(100), "validation": dataset.validation}
-    for name, part in parts.items():  # all validation images, and as many of training
-        for measure, values in evaluator.measure(part, trainer.l2).items():
-            np.testing.assert_allclose(outcome.final[f"{name}_{measure}"], values, rtol=1e-6)
-            last = outcome.history[f"{name}_{measure}"][-1]
-            np.testing.assert_array_equal(outcome.final[f"{name}_{measure}"], last)
-
-
-def test_the_study_has_a_point_every_half_epoch_or_so() -> None:
+def test_the_study_has_about_40_points(dataset: Dataset) -> None:
     sections = params.read(ROOT / "params.yaml")
-    for name in params.names(sections, "experiments"):
-        training = params.section_over(sections, "training", f"experiments.{name}", Training)
-        assert 14 <= training.steps / training.evaluation_interval <= 40
+    training = params.section(sections, "training", Training)
+    assert 36 <= training.steps / training.evaluation_interval <= 44
+
+
+def test_the_last_point_is_of_all_validation_images_and_as_many_training_images(
+    dataset: Dataset,
+) -> None:
+    job = same_start(settings(block=block(True)), (0.01, 0.1), 1)
+    outcome = train(job, dataset)
+    parameters = restored(job.training.architecture(3072), outcome.parameters)
+    evaluator = Evaluator(job.training.architecture(3072), parameters, dataset)
+    parts = {
+        "train": dataset.train.head(100),
+        "validation": dataset.validation,
+        "test": dataset.test,
+    }
+    for part, split in parts.items():
+        for measure, values in evaluator.measure(split, np.array(job.l2)).items():
+            found = outcome.final[f"{part}_{measure}"]
+            np.testing.assert_allclose(found, values, rtol=1e-5)
+            if part != "test":
+                np.testing.assert_array_equal(outcome.history[f"{part}_{measure}"][-1], found)
+
+
+def test_predictions_of_the_test_images(dataset: Dataset) -> None:
+    job = same_start(settings(), (0.001, 0.1), 1)
+    outcome = train(job, dataset)
+    architecture = job.training.architecture(3072)
+    evaluator = Evaluator(architecture, restored(architecture, outcome.parameters), dataset)
+    probabilities, labels = evaluator.probabilities(dataset.test), dataset.test.labels
+    confusion = outcome.predictions["confusion"]
+    assert confusion.shape == (2, 10, 10)
+    for m in range(2):
+        for actual in range(10):
+            predicted = probabilities[labels == actual, m].argmax(axis=1).tolist()
+            assert confusion[m, actual].tolist() == [predicted.count(c) for c in range(10)]
+        assert np.trace(confusion[m]) / 100 == pytest.approx(outcome.final["test_accuracy"][m])
+    examples = outcome.predictions["examples"]
+    np.testing.assert_allclose(examples, probabilities[:12].swapaxes(0, 1), rtol=1e-4, atol=1e-6)
+
+
+def test_a_diverged_network_predicts_evenly(dataset: Dataset) -> None:
+    outcome = train(same_start(settings(learning_rate_max=1e6, l2=0.0), (1.0,), 1), dataset)
+    assert outcome.final["diverged_at"][0] >= 0
+    np.testing.assert_allclose(outcome.predictions["examples"], 0.1, rtol=1e-6)
+    assert np.trace(outcome.predictions["confusion"][0]) == 10  # of 100 images
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])
@@ -157,7 +200,7 @@ def test_the_study_has_a_point_every_half_epoch_or_so() -> None:
 def test_divergence_is_finite_and_counts_as_a_guess(
     dataset: Dataset, batch_norm: bool, rate: float, hidden: list[int]
 ) -> None:
-    training = settings(block=block(batch_norm), learning_rate_max=rate, l2=0, hidden=hidden)
+    training = settings(block=block(batch_norm), learning_rate_max=rate, hidden=hidden, l2=0.0)
     outcome = train(same_start(training, (0.01, 1.0), 1), dataset)
     assert finite(outcome)
     diverged = outcome.final["diverged_at"] >= 0
@@ -212,12 +255,14 @@ def test_without_test_the_test_images_are_left_alone(dataset: Dataset) -> None:
         same_start(settings(), (0.0,), 1), replace(dataset, test=Untouchable()), test=False
     )
     assert not [name for name in outcome.final if name.startswith("test")]
+    assert not outcome.predictions
 
 
 def test_evaluation_changes_nothing(dataset: Dataset) -> None:
+    population = same_start(settings(block=block(True)), (0.0, 0.01), 1)
     often, seldom = (
         train(
-            same_start(settings(block=block(True), evaluation_interval=n), (0.0, 0.01), 1),
+            replace(population, training=settings(block=block(True), evaluation_interval=n)),
             dataset,
         )
         for n in (1, 40)
