@@ -214,7 +214,7 @@ def test_ranking_is_given_at_equal_values(project):
 def test_conclusion_on_gradients_follows_the_numbers(project, error, start):
     write_evidence(project)
     path = project / "metrics/check_gradients.json"
-    path.write_text(f'{{"error": {error}}}')
+    path.write_text(f'{{"worst": {error}}}')
     assert section("gradients").answer.startswith(start)
 
 

@@ -19,7 +19,7 @@ SMALLEST = 1e-16  # exact agreement is drawn here
 
 def section(evidence: Evidence) -> Section:
     """The largest relative error, by network and by layer."""
-    largest = evidence.gradients["error"]
+    largest = evidence.gradients["worst"]
     checked = int(evidence.gradient_errors["entries"].sum())
     answer = (
         f"Yes: {checked:,} derivatives agree with central differences, with relative errors of at "

@@ -19,7 +19,7 @@ from klayer.study.gradient_settings import CheckGradients
 
 
 def run() -> None:
-    """Writes plots/check_gradients.csv and metrics/check_gradients.json.
+    """Writes plots/check_gradients.csv, and metrics/check_gradients.json with the worst error.
 
     Raises KlayerError, which names layer and parameter, when an error exceeds the tolerance.
     """
@@ -39,7 +39,7 @@ def run() -> None:
     _judge(table, settings.tolerance)
     write_table(Path("plots/check_gradients.csv"), table)
     largest, checked = float(table["relative"].max()), int(table["entries"].sum())
-    write_metrics(Path("metrics/check_gradients.json"), {"error": largest})
+    write_metrics(Path("metrics/check_gradients.json"), {"worst": largest})
     print(f"{checked:,} gradients agree: relative errors up to {largest:.1e}")
 
 

@@ -1,0 +1,112 @@
+"""The recipes of CONTRIBUTING.md, followed to the letter in a copy of the project."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from conftest import ROOT, tiny_settings, write_params, write_processed
+from evidence_files import ACCURACIES, BN, write_evidence
+from klayer.data.dataset import PROCESSED
+
+TEXT = (ROOT / "CONTRIBUTING.md").read_text()
+
+
+def blocks(heading: str, language: str) -> list[str]:
+    """The code of a recipe, as it stands there."""
+    recipe = TEXT.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    found = re.findall(rf"^( *)```{language}\n(.*?)^ *```", recipe, re.DOTALL | re.MULTILINE)
+    return [re.sub(f"^{indent}", "", code, flags=re.MULTILINE) for indent, code in found]
+
+
+def experiments(heading: str) -> dict:
+    """What a recipe adds under `experiments:`."""
+    (lines,) = blocks(heading, "yaml")
+    return YAML(typ="safe", pure=True).load(textwrap.dedent(lines))
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the code, to be changed."""
+    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def run(folder: Path, *command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(folder / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_an_experiment(copy: Path) -> None:
+    params = (ROOT / "params.yaml").read_text()
+    (lines,) = blocks("An experiment", "yaml")
+    (copy / "params.yaml").write_text(params.replace("\nexperiments:", f"\nexperiments:\n{lines}#"))
+    run(copy, "-m", "klayer", "check-params")
+    sections = YAML(typ="safe", pure=True).load(copy / "params.yaml")
+    assert sections["experiments"]["wide_bn"]["hidden"] == [200, 200]
+
+
+GRADIENTS = """
+import numpy as np
+from klayer.networks.architecture import Architecture
+from klayer.networks.gradient_check import check_gradients
+
+random = np.random.default_rng(1)
+images, labels = random.normal(size=(8, 5)), np.arange(8) % 10
+for block in (("affine", "tanh"), ("affine", "batch_norm", "tanh")):
+    architecture = Architecture(5, (4, 3), 10, block)
+    errors = check_gradients(architecture, images, labels.astype(np.uint8), 0.1, 2, random)
+    assert max(error.relative for error in errors) < 1e-5, errors
+"""
+
+
+def test_a_layer(copy: Path) -> None:
+    for name, code in zip(("layers", "architecture"), blocks("A layer", "python"), strict=True):
+        with (copy / f"src/klayer/networks/{name}.py").open("a") as file:
+            file.write(f"\n\n{code}")
+    params = tiny_settings()
+    params["experiments"] = experiments("A layer")
+    write_params(params, copy / "params.yaml")
+    write_processed(copy / PROCESSED)
+    run(copy, "-m", "klayer", "train", "three_layer_tanh")
+    numbers = json.loads((copy / "metrics/train/three_layer_tanh.json").read_text())
+    assert numbers["failed"] == 0
+    run(copy, "-m", "klayer.study.schema")
+    assert '"tanh"' in (copy / "params.schema.json").read_text()
+    (copy / "gradients.py").write_text(GRADIENTS)
+    run(copy, "gradients.py")
+
+
+def test_a_section_of_the_report(copy: Path) -> None:
+    report = copy / "src/klayer/report"
+    (code,) = blocks("A section of the report", "python")
+    (report / "question_width.py").write_text(code)
+    contents = (report / "contents.py").read_text()
+    contents = contents.replace(
+        "    question_start,\n", "    question_start,\n    question_width,\n"
+    )
+    last = "        question_start.section(evidence),\n"
+    contents = contents.replace(last, f"{last}        question_width.section(evidence),\n")
+    (report / "contents.py").write_text(contents)
+    chosen = {"three_layer_bn": {"block": BN}} | experiments("An experiment")
+    write_evidence(copy, experiments=chosen, accuracies=ACCURACIES | {"wide_bn": 0.56})
+    run(copy, "-c", "from klayer.stages import report; report.run()")
+    text = (copy / "reports/report.md").read_text()
+    assert "Does a wider 3-layer network do better?" in text
+    assert "Better (shown: 100 % of redrawn seeds say the same)" in text

@@ -1,0 +1,168 @@
+"""The rules of the house: what may import what, one lock for all Pythons, `make repro`."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT
+
+PROGRAMS = Path(sys.executable).parent
+LOCK = (ROOT / "requirements.lock").read_text()
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
+    """import-linter over the package in this folder, by the contracts of its pyproject.toml."""
+    command = [PROGRAMS / "lint-imports", "--no-cache", "--no-logo"]
+    environment = os.environ | {"PYTHONPATH": str(folder / "src")}
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    """A copy of the package with its contracts."""
+    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def test_imports_are_those_of_the_house(house: Path) -> None:
+    done = lint_imports(house)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "imports"),
+    [
+        ("networks/layers.py", "klayer.errors"),
+        ("networks/layers.py", "klayer.training.settings"),
+        ("data/dataset.py", "klayer.networks.layers"),
+        ("training/trainer.py", "klayer.running.workers"),
+        ("training/trainer.py", "klayer.report.words"),
+        ("running/runner.py", "klayer.study.results"),
+        ("study/results.py", "klayer.report.words"),
+        ("report/words.py", "klayer.study.results"),
+        ("report/words.py", "klayer.data.dataset"),
+        ("files.py", "klayer.params"),
+        ("study/results.py", "klayer.cli"),
+    ],
+)
+def test_an_import_turned_round_is_refused(house: Path, module: str, imports: str) -> None:
+    with (house / "src/klayer" / module).open("a") as file:
+        file.write(f"\nimport {imports}\n")
+    done = lint_imports(house)
+    assert done.returncode == 1
+    assert f"klayer.{module.removesuffix('.py').replace('/', '.')} -> {imports}" in done.stdout
+
+
+def test_the_lock_has_one_version_of_each_library_for_all_pythons() -> None:
+    locked = Counter(re.findall(r"^([a-z0-9.-]+)==", LOCK, re.MULTILINE))
+    assert {"numpy", "scipy", "numba", "matplotlib"} <= set(locked)
+    assert [name for name, versions in locked.items() if versions > 1] == []
+    assert "python_version" not in LOCK
+    assert "python_full_version" not in LOCK
+
+
+def test_the_lock_has_every_library_of_the_project_and_its_hashes() -> None:
+    needed = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]
+    for requirement in needed:
+        name = re.split(r"[><=\[]", requirement)[0].replace(".", "-")
+        assert re.search(rf"^{name}==\S+ .*\\\n    --hash=sha256:", LOCK, re.MULTILINE), name
+
+
+# `make repro`: tools/repro.sh with a klayer and a dvc that only note how they are called.
+CALLED = 'echo "$(basename "$0") $*" >> called\n'
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A Git repository with params.yaml, and a `klayer` and a `dvc` that have no images."""
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    (tmp_path / "params.yaml").write_text("data:\n  source: cifar10  # or synthetic\n")
+    program(tmp_path, "klayer", "exit 3")
+    program(tmp_path, "dvc", '[ "$1" != checkout ]')
+    return tmp_path
+
+
+def program(folder: Path, name: str, text: str) -> None:
+    path = folder / "bin" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{CALLED}{text}\n")
+    path.chmod(0o755)
+
+
+def repro(folder: Path) -> tuple[int, str, list[str]]:
+    """Exit status, what is said, and the programs that were called."""
+    path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", ROOT / "tools/repro.sh"],
+        cwd=folder,
+        env=os.environ | {"PATH": path, "GIT_CEILING_DIRECTORIES": str(folder.parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    called = folder / "called"
+    lines = called.read_text().splitlines() if called.exists() else []
+    return done.returncode, done.stdout + done.stderr, lines
+
+
+CHECKOUT = "dvc checkout --quiet data/cifar-10-batches-py"
+
+
+def test_no_copy_anywhere_leads_to_synthetic_images(folder: Path) -> None:
+    status, said, called = repro(folder)
+    assert (status, called) == (0, [CHECKOUT, "klayer download", "dvc repro"])
+    assert "No copy of CIFAR-10 was found" in said
+    assert "source: synthetic  # or synthetic" in (folder / "params.yaml").read_text()
+
+
+def test_a_later_run_says_that_params_choose_synthetic_images(folder: Path) -> None:
+    (folder / "params.yaml").write_text("data:\n  source: synthetic\n")
+    status, said, called = repro(folder)
+    assert (status, called) == (0, ["dvc repro"])
+    assert said.count("\n") == 1
+    assert "git checkout params.yaml" in said
+
+
+@pytest.mark.parametrize("status", [1, 2, 130, 255])
+def test_any_other_failure_of_the_download_is_told_as_it_is(folder: Path, status: int) -> None:
+    program(folder, "klayer", f"echo 'Error: the disk is full' >&2; exit {status}")
+    before = (folder / "params.yaml").read_text()
+    assert repro(folder) == (status, "Error: the disk is full\n", [CHECKOUT, "klayer download"])
+    assert (folder / "params.yaml").read_text() == before
+
+
+def test_images_that_are_found_are_taken_for_the_stage_s(folder: Path) -> None:
+    program(folder, "klayer", "exit 0")
+    calls = [CHECKOUT, "klayer download", "dvc commit --quiet --force download", "dvc repro"]
+    assert repro(folder) == (0, "", calls)
+
+
+def test_images_at_hand_are_not_looked_for(folder: Path) -> None:
+    (folder / "data/cifar-10-batches-py").mkdir(parents=True)
+    assert repro(folder) == (0, "", ["dvc repro"])
+
+
+def test_a_failure_of_dvc_stays_one(folder: Path) -> None:
+    program(folder, "dvc", "echo 'ERROR: another dvc is at work' >&2; exit 255")
+    (folder / "data/cifar-10-batches-py").mkdir(parents=True)
+    assert repro(folder) == (255, "ERROR: another dvc is at work\n", ["dvc repro"])
+
+
+def test_a_folder_without_git_is_told_in_a_sentence(folder: Path) -> None:
+    shutil.rmtree(folder / ".git")
+    status, said, called = repro(folder)
+    assert (status, called) == (1, [])
+    assert "a ZIP has no .git" in said
