@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from contextlib import suppress
 from typing import Any, NoReturn
 
@@ -22,8 +23,8 @@ class _Group(click.Group):
         from klayer.running.environment import mend_streams
 
         mend_streams()
-        for kind in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(kind) is not signal.SIG_IGN:  # as under nohup
+        for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(kind) is not signal.SIG_IGN:  # as under nohup or behind &
                 signal.signal(kind, _terminate)
         try:
             result = super().invoke(ctx)
@@ -42,7 +43,11 @@ class _Group(click.Group):
 
 
 def _terminate(*_: object) -> NoReturn:
-    """Ends as on Ctrl-C, so that temporary files are removed."""
+    """Ends as on Ctrl-C, so that temporary files are removed.
+
+    The thread of loky that hands out tasks may then find some gone, and would print a traceback.
+    """
+    threading.excepthook = lambda _: None
     raise KeyboardInterrupt
 
 
