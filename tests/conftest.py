@@ -64,8 +64,10 @@ def tiny_settings() -> dict:
 
 
 def write_params(params: dict, path: Path = Path("params.yaml")) -> None:
+    writer = YAML(typ="safe", pure=True)
+    writer.default_flow_style = False  # in [ ] the C parser, which DVC takes, reads no address
     with path.open("w") as file:
-        YAML(typ="safe", pure=True).dump(params, file)
+        writer.dump(params, file)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import special
 
 from klayer.report.evidence import Study
-from klayer.report.statistics import Estimate, Values
+from klayer.report.statistics import Estimate, Values, quantile
 from klayer.report.verdicts import DRAWS, Answer, Verdict
 
 WORDS = {1: "L2 helps", 0: "no difference", -1: "L2 harms"}
@@ -89,7 +89,8 @@ def answer(study: Study) -> Answer | None:
     again = _directions(means[:, np.newaxis] + luck)
     code = int(_directions(found.fine.to_numpy(np.float64)))
     gain = float(means[1:].max() - means[0])
-    estimate = Estimate(gain, found.noise, found.freedom + 1, found.noise * (2 / shape[1]) ** 0.5)
+    error = found.width / float(quantile(found.freedom))  # so that the interval is Hsu's: ± width
+    estimate = Estimate(gain, found.noise, found.freedom + 1, error)
     return Answer("l2", Verdict(WORDS[code], code != 0, float((again == code).mean())), estimate)
 
 

@@ -91,11 +91,11 @@ def _answer(evidence: Evidence) -> str:
         "no difference": "As a whole, yes: no systematic difference",
     }[joint.verdict.direction]
     p = f", {words.probability(away.probability)}" if away.probability is not None else ""
-    held = [h for row in RUNS if (h := _held(row, evidence.runs.get(row.run))) is not None]
+    held = [h for row in (*RUNS, BEST) if (h := _held(row, evidence.runs.get(row.run))) is not None]
     return (
         f"{said} ({joint.verdict}): over the {rows} numbers of runs that learn, ours less reported "
-        f"is {words.difference(away)}{p}; {sum(held)} of {len(held)} experiments hold theirs by "
-        f"themselves. {_chance(evidence)}"
+        f"is {words.difference(away)}{p}; {sum(held)} of {len(held)} lie within our 95 % "
+        f"predictions. {_chance(evidence)}"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -37,13 +38,18 @@ class Verdict:
     @property
     def short(self) -> str:
         """For a table: the word and the share."""
-        return self.word if self.share is None else f"{self.word} ({100 * self.share:.0f} %)"
+        return self.word if self.share is None else f"{self.word} ({_percent(self.share)})"
 
     def __str__(self) -> str:
         """The word, with the share behind it."""
         if self.share is None:
             return "not known: the seeds are too few"
-        return f"{self.word}: {100 * self.share:.0f} % of redrawn seeds say the same"
+        return f"{self.word}: {_percent(self.share)} of redrawn seeds say the same"
+
+
+def _percent(share: float) -> str:
+    """Rounded down: 89.9 % is not the 90 % that the rule asks for."""
+    return f"{math.floor(100 * share + 1e-9)} %"
 
 
 @dataclass(frozen=True)

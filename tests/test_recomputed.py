@@ -1,0 +1,262 @@
+"""Recomputes what reports/report.md says from the committed tables, by docs/evidence.md alone.
+
+Nothing of klayer is used: another implementation, in plain loops, with other libraries' functions.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import cache
+from statistics import fmean
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from conftest import ROOT
+
+REPORT = (ROOT / "reports/report.md").read_text(encoding="utf-8").replace("\N{MINUS SIGN}", "-")
+REPORTED = {
+    "three_layer": 0.5312,
+    "three_layer_bn": 0.5437,
+    "nine_layer_bn": 0.526,
+    "sigma_1e-1": 0.5069,
+    "sigma_1e-1_bn": 0.5167,
+    "sigma_1e-3_bn": 0.5295,
+    "sigma_1e-4_bn": 0.5289,
+    "best_two_cycles": 0.5386,
+}
+SIGMAS = ("sigma_1e-1", "sigma_1e-3", "sigma_1e-4")
+pytestmark = pytest.mark.skipif("synthetic, made" in REPORT, reason="the report has no comparison")
+
+
+@cache
+def student(seeds: int) -> float:
+    return float(stats.t.ppf(0.975, seeds - 1))
+
+
+def stdev(values: Sequence[float]) -> float:
+    mean = fmean(values)
+    return math.sqrt(sum((v - mean) ** 2 for v in values) / (len(values) - 1))
+
+
+def column(run: str, name: str = "test_accuracy") -> dict[int, float]:
+    """By seed."""
+    with (ROOT / f"plots/seeds/{run}.csv").open() as file:
+        return {int(row["seed"]): float(row[name]) for row in csv.DictReader(file)}
+
+
+def section(title: str) -> str:
+    return REPORT.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def mean_and_interval(values: list[float]) -> tuple[float, float, float]:
+    """In points."""
+    half = student(len(values)) * stdev(values) / math.sqrt(len(values))
+    return 100 * fmean(values), 100 * (fmean(values) - half), 100 * (fmean(values) + half)
+
+
+def said(low_mean_high: tuple[float, float, float], seeds: int) -> str:
+    mean, low, high = low_mean_high
+    return f"{mean:+.2f} points (95 % interval {low:+.2f} to {high:+.2f}, {seeds} seeds)"
+
+
+def gains(better: str, plain: str) -> list[float]:
+    a, b = column(better), column(plain)
+    return [a[seed] - b[seed] for seed in sorted(a.keys() & b.keys())]
+
+
+def sign(values: list[float]) -> int:
+    _, low, high = mean_and_interval(values)
+    return int(low > 0) - int(high < 0)
+
+
+def drawn(seeds: int) -> np.ndarray:
+    return np.random.default_rng(1).integers(0, seeds, (2000, seeds))
+
+
+def verdict(code: int, again: list[int]) -> str:
+    share = again.count(code) / len(again)
+    word = "suggested" if share < 0.9 else ("shown" if code else "not shown")
+    return f"{word}: {math.floor(100 * share)} % of redrawn seeds say the same"
+
+
+def of_gains(values: list[float]) -> str:
+    return verdict(
+        sign(values), [sign([values[i] for i in rows]) for rows in drawn(len(values)).tolist()]
+    )
+
+
+@pytest.mark.parametrize(
+    ("title", "better", "plain"),
+    [
+        ("What does BN change in the 3-layer network?", "three_layer_bn", "three_layer"),
+        ("Which schedule explains the reported best λ?", "best_three_cycles", "best_two_cycles"),
+    ],
+)
+def test_differences_of_two_runs(title: str, better: str, plain: str) -> None:
+    values = gains(better, plain)
+    assert said(mean_and_interval(values), len(values)) in section(title)
+    assert of_gains(values) in section(title)
+
+
+@pytest.mark.parametrize("pair", ["three_layer", "nine_layer", *SIGMAS])
+def test_gains_of_all_pairs(pair: str) -> None:
+    values = gains(f"{pair}_bn", pair)
+    row = next(line for line in REPORT.splitlines() if line.startswith(f"| {pair} "))
+    assert said(mean_and_interval(values), len(values)) in row
+    assert re.sub(r": (\d+ %).*", r" (\1)", of_gains(values)) in row
+    for run in (pair, f"{pair}_bn"):
+        accuracies = list(column(run).values())
+        assert f"{fmean(accuracies):.4f} ± {stdev(accuracies):.4f}" in row
+
+
+@pytest.mark.parametrize("better", ["nine_layer_bn", "nine_layer_he"])
+def test_networks_of_nine_layers(better: str) -> None:
+    values = gains(better, "nine_layer")
+    learnt = [column(run, "learnt") for run in (better, "nine_layer")]
+    pairs = [(learnt[0][seed], learnt[1][seed]) for seed in sorted(learnt[0])]
+
+    def code(rows: list[int]) -> int:
+        more = fmean(pairs[i][0] for i in rows) > 0.5 and fmean(pairs[i][1] for i in rows) <= 0.5
+        found = sign([values[i] for i in rows])
+        return 2 if found > 0 and more else found
+
+    text = section("Does BN make the 9-layer network trainable?")
+    assert said(mean_and_interval(values), len(values)) in text
+    again = [code(rows) for rows in drawn(len(values)).tolist()]
+    assert verdict(code(list(range(len(values)))), again) in text
+    for found in learnt:
+        assert f"{sum(v == 0 for v in found.values())} of {len(found)}" in text
+
+
+def test_ranges_over_the_initial_weights() -> None:
+    ranges = []
+    for kind in ("", "_bn"):
+        runs = [column(name + kind) for name in SIGMAS]
+        ranges.append([max(r[s] for r in runs) - min(r[s] for r in runs) for s in sorted(runs[0])])
+    less = [plain - normalised for plain, normalised in zip(*ranges, strict=True)]
+    text = section("Does BN make the initial weights matter less?")
+    assert said(mean_and_interval(less), len(less)) in text
+    assert of_gains(less) in text
+    for values in ranges:
+        assert f"over {100 * fmean(values):.2f} " in text
+
+
+def deviation(runs: list[str], rows: list[int]) -> tuple[float, float, int]:
+    """D, its standard error and number of seeds, in points."""
+    tables = [column(run) for run in runs]
+    seeds = sorted(set.intersection(*(set(table) for table in tables)))
+    values = [[table[seeds[i]] for i in rows] for table in tables]
+    of_seeds = [fmean(of_seed) for of_seed in zip(*values, strict=True)]
+    d = fmean(of_seeds) - fmean(REPORTED[run] for run in runs)
+    own = sum(stdev(of_run) ** 2 for of_run in values)
+    shared = stdev(of_seeds) ** 2
+    return 100 * d, 100 * math.sqrt(shared / len(rows) + own / len(runs) ** 2), len(rows)
+
+
+def code_of(d: float, error: float, seeds: int) -> int:
+    half = student(seeds) * error
+    return int(d - half > 0) - int(d + half < 0)
+
+
+def test_all_reported_numbers_together() -> None:
+    text, runs, everyone = section("Are the reported numbers reproduced?"), list(REPORTED), 8
+    for chosen in (runs, runs[:-1]):
+        d, error, seeds = deviation(chosen, list(range(everyone)))
+        half = student(seeds) * error
+        assert said((d, d - half, d + half), seeds) in text
+    d, error, seeds = deviation(runs, list(range(everyone)))
+    p = 2 * stats.t.sf(abs(d) / error, seeds - 1)
+    assert f"p = {p:.3f}" in text or (p < 0.001 and "p < 0.001" in text)
+    again = [code_of(*deviation(runs, rows)) for rows in drawn(everyone).tolist()]
+    assert verdict(code_of(d, error, seeds), again) in text
+
+
+def test_every_reported_number_among_our_runs() -> None:
+    rows = [line.split("|") for line in REPORT.splitlines() if line.startswith("| 3 layers")]
+    rows += [line.split("|") for line in REPORT.splitlines() if line.startswith("| 9 layers")]
+    found = {tuple(cell.strip() for cell in row[2:8]) for row in rows}
+    inside = 0
+    for run, reported in REPORTED.items():
+        ours = list(column(run).values())
+        half = student(len(ours)) * stdev(ours) * math.sqrt(1 + 1 / len(ours))
+        held = abs(fmean(ours) - reported) <= half
+        inside += held
+        below = sum(v < reported - 1e-9 for v in ours)
+        place = below + sum(abs(v - reported) <= 1e-9 for v in ours) / 2
+        away = f"{100 * (fmean(ours) - reported):+.2f}"
+        spread = f"{fmean(ours):.4f} ± {stdev(ours):.4f}"
+        rank, word = f"{place:g} of {len(ours)}", "yes" if held else "no"
+        assert (f"{reported:.4f}", spread, str(len(ours)), away, rank, word) in found, run
+    assert f"{inside} of {len(REPORTED)} lie within" in section(
+        "Are the reported numbers reproduced?"
+    )
+
+
+def may_be_best(means: np.ndarray, noise: float) -> np.ndarray:
+    d = 2.6649  # the 95 % quantile of 12 one-sided comparisons with 24 degrees of freedom
+    return means > means.max() - d * noise * math.sqrt(2 / 3)
+
+
+def test_the_search() -> None:
+    table: dict[float, list[float]] = defaultdict(list)
+    with (ROOT / "plots/search_l2_runs.csv").open() as file:
+        for row in csv.DictReader(file):
+            if row["phase"] != "coarse":
+                table[float(row["l2"])].append(float(row["validation_accuracy"]))
+    values = np.array([table[l2] for l2 in sorted(table)])  # λ = 0 the first
+    assert values.shape == (13, 3)
+    fit = values.mean(1, keepdims=True) + values.mean(0, keepdims=True) - values.mean()
+    noise = math.sqrt(((values - fit) ** 2).sum() / 24)
+    means = values.mean(1)
+
+    def code(of: np.ndarray, s: float) -> int:
+        may = may_be_best(of, s)
+        return 1 if not may[0] else (-1 if not may[1:].any() else 0)
+
+    luck = np.random.default_rng(1).standard_normal((2000, 13, 3)) * noise
+    again = []
+    for simulated in means[:, np.newaxis] + luck:
+        fit = simulated.mean(1, keepdims=True) + simulated.mean(0) - simulated.mean()
+        again.append(code(simulated.mean(1), math.sqrt(((simulated - fit) ** 2).sum() / 24)))
+    text = section("Does λ matter beyond luck?")
+    assert verdict(code(means, noise), again) in text
+    assert f"one of {may_be_best(means, noise).sum()} of 13 values" in text
+    half = stats.t.ppf(0.975, 24) * noise * math.sqrt((1 / 12 + 1) / 3)
+    gain = means[1:].mean() - means[0]
+    interval = f"{100 * (gain - half):+.2f} to {100 * (gain + half):+.2f}"
+    assert f"{100 * gain:+.2f} points (95 % interval {interval})" in text
+    assert f"{100 * 2.889 * noise:.2f} points" in text
+
+
+@pytest.mark.parametrize("schedule", ["two_cycles", "three_cycles", "ns_1350", "ns_2250"])
+def test_schedules_of_the_best_lambda(schedule: str) -> None:
+    test, validation = (column(f"best_{schedule}", f"{p}_accuracy") for p in ("test", "validation"))
+    pairs = [(test[seed], validation[seed]) for seed in sorted(test)]
+    seeds = len(pairs)
+    u = np.random.default_rng(1).random((3, 20_000))
+    scale = np.sqrt((seeds - 1) / stats.chi2.ppf(u[0], seeds - 1))
+    highest = stats.norm.ppf(u[2] ** (1 / 50))
+    q = np.quantile(scale * (stats.norm.ppf(u[1]) / math.sqrt(seeds) + highest), [0.025, 0.975])
+
+    def code(rows: list[int]) -> int:
+        of_test, of_validation = ([pairs[i][k] for i in rows] for k in (0, 1))
+        half = student(seeds) * stdev(of_test) * math.sqrt(1 + 1 / seeds)
+        low, high = fmean(of_validation) + q * stdev(of_validation)
+        return int(abs(fmean(of_test) - 0.5386) <= half) + 2 * int(low <= 0.547 <= high)
+
+    found = code(list(range(seeds)))
+    again = [code(rows) for rows in drawn(seeds).tolist()]
+    direction = ("none", "test only", "validation only", "both")[found]
+    title = schedule.replace("ns_", "n_s = ").replace("_cycles", " cycles")
+    text = section("Which schedule explains the reported best λ?")
+    row = next(line for line in text.splitlines() if line.startswith(f"| {title} "))
+    short = re.sub(r": (\d+ %).*", r" (\1)", verdict(found, again))
+    assert f"{direction}, {short}" in row
+    low, high = fmean(v for _, v in pairs) + q * stdev([v for _, v in pairs])
+    assert f"{low:.4f} to {high:.4f}" in row
