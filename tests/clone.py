@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from conftest import ROOT, write_params
 from tools.quick import copy_tree
@@ -15,7 +16,7 @@ from tools.quick import copy_tree
 class Clone:
     """The working tree, committed, with its own code on the path."""
 
-    def __init__(self, folder: Path, params: dict) -> None:
+    def __init__(self, folder: Path, params: dict[str, Any]) -> None:
         self.folder = folder
         programs = Path(sys.executable).parent
         self.env = {k: v for k, v in os.environ.items() if k != "CIFAR10_ARCHIVE"} | {

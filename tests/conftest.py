@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,9 +41,9 @@ def write_processed(folder: Path) -> None:
             np.save(folder / "deviation.npy", images.std(axis=0))
 
 
-def tiny_settings() -> dict:
+def tiny_settings() -> dict[str, Any]:
     """params.yaml of the project, with everything small."""
-    params = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
+    params: dict[str, Any] = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
     params["training"] |= {
         "hidden": [8, 6],
         "batch_size": 50,
@@ -63,7 +64,7 @@ def tiny_settings() -> dict:
     return params
 
 
-def write_params(params: dict, path: Path = Path("params.yaml")) -> None:
+def write_params(params: dict[str, Any], path: Path = Path("params.yaml")) -> None:
     writer = YAML(typ="safe", pure=True)
     writer.default_flow_style = False  # in [ ] the C parser, which DVC takes, reads no address
     with path.open("w") as file:

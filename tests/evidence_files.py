@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from PIL import Image
 from klayer.data.dataset import CLASSES
 
 BN = ["affine", "batch_norm", "relu"]
-TRAINING = {
+TRAINING: dict[str, Any] = {
     "hidden": [50, 50],
     "block": ["affine", "relu"],
     "initialisation": "uniform",
@@ -24,13 +25,13 @@ TRAINING = {
     "half_cycle": 100,
     "cycles": 2,
 }
-SCHEDULES = {
+SCHEDULES: dict[str, dict[str, Any]] = {
     "two_cycles": {},
     "three_cycles": {"cycles": 3},
     "ns_1350": {"half_cycle": 150},
     "ns_2250": {"half_cycle": 250},
 }
-EXPERIMENTS = {
+EXPERIMENTS: dict[str, dict[str, Any]] = {
     "three_layer": {},
     "three_layer_bn": {"block": BN},
     "nine_layer": {"hidden": [50] * 8},
@@ -40,7 +41,7 @@ EXPERIMENTS = {
     "sigma_1e-4": {"initialisation": "normal", "sigma": 0.0001},
     "sigma_1e-4_bn": {"initialisation": "normal", "sigma": 0.0001, "block": BN},
 }
-MORE = {  # of params.yaml
+MORE: dict[str, dict[str, Any]] = {  # of params.yaml
     "nine_layer_he": {"hidden": [50] * 8, "initialisation": "he"},
     "sigma_1e-3": {"initialisation": "normal", "sigma": 0.001},
     "sigma_1e-3_bn": {"initialisation": "normal", "sigma": 0.001, "block": BN},
@@ -66,7 +67,7 @@ OWN = 0.0005  # how far what a run has by itself moves its accuracies
 
 def write_evidence(
     folder: Path,
-    experiments: Mapping[str, Mapping[str, object]] = EXPERIMENTS,
+    experiments: Mapping[str, Mapping[str, Any]] = EXPERIMENTS,
     seeds: Sequence[int] = SEEDS,
     accuracies: Mapping[str, float] = ACCURACIES,
     synthetic: bool = False,
@@ -88,7 +89,11 @@ def write_evidence(
 
 
 def write_run(
-    folder: Path, name: str, accuracies: Sequence[float], seeds: Sequence[int], depth: int = 3
+    folder: Path,
+    name: str,
+    accuracies: Sequence[float] | np.ndarray,
+    seeds: Sequence[int],
+    depth: int = 3,
 ) -> None:
     """All files of a run whose networks have these test accuracies; 0.105 and less is a guess."""
     plots, test = folder / "plots", np.asarray(accuracies, np.float64)

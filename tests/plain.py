@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from klayer.networks.parameters import Parameters
@@ -16,7 +18,7 @@ def members(parameters: Parameters) -> list[dict[str, np.ndarray]]:
     ]
 
 
-def forward(p, x, train, epsilon=2.0**-52):
+def forward(p: Any, x: Any, train: bool, epsilon: float = 2.0**-52) -> Any:
     """Probabilities (n, C), and for each layer its input, scores, mean, variance, normalised."""
     depth, caches = sum(name.startswith("W") for name in p), []
     for k in range(1, depth + 1):
@@ -33,17 +35,17 @@ def forward(p, x, train, epsilon=2.0**-52):
     return e / e.sum(axis=1, keepdims=True), caches
 
 
-def loss(p, x, labels, train, epsilon=2.0**-52):
+def loss(p: Any, x: Any, labels: Any, train: bool, epsilon: float = 2.0**-52) -> Any:
     probabilities, _ = forward(p, x, train, epsilon)
     return -np.mean([np.log(row[label]) for row, label in zip(probabilities, labels, strict=True)])
 
 
-def cost(p, x, labels, l2, train):
+def cost(p: Any, x: Any, labels: Any, l2: Any, train: bool) -> Any:
     squares = sum((w**2).sum() for name, w in p.items() if name.startswith("W"))
     return loss(p, x, labels, train) + l2 * squares
 
 
-def gradients(p, x, labels, l2=0.0, epsilon=2.0**-52):
+def gradients(p: Any, x: Any, labels: Any, l2: Any = 0.0, epsilon: float = 2.0**-52) -> Any:
     """Of the cost, layer by layer; BN by the chain of Ioffe and Szegedy (2015), section 3."""
     probabilities, caches = forward(p, x, True, epsilon)
     n, found = len(x), {}
@@ -64,7 +66,16 @@ def gradients(p, x, labels, l2=0.0, epsilon=2.0**-52):
     return found
 
 
-def descend(p, x, labels, l2, rate, epsilon=2.0**-52, momentum=0.9, first=False):
+def descend(
+    p: Any,
+    x: Any,
+    labels: Any,
+    l2: Any,
+    rate: float,
+    epsilon: float = 2.0**-52,
+    momentum: float = 0.9,
+    first: bool = False,
+) -> None:
     """One step of gradient descent on one network, and of its running averages, in place."""
     found = gradients(p, x, labels, l2, epsilon)
     _, caches = forward(p, x, True, epsilon)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ class Sleeper:
     def train(self, steps: int) -> None:
         pass
 
-    def parameters(self) -> dict:
+    def parameters(self) -> dict[str, Any]:
         return {}
 
 
@@ -64,7 +65,7 @@ def dying(case: Case) -> Forms:
     raise SystemExit(3)
 
 
-def stranger(name: str, function: str = "sleeping", **others: object) -> Contestant:
+def stranger(name: str, function: str = "sleeping", **others: Any) -> Contestant:
     return Contestant(name, __name__, function, "numpy", **others)
 
 
@@ -320,7 +321,7 @@ def test_the_parts_of_a_step_make_up_the_step(case: Case, monkeypatch: pytest.Mo
 
 
 def test_memory_is_that_of_a_stage_with_what_differs(project: Path) -> None:
-    def seeds(count: int) -> dict:
+    def seeds(count: int) -> dict[str, Any]:
         return {"experiments.bn": {"seeds": list(range(count)), "half_cycle": 5}}
 
     found = memory.peak((1, ("train", "bn"), seeds(1)))

@@ -38,7 +38,9 @@ def settings(**changes: object) -> Training:
 @pytest.mark.parametrize(
     "block", [["affine", "tanh"], ["affine", "batch_norm", "tanh"], ["affine", "tanh", "affine"]]
 )
-def test_a_new_layer_trains(dataset: Dataset, monkeypatch, block: list[str]) -> None:
+def test_a_new_layer_trains(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, block: list[str]
+) -> None:
     monkeypatch.setitem(LAYERS, "tanh", lambda units, architecture: Tanh())
     outcome = train(same_start(settings(block=block), (0.001, 0.0), 1), dataset)
     assert (outcome.final["train_loss"] < 0.9 * np.log(10)).all()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +30,7 @@ OUTCOME = Outcome(
 
 
 @pytest.fixture
-def job(project: Path) -> Job:
+def job(project: Path) -> Iterator[Job]:
     checkpoints._common.cache_clear()
     yield same_start(params.section(tiny_settings(), "training", Training), (0.1,), 1)
     checkpoints._common.cache_clear()
@@ -128,9 +130,10 @@ def test_an_interrupted_stage_goes_on_where_it_stopped(
 
     jobs = [replace(job, seeds=(seed,)) for seed in (1, 2, 3)]
     expected = train_jobs("whole", jobs, test=True)
-    trained, original = [], run.train
+    trained: list[int] = []
+    original = run.train
 
-    def interrupted(task: Job, *rest: object) -> Outcome:
+    def interrupted(task: Job, *rest: Any) -> Outcome:
         if len(trained) == 2:
             raise KeyboardInterrupt
         trained.extend(task.seeds)

@@ -207,7 +207,8 @@ def test_a_stop_is_quiet_and_takes_the_workers_along(too_long: Path, kind: signa
 def test_a_stage_ends_with_dvc(too_long: Path) -> None:
     """DVC names itself in the environment; here a shell that is killed takes its place."""
     command = f"{' '.join(KLAYER)} train plain; true"
-    shell = subprocess.Popen(["sh", "-c", command], env=os.environ | {"DVC_STAGE": "train@plain"})
+    env = os.environ | {"DVC_STAGE": "train@plain"}
+    shell = subprocess.Popen(["sh", "-c", command], env=env, text=True)
     wait_for(too_long, ".klayer/snapshots/train@plain-*/*.json", shell)
     family = psutil.Process(shell.pid).children(recursive=True)
     assert len(family) >= 2
@@ -218,7 +219,7 @@ def test_a_stage_ends_with_dvc(too_long: Path) -> None:
 
 def kill_something(process: subprocess.Popen[str], choice: random.Random) -> list[psutil.Process]:
     """Kills the stage or one of its workers; returns all that have to end soon."""
-    children = psutil.Process(process.pid).children(recursive=True)
+    children: list[psutil.Process] = psutil.Process(process.pid).children(recursive=True)
     lines = {child: " ".join(child.cmdline()) for child in children}
     workers = [c for c, line in lines.items() if "loky" in line and "resource_tracker" not in line]
     kind = choice.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT])

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
@@ -28,10 +29,11 @@ def blocks(heading: str, language: str) -> list[str]:
     return [re.sub(f"^{indent}", "", code, flags=re.MULTILINE) for indent, code in found]
 
 
-def experiments(heading: str) -> dict:
+def experiments(heading: str) -> dict[str, Any]:
     """What a recipe adds under `experiments:`."""
     (lines,) = blocks(heading, "yaml")
-    return YAML(typ="safe", pure=True).load(textwrap.dedent(lines))
+    added: dict[str, Any] = YAML(typ="safe", pure=True).load(textwrap.dedent(lines))
+    return added
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -279,13 +280,13 @@ def certified(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str]
 
 
 @pytest.fixture
-def secure(configure: Callable[..., None], certified: Callable) -> Callable:
+def secure(configure: Callable[..., None], certified: Callable[..., Any]) -> Callable[..., Any]:
     """`certified`, whose settings come after those of `configure`."""
     return certified
 
 
 def test_takes_a_certificate_of_a_trusted_authority(
-    start: Start, configure: Callable[..., None], secure: Callable
+    start: Start, configure: Callable[..., None], secure: Callable[..., Any]
 ) -> None:
     configure(start(good, secure("127.0.0.1")).url)
     download.run()
@@ -297,7 +298,7 @@ def test_refuses_a_bad_certificate(
     fault: str,
     start: Start,
     configure: Callable[..., None],
-    secure: Callable,
+    secure: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if fault == "unknown authority":
@@ -326,7 +327,7 @@ def test_says_that_the_file_of_certificates_is_wrong(
 
 
 def test_refuses_to_go_from_https_to_http(
-    start: Start, configure: Callable[..., None], secure: Callable
+    start: Start, configure: Callable[..., None], secure: Callable[..., Any]
 ) -> None:
     plain = start(good)
     configure(start(fixed(head("301 Moved", Location=plain.url)), secure("127.0.0.1")).url)
@@ -336,7 +337,7 @@ def test_refuses_to_go_from_https_to_http(
 
 
 def test_goes_from_http_to_https(
-    start: Start, configure: Callable[..., None], secure: Callable
+    start: Start, configure: Callable[..., None], secure: Callable[..., Any]
 ) -> None:
     target = start(good, secure("127.0.0.1"))
     configure(start(fixed(head("301 Moved", Location=target.url))).url)

@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import grimp
 import pytest
@@ -38,8 +39,10 @@ NO_NUMBER = (
 )
 
 
-def definition(stage: str) -> dict:
-    return STAGES[stage].get("do", STAGES[stage])
+def definition(stage: str) -> dict[str, Any]:
+    entry: dict[str, Any] = STAGES[stage]
+    of_each: dict[str, Any] = entry.get("do", entry)
+    return of_each
 
 
 def test_it_fits_a_few_screens() -> None:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,13 +36,13 @@ every_writer = pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
 
 
 @every_writer
-def test_folders_are_made_and_nothing_else_is_left(tmp_path: Path, write) -> None:
+def test_folders_are_made_and_nothing_else_is_left(tmp_path: Path, write: Any) -> None:
     write(tmp_path / "a" / "b" / "file")
     assert os.listdir(tmp_path / "a" / "b") == ["file"]
 
 
 @every_writer
-def test_the_same_content_gives_the_same_bytes(tmp_path: Path, write) -> None:
+def test_the_same_content_gives_the_same_bytes(tmp_path: Path, write: Any) -> None:
     for name in ("one", "two"):
         write(tmp_path / name)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
@@ -59,7 +60,7 @@ def full_disk() -> Iterator[None]:
 
 
 @every_writer
-def test_a_full_disk_leaves_the_old_file(tmp_path: Path, write) -> None:
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path, write: Any) -> None:
     path = tmp_path / "file"
     path.write_text("old")
     with full_disk(), pytest.raises(KlayerError, match=f"cannot write {path}: File too large"):
@@ -70,18 +71,21 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, write) -> None:
 
 @every_writer
 @pytest.mark.parametrize("call", ["fsync", "replace"])
-def test_an_error_at_the_end_leaves_nothing(tmp_path: Path, monkeypatch, write, call) -> None:
+def test_an_error_at_the_end_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Any, call: str
+) -> None:
     def fail(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(*((os, "fsync") if call == "fsync" else (Path, "replace")), fail)
+    place: Any = os if call == "fsync" else Path
+    monkeypatch.setattr(place, call, fail)
     with pytest.raises(KlayerError, match="No space left on device"):
         write(tmp_path / "file")
     assert os.listdir(tmp_path) == []
 
 
 @every_writer
-def test_a_file_in_the_place_of_the_folder(tmp_path: Path, write) -> None:
+def test_a_file_in_the_place_of_the_folder(tmp_path: Path, write: Any) -> None:
     (tmp_path / "metrics").write_text("a file")
     with pytest.raises(KlayerError, match=r"cannot write .*metrics/file: "):
         write(tmp_path / "metrics" / "file")
@@ -111,7 +115,7 @@ def test_a_folder_that_is_read_only(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
-def test_an_exception_in_the_middle_leaves_the_old_file(tmp_path: Path, error) -> None:
+def test_an_exception_in_the_middle_leaves_the_old_file(tmp_path: Path, error: Any) -> None:
     path = tmp_path / "file"
     path.write_text("old")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +20,9 @@ from klayer.networks.output import SoftmaxCrossEntropy
 from klayer.stages import check_gradients as stage
 
 
-def check(hidden: tuple[int, ...], batch_norm: bool, l2: float, networks: int, seed: int = 1):
+def check(
+    hidden: tuple[int, ...], batch_norm: bool, l2: float, networks: int, seed: int = 1
+) -> Any:
     generator = np.random.default_rng(seed)
     images, labels = generator.normal(0, 1, (8, 6)), generator.integers(0, 10, 8)
     architecture = Architecture(6, hidden, 10, block(batch_norm))
@@ -28,7 +32,7 @@ def check(hidden: tuple[int, ...], batch_norm: bool, l2: float, networks: int, s
 @pytest.mark.parametrize("hidden", [(5,), (5, 4), (4, 4, 3), (3,) * 8])
 @pytest.mark.parametrize("batch_norm", [False, True])
 @pytest.mark.parametrize(("l2", "networks"), [(0.0, 1), (0.1, 3)])
-def test_gradients_are_right(hidden, batch_norm, l2, networks) -> None:
+def test_gradients_are_right(hidden: Any, batch_norm: bool, l2: Any, networks: int) -> None:
     errors = check(hidden, batch_norm, l2, networks)
     assert max(error.relative for error in errors) < 1e-6
     assert all(error.relative <= SUSPICIOUS + error.rounding for error in errors)
@@ -37,20 +41,24 @@ def test_gradients_are_right(hidden, batch_norm, l2, networks) -> None:
     assert {error.layer for error in errors} == set(range(1, len(hidden) + 2))
 
 
-def scale_relu(original: Callable) -> Callable:
+Backward = Callable[[Any, np.ndarray], np.ndarray]  # of a layer
+
+
+def scale_relu(original: Backward) -> Backward:
     return lambda self, grad: original(self, grad) * 1.001
 
 
-def forget_mean(original: Callable) -> Callable:
+def forget_mean(original: Backward) -> Backward:
     """A BN backward pass that takes the batch mean for a constant."""
 
     def wrong(self: BatchNorm, grad: np.ndarray) -> np.ndarray:
-        return original(self, grad) + 0.01 * self.gamma.value
+        out: np.ndarray = original(self, grad) + 0.01 * self.gamma.value
+        return out
 
     return wrong
 
 
-def wrong_gamma(original: Callable) -> Callable:
+def wrong_gamma(original: Backward) -> Backward:
     def wrong(self: BatchNorm, grad: np.ndarray) -> np.ndarray:
         out = original(self, grad)
         self.gamma.grad *= 1.001
@@ -59,7 +67,7 @@ def wrong_gamma(original: Callable) -> Callable:
     return wrong
 
 
-def wrong_weights(original: Callable) -> Callable:
+def wrong_weights(original: Backward) -> Backward:
     def wrong(self: Affine, grad: np.ndarray) -> np.ndarray:
         out = original(self, grad)
         self.w.grad += 1e-3
@@ -68,7 +76,7 @@ def wrong_weights(original: Callable) -> Callable:
     return wrong
 
 
-def not_averaged(original: Callable) -> Callable:
+def not_averaged(original: Callable[..., Any]) -> Callable[..., Any]:
     return lambda self, labels: original(self, labels) * 1.01
 
 
@@ -82,21 +90,25 @@ PLANTED = [
 
 
 @pytest.mark.parametrize(("layer", "plant", "suspects"), PLANTED)
-def test_a_wrong_backward_pass_is_found(monkeypatch, layer, plant, suspects) -> None:
+def test_a_wrong_backward_pass_is_found(
+    monkeypatch: pytest.MonkeyPatch, layer: Any, plant: Any, suspects: Any
+) -> None:
     monkeypatch.setattr(layer, "backward", plant(layer.backward))
     wrong = {error.parameter for error in check((5, 4), True, 0.1, 2) if error.relative > 1e-6}
     assert wrong
     assert wrong <= suspects
 
 
-def test_wrong_gamma_is_found_in_both_layers_and_nowhere_else(monkeypatch) -> None:
+def test_wrong_gamma_is_found_in_both_layers_and_nowhere_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(BatchNorm, "backward", wrong_gamma(BatchNorm.backward))
     errors = check((5, 4), True, 0.0, 1)
     wrong = {(error.layer, error.parameter) for error in errors if error.relative > 1e-6}
     assert wrong == {(1, "gamma"), (2, "gamma")}
 
 
-def test_the_stage_writes_a_row_for_each_parameter(project) -> None:
+def test_the_stage_writes_a_row_for_each_parameter(project: Path) -> None:
     stage.run()
     table = pd.read_csv("plots/check_gradients.csv")
     assert set(table["parameter"]) == {"W", "b", "gamma", "beta"}
@@ -105,7 +117,9 @@ def test_the_stage_writes_a_row_for_each_parameter(project) -> None:
     assert len(table) == (4 + 6 + 6 + 10) * 2 * 2
 
 
-def test_the_stage_fails_and_names_layer_and_parameter(project, monkeypatch) -> None:
+def test_the_stage_fails_and_names_layer_and_parameter(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(BatchNorm, "backward", wrong_gamma(BatchNorm.backward))
     with pytest.raises(KlayerError, match=r"gradient of gamma in layer \d is wrong") as caught:
         stage.run()
@@ -114,7 +128,7 @@ def test_the_stage_fails_and_names_layer_and_parameter(project, monkeypatch) -> 
     assert not (project / "plots").exists()
 
 
-def test_a_tolerance_below_rounding_is_told_and_no_code_is_blamed(project) -> None:
+def test_a_tolerance_below_rounding_is_told_and_no_code_is_blamed(project: Path) -> None:
     params = tiny_settings()
     params["check_gradients"]["tolerance"] = 1e-14
     write_params(params)
@@ -122,7 +136,9 @@ def test_a_tolerance_below_rounding_is_told_and_no_code_is_blamed(project) -> No
         stage.run()
 
 
-def test_a_wrong_gradient_is_blamed_whatever_the_tolerance(project, monkeypatch) -> None:
+def test_a_wrong_gradient_is_blamed_whatever_the_tolerance(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     params = tiny_settings()
     params["check_gradients"]["tolerance"] = 1e-14
     write_params(params)
@@ -131,7 +147,7 @@ def test_a_wrong_gradient_is_blamed_whatever_the_tolerance(project, monkeypatch)
         stage.run()
 
 
-def test_a_check_of_nothing_is_refused(project) -> None:
+def test_a_check_of_nothing_is_refused(project: Path) -> None:
     params = tiny_settings()
     params["check_gradients"]["hidden"] = []
     write_params(params)

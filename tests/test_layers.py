@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -107,7 +109,9 @@ def test_what_is_not_a_number_stays_so_in_every_layer() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_an_update_of_the_first_layer_changes_its_weights_in_place(dtype, random) -> None:
+def test_an_update_of_the_first_layer_changes_its_weights_in_place(
+    dtype: Any, random: np.random.Generator
+) -> None:
     layer = InputAffine(3)
     build(layer, 7, 5, networks=2, dtype=dtype)
     v, x, grad = (random.normal(0, 1, s).astype(dtype) for s in ((7, 6), (5, 7), (5, 6)))
@@ -162,7 +166,9 @@ def test_batch_norm_gives_mean_0_and_variance_1(scores: np.ndarray) -> None:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("epsilon", [2.0**-52, 1e-3])
 @pytest.mark.parametrize("samples", [1, 3, 100])  # float32: 100 * (1 / 100) * 0.1 is not 0.1
-def test_a_constant_column_gives_beta_and_no_gradient(dtype, epsilon, samples) -> None:
+def test_a_constant_column_gives_beta_and_no_gradient(
+    dtype: Any, epsilon: float, samples: int
+) -> None:
     values = np.array([0.1, -7.3, 1e-4, 1e6, 0.0], dtype)
     layer = batch_norm(1, 5, samples, epsilon, dtype=dtype)
     layer.gamma.value[:], layer.beta.value[:] = 3.0, [1.0, 2.0, 3.0, 4.0, 5.0]
@@ -195,7 +201,9 @@ def test_a_constant_column_beside_one_that_varies_by_hand_in_float32() -> None:
 
 
 @pytest.mark.parametrize("distance", [0.0, 10.0, 1e3])
-def test_float32_keeps_a_small_spread_far_from_zero(distance, random) -> None:
+def test_float32_keeps_a_small_spread_far_from_zero(
+    distance: float, random: np.random.Generator
+) -> None:
     x = (distance + random.normal(0, 1, (100, 4))).astype(np.float32)
     out = batch_norm(1, 4, 100, 2.0**-52, dtype=np.float32).forward(x, Mode.TRAIN)
     exact = x.astype(np.float64)

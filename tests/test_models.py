@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ from klayer.training.settings import Training
 from plain import forward
 
 
-def settings(**changes) -> Training:
+def settings(**changes: Any) -> Training:
     sections = tiny_settings()
     sections["training"] |= {"epsilon": 1e-3, "l2": 0.01} | changes
     return params.section(sections, "training", Training)
@@ -58,7 +59,7 @@ def test_networks_that_are_loaded_decide_as_they_did(
     np.testing.assert_allclose(hits, [o.final["test_accuracy"][0] for o in outcomes])
 
 
-def read(path: Path, framework: str = "np") -> tuple[dict, dict]:
+def read(path: Path, framework: str = "np") -> tuple[dict[str, Any], dict[str, Any]]:
     """Tensors and settings, as someone reads them who has no klayer."""
     with safe_open(path, framework) as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from conftest import block
 from klayer.networks.architecture import Architecture
 from klayer.networks.initialisation import draws
 from klayer.networks.layer import Mode
+from klayer.networks.layers import Affine
 from klayer.networks.network import Network, restored
 from klayer.networks.parameters import Parameters
 from plain import cost, forward, gradients, members
@@ -47,7 +50,14 @@ def batch(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize(("hidden", "batch_norm", "networks"), CASES)
 @pytest.mark.parametrize("mode", Mode)
-def test_forward(random, batch, hidden, batch_norm, networks, mode) -> None:
+def test_forward(
+    random: np.random.Generator,
+    batch: Any,
+    hidden: Any,
+    batch_norm: bool,
+    networks: int,
+    mode: Mode,
+) -> None:
     network = population(random, hidden, batch_norm, networks)
     before = members(network.parameters)
     found = network.forward(batch[0], mode)
@@ -57,7 +67,9 @@ def test_forward(random, batch, hidden, batch_norm, networks, mode) -> None:
 
 
 @pytest.mark.parametrize(("hidden", "batch_norm", "networks"), CASES)
-def test_backward(random, batch, hidden, batch_norm, networks) -> None:
+def test_backward(
+    random: np.random.Generator, batch: Any, hidden: Any, batch_norm: bool, networks: int
+) -> None:
     network = population(random, hidden, batch_norm, networks)
     network.forward(batch[0], Mode.TRAIN)
     network.backward(batch[1])
@@ -70,16 +82,18 @@ def test_backward(random, batch, hidden, batch_norm, networks) -> None:
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])
-def test_losses_and_squared_norm_make_the_cost(random, batch, batch_norm) -> None:
+def test_losses_and_squared_norm_make_the_cost(
+    random: np.random.Generator, batch: Any, batch_norm: bool
+) -> None:
     network = population(random, (6, 4), batch_norm, 2)
     network.forward(batch[0], Mode.TRAIN)
     losses = network.output.losses(batch[1]).mean(axis=0)
     found = losses + 0.1 * network.parameters.squared_norm()
-    expected = [cost(p, *batch, 0.1, train=True) for p in members(network.parameters)]
+    expected = [cost(p, batch[0], batch[1], 0.1, train=True) for p in members(network.parameters)]
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
-def test_evaluation_changes_nothing(random, batch) -> None:
+def test_evaluation_changes_nothing(random: np.random.Generator, batch: Any) -> None:
     network = population(random, (6, 4), True, 2)
     before = members(network.parameters)
     first = network.forward(batch[0], Mode.EVALUATE).copy()
@@ -90,7 +104,7 @@ def test_evaluation_changes_nothing(random, batch) -> None:
 
 
 def test_a_network_for_evaluation_shares_the_parameters_and_has_no_arrays_for_gradients(
-    random, batch
+    random: np.random.Generator, batch: Any
 ) -> None:
     network = population(random, (6, 4), True, 2)
     count = len(network.parameters.all)
@@ -98,10 +112,13 @@ def test_a_network_for_evaluation_shares_the_parameters_and_has_no_arrays_for_gr
     assert len(network.parameters.all) == count
     found = other.forward(batch[0], Mode.EVALUATE)
     np.testing.assert_array_equal(found, network.forward(batch[0], Mode.EVALUATE))
+    assert isinstance(other.last, Affine)
     assert other.last.grad_x.size == 0
 
 
-def test_evaluation_of_an_image_does_not_depend_on_the_others(random, batch) -> None:
+def test_evaluation_of_an_image_does_not_depend_on_the_others(
+    random: np.random.Generator, batch: Any
+) -> None:
     network = population(random, (6, 4), True, 2)
     together = network.forward(batch[0], Mode.EVALUATE)
     single = Network(architecture((6, 4), True), network.parameters, 1, trains=False)
@@ -109,14 +126,16 @@ def test_evaluation_of_an_image_does_not_depend_on_the_others(random, batch) -> 
     np.testing.assert_allclose(alone[0], together[4], rtol=1e-12)
 
 
-def test_training_with_batch_norm_does_not_use_the_averages(random, batch) -> None:
+def test_training_with_batch_norm_does_not_use_the_averages(
+    random: np.random.Generator, batch: Any
+) -> None:
     network = population(random, (6,), True, 1)
     before = network.forward(batch[0], Mode.TRAIN).copy()
     network.parameters.named()["mean1"][:] = 1e3
     np.testing.assert_array_equal(network.forward(batch[0], Mode.TRAIN), before)
 
 
-def test_the_order_of_the_layers_in_a_block_counts(random, batch) -> None:
+def test_the_order_of_the_layers_in_a_block_counts(random: np.random.Generator, batch: Any) -> None:
     """Batch norm after the activation: its output reaches the next layer as it is."""
     parameters = Parameters(1, np.float64, draws("he", 0.1, [np.random.default_rng(1)]))
     order = ("affine", "relu", "batch_norm")
@@ -129,7 +148,7 @@ def test_the_order_of_the_layers_in_a_block_counts(random, batch) -> None:
     np.testing.assert_allclose(found, exponentials / exponentials.sum(1, keepdims=True), rtol=1e-9)
 
 
-def test_dead_units_pass_no_gradient(random, batch) -> None:
+def test_dead_units_pass_no_gradient(random: np.random.Generator, batch: Any) -> None:
     network = population(random, (6, 4), False, 1)
     network.parameters.named()["b2"][:] = -1e6
     network.forward(batch[0], Mode.TRAIN)
@@ -141,14 +160,16 @@ def test_dead_units_pass_no_gradient(random, batch) -> None:
 
 
 @pytest.mark.parametrize("samples", [1, 9])
-def test_a_batch_that_does_not_vary_keeps_gradients_finite(random, samples) -> None:
+def test_a_batch_that_does_not_vary_keeps_gradients_finite(
+    random: np.random.Generator, samples: int
+) -> None:
     network = population(random, (6, 4), True, 2, samples)
     network.forward(np.ones((samples, 7)), Mode.TRAIN)
     network.backward(np.zeros(samples, int))
     assert all(np.isfinite(g).all() for g in network.parameters.gradients().values())
 
 
-def test_names_are_numbered_layer_by_layer(random) -> None:
+def test_names_are_numbered_layer_by_layer(random: np.random.Generator) -> None:
     of_one = ["W{}", "b{}", "gamma{}", "beta{}", "mean{}", "variance{}"]
     expected = [name.format(layer) for layer in (1, 2) for name in of_one] + ["W3", "b3"]
     network = population(random, (6, 5), True, 2)
@@ -158,7 +179,9 @@ def test_names_are_numbered_layer_by_layer(random) -> None:
     assert {name: named[name].shape for name in shapes} == shapes
 
 
-def test_networks_are_restored_from_their_named_parameters(random, batch) -> None:
+def test_networks_are_restored_from_their_named_parameters(
+    random: np.random.Generator, batch: Any
+) -> None:
     network = population(random, (6, 5), True, 2)
     named = network.parameters.named()
     again = restored(architecture((6, 5), True), named)
@@ -172,7 +195,7 @@ def test_networks_are_restored_from_their_named_parameters(random, batch) -> Non
 @pytest.mark.parametrize(
     ("kind", "spread"), [("uniform", 1 / np.sqrt(3)), ("he", np.sqrt(2)), ("normal", 0.3 * 20)]
 )
-def test_initialisation_has_the_given_spread(kind, spread) -> None:
+def test_initialisation_has_the_given_spread(kind: str, spread: float) -> None:
     generators = [np.random.default_rng(seed) for seed in (1, 2)]
     parameters = Parameters(2, np.float64, draws(kind, 0.3, generators))
     Network(Architecture(400, (400,), 10, block(True)), parameters, 1)

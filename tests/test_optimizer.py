@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -17,20 +19,22 @@ from klayer.networks.parameters import Parameters
 from plain import descend, members
 
 
-def start(hidden=(6, 5), batch_norm=True, networks=1, dtype=np.float64) -> Network:
+def start(
+    hidden: Any = (6, 5), batch_norm: bool = True, networks: int = 1, dtype: Any = np.float64
+) -> Network:
     """Networks that start alike."""
     generators = [np.random.default_rng(3) for _ in range(networks)]
     parameters = Parameters(networks, dtype, draws("he", 0.1, generators))
     return Network(Architecture(8, hidden, 4, block(batch_norm)), parameters, 10)
 
 
-def batches(count: int):
+def batches(count: int) -> Any:
     generator = np.random.default_rng(4)
     for _ in range(count):
         yield generator.normal(0, 1, (10, 8)), generator.integers(0, 4, 10)
 
 
-def train(network: Network, batches, l2, rates) -> list[dict[str, np.ndarray]]:
+def train(network: Network, batches: Any, l2: Any, rates: Any) -> list[dict[str, np.ndarray]]:
     optimizer = SGD(network.parameters, l2)
     for (x, labels), rate in zip(batches, rates, strict=True):
         network.forward(x, Mode.TRAIN)
@@ -39,13 +43,15 @@ def train(network: Network, batches, l2, rates) -> list[dict[str, np.ndarray]]:
     return members(network.parameters)
 
 
-def run(network: Network, l2, rates) -> list[dict[str, np.ndarray]]:
+def run(network: Network, l2: Any, rates: Any) -> list[dict[str, np.ndarray]]:
     return train(network, batches(len(rates)), l2, rates)
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])
 @pytest.mark.parametrize("hidden", [(), (6,), (6, 5)])
-def test_a_population_equals_its_members_alone_and_the_plain_formulas(hidden, batch_norm) -> None:
+def test_a_population_equals_its_members_alone_and_the_plain_formulas(
+    hidden: Any, batch_norm: bool
+) -> None:
     l2, rates = [0.0, 0.003, 0.1, 2.0], list(np.linspace(0.001, 0.1, 50))
     together = run(start(hidden, batch_norm, 4), l2, rates)
     for m, value in enumerate(l2):
@@ -62,7 +68,7 @@ def test_a_population_equals_its_members_alone_and_the_plain_formulas(hidden, ba
     st.lists(st.floats(1e-5, 2.0), min_size=1, max_size=12),
     st.floats(0, 3.0),
 )
-def test_lazy_decay_equals_plain_decay_even_where_it_turns_the_sign(rates, l2) -> None:
+def test_lazy_decay_equals_plain_decay_even_where_it_turns_the_sign(rates: Any, l2: Any) -> None:
     """Images of zeros give the first weights no gradient, so only the decay is left."""
     network = start(batch_norm=False)
     (before,) = members(network.parameters)
@@ -73,7 +79,7 @@ def test_lazy_decay_equals_plain_decay_even_where_it_turns_the_sign(rates, l2) -
 
 
 @pytest.mark.parametrize("rate", [1.0, 1.5])
-def test_a_step_that_erases_or_reverses_the_weights(rate) -> None:
+def test_a_step_that_erases_or_reverses_the_weights(rate: float) -> None:
     (after,) = run(start(), 0.5, [rate])
     (expected,) = members(start().parameters)
     x, labels = next(iter(batches(1)))
@@ -99,7 +105,7 @@ def test_float32_stays_finite_through_very_many_decays() -> None:
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])
-def test_each_lambda_of_the_study_gives_another_network_in_float32(batch_norm) -> None:
+def test_each_lambda_of_the_study_gives_another_network_in_float32(batch_norm: bool) -> None:
     l2 = [*np.logspace(-2, -8, 50), 0.0]
     network = start((6, 5), batch_norm, len(l2), np.float32)
     data = [(x.astype(np.float32), labels) for x, labels in batches(150)]
@@ -109,7 +115,7 @@ def test_each_lambda_of_the_study_gives_another_network_in_float32(batch_norm) -
 
 
 @pytest.mark.parametrize("l2", [1e-8, 1.3e-8, 1e-7])
-def test_a_decay_below_the_resolution_of_float32_adds_up(l2) -> None:
+def test_a_decay_below_the_resolution_of_float32_adds_up(l2: Any) -> None:
     """1 - 2 eta lambda would be 1: without a gradient only the decay is left."""
     network = start((6,), False, dtype=np.float32)
     (before,) = members(network.parameters)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -122,12 +123,12 @@ WRONG = [
 
 
 @pytest.fixture
-def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict:
+def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.chdir(tmp_path)
     return deepcopy(PARAMS)
 
 
-def put(params: dict, path: str, value: object) -> None:
+def put(params: dict[str, Any], path: str, value: object) -> None:
     *sections, key = path.replace("'a.b'", "a,b").split(".")
     for section in sections:
         params = params[section]
@@ -140,7 +141,7 @@ def message() -> str:
     return str(caught.value)
 
 
-def test_the_settings_of_the_project_are_right(params: dict) -> None:
+def test_the_settings_of_the_project_are_right(params: dict[str, Any]) -> None:
     write_params(params)
     check_all()
     write_params(tiny_settings())
@@ -148,7 +149,7 @@ def test_the_settings_of_the_project_are_right(params: dict) -> None:
 
 
 @pytest.mark.parametrize(("path", "value", "says"), WRONG)
-def test_wrong_value(params: dict, path: str, value: str, says: str) -> None:
+def test_wrong_value(params: dict[str, Any], path: str, value: str, says: str) -> None:
     put(params, path, YAML(typ="safe", pure=True).load(value))
     write_params(params)
     text = message()
@@ -160,26 +161,26 @@ def test_wrong_value(params: dict, path: str, value: str, says: str) -> None:
 
 
 @pytest.mark.parametrize("key", sorted(tiny_settings()["training"]))
-def test_missing_key(params: dict, key: str) -> None:
+def test_missing_key(params: dict[str, Any], key: str) -> None:
     del params["training"][key]
     write_params(params)
     assert message() == f"params.yaml: training.{key} is missing: add it"
 
 
 @pytest.mark.parametrize("section", ["data", "training", "experiments", "search.coarse"])
-def test_missing_section(params: dict, section: str) -> None:
+def test_missing_section(params: dict[str, Any], section: str) -> None:
     *outer, last = section.split(".")
     del (params[outer[0]] if outer else params)[last]
     write_params(params)
     assert message().startswith(f"params.yaml: {section} is missing: add")
 
 
-def test_unknown_section(params: dict) -> None:
+def test_unknown_section(params: dict[str, Any]) -> None:
     write_params(params | {"trainings": {}})
     assert message().startswith("params.yaml: 'trainings' is not a known section (known: data,")
 
 
-def test_several_mistakes_are_told_at_once(params: dict) -> None:
+def test_several_mistakes_are_told_at_once(params: dict[str, Any]) -> None:
     params["training"] |= {"l2": -1, "cycles": 0}
     write_params(params)
     first, second = message().splitlines()
@@ -187,7 +188,9 @@ def test_several_mistakes_are_told_at_once(params: dict) -> None:
     assert "training.cycles is 0" in second
 
 
-def test_a_conflict_of_an_experiment_with_the_defaults_names_the_experiment(params: dict) -> None:
+def test_a_conflict_of_an_experiment_with_the_defaults_names_the_experiment(
+    params: dict[str, Any],
+) -> None:
     params["experiments"]["three_layer"] = {"learning_rate_min": 0.5}
     write_params(params)
     assert message() == (
@@ -212,18 +215,18 @@ def test_a_conflict_of_an_experiment_with_the_defaults_names_the_experiment(para
         ("\x00", "cannot be read as YAML"),
     ],
 )
-def test_texts_that_are_no_settings(params: dict, text: str, says: str) -> None:
+def test_texts_that_are_no_settings(params: dict[str, Any], text: str, says: str) -> None:
     Path("params.yaml").write_text(text)
     assert says in message()
     assert "\n" not in message()
 
 
-def test_bytes_that_are_no_text(params: dict) -> None:
+def test_bytes_that_are_no_text(params: dict[str, Any]) -> None:
     Path("params.yaml").write_bytes(b"\xff\xfe\xff")
     assert "cannot be read as YAML" in message()
 
 
-def test_a_bomb_of_aliases_is_told_shortly(params: dict) -> None:
+def test_a_bomb_of_aliases_is_told_shortly(params: dict[str, Any]) -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 30)]
     write_params(params)
@@ -232,14 +235,14 @@ def test_a_bomb_of_aliases_is_told_shortly(params: dict) -> None:
     assert len(message()) < 500
 
 
-def test_a_number_too_long_to_be_written(params: dict) -> None:
+def test_a_number_too_long_to_be_written(params: dict[str, Any]) -> None:
     Path("params.yaml").write_text("training: 0x" + "f" * 9000 + "\ndata: 0xf" + "f" * 9000)
     assert message() == (
         "params.yaml: data is a number of too many digits, it has to be a section of keys"
     )
 
 
-def test_no_file(params: dict) -> None:
+def test_no_file(params: dict[str, Any]) -> None:
     assert "params.yaml is missing here: run klayer in the project's folder" in message()
 
 
@@ -268,7 +271,7 @@ def loads_or_tells() -> None:
 
 @given(st.text() | st.binary())
 @RELAXED
-def test_any_text_loads_or_is_told(params: dict, text: str | bytes) -> None:
+def test_any_text_loads_or_is_told(params: dict[str, Any], text: str | bytes) -> None:
     raw = text.encode(errors="surrogatepass") if isinstance(text, str) else text
     Path("params.yaml").write_bytes(raw)
     loads_or_tells()
@@ -276,14 +279,16 @@ def test_any_text_loads_or_is_told(params: dict, text: str | bytes) -> None:
 
 @given(st.text(alphabet="ab1.-+e:[]{}&*!|>%@`'\"#,? \n\t0x~<=y", max_size=60))
 @RELAXED
-def test_any_scrap_of_yaml_loads_or_is_told(params: dict, text: str) -> None:
+def test_any_scrap_of_yaml_loads_or_is_told(params: dict[str, Any], text: str) -> None:
     Path("params.yaml").write_text(f"training:\n  l2: {text}\n")
     loads_or_tells()
 
 
 @given(PATHS, VALUES)
 @RELAXED
-def test_any_value_anywhere_loads_or_is_told(params: dict, path: str, value: object) -> None:
+def test_any_value_anywhere_loads_or_is_told(
+    params: dict[str, Any], path: str, value: object
+) -> None:
     fresh = deepcopy(PARAMS)
     put(fresh, path, value)
     write_params(fresh)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ class Sample(params.Section):
     name: str = "plain"
 
 
-def loaded_from(text: str, folder: Path) -> dict:
+def loaded_from(text: str, folder: Path) -> dict[str, Any]:
     (folder / "params.yaml").write_text(text)
     return params.read(folder / "params.yaml")
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import psutil
 import pytest
@@ -21,7 +22,7 @@ NAMES = ("three_layer", "three_layer_bn")
 SCHEDULE = "two_cycles"
 
 
-def small() -> dict:
+def small() -> dict[str, Any]:
     params = tiny_settings()
     params["data"]["source"] = "synthetic"
     params["training"]["half_cycle"] = 60

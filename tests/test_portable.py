@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,19 +44,19 @@ def native() -> dict[str, str]:
 
 
 def test_the_kernels_are_chosen_whatever_the_environment_says(native: dict[str, str]) -> None:
-    other = {"OPENBLAS_CORETYPE": "Sandybridge", "OPENBLAS_NUM_THREADS": "2"}
+    other: dict[str, Any] = {"OPENBLAS_CORETYPE": "Sandybridge", "OPENBLAS_NUM_THREADS": "2"}
     assert digests("three layers, BN", **other)["three layers, BN"] == native["three layers, BN"]
 
 
 def test_other_kernels_would_give_other_bytes(native: dict[str, str]) -> None:
     """Else the comparison would compare nothing."""
-    own = {"KLAYER_KERNELS": "native", "OPENBLAS_CORETYPE": "Sandybridge"}
+    own: dict[str, Any] = {"KLAYER_KERNELS": "native", "OPENBLAS_CORETYPE": "Sandybridge"}
     assert digests("three layers, BN", **own)["three layers, BN"] != native["three layers, BN"]
 
 
 def test_without_avx512(native: dict[str, str]) -> None:
     """As on a processor that has none: NumPy's loops switched off by hand."""
-    off = {"KLAYER_KERNELS": "native", "OPENBLAS_CORETYPE": "Haswell"}
+    off: dict[str, Any] = {"KLAYER_KERNELS": "native", "OPENBLAS_CORETYPE": "Haswell"}
     assert digests(**off, NPY_DISABLE_CPU_FEATURES=ABOVE_AVX2) == native
 
 
@@ -77,7 +78,7 @@ def test_an_emulated_processor(native: dict[str, str], processor: str, tmp_path:
 @pytest.mark.skipif(QEMU is None, reason="qemu-user is not installed (Debian's package)")
 def test_a_picture_under_an_emulated_processor(native: dict[str, str]) -> None:
     """The emulator fails in NumPy's AVX2 loops for sorting, so these are off, too."""
-    off = {"KLAYER_KERNELS": "native", "OPENBLAS_CORETYPE": "Haswell"}
+    off: dict[str, Any] = {"KLAYER_KERNELS": "native", "OPENBLAS_CORETYPE": "Haswell"}
     features = f"X86_V3 {ABOVE_AVX2}"
     before = (str(QEMU), "-cpu", "Haswell")
     found = digests("a picture", before=before, **off, NPY_DISABLE_CPU_FEATURES=features)

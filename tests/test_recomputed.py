@@ -200,7 +200,8 @@ def test_every_reported_number_among_our_runs() -> None:
 
 def may_be_best(means: np.ndarray, noise: float) -> np.ndarray:
     d = 2.6649  # the 95 % quantile of 12 one-sided comparisons with 24 degrees of freedom
-    return means > means.max() - d * noise * math.sqrt(2 / 3)
+    near: np.ndarray = means > means.max() - d * noise * math.sqrt(2 / 3)
+    return near
 
 
 def test_the_search() -> None:

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,13 +25,13 @@ from klayer.stages import report
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch) -> Path:
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory) -> Path:
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with a few experiments, whose report has been written."""
     folder = tmp_path_factory.mktemp("written")
     few = {name: about for name, about in EXPERIMENTS.items() if name.startswith("sigma")}
@@ -66,7 +67,7 @@ def tables(of: Document) -> list[Table]:
 MINUS = "\N{MINUS SIGN}"
 
 
-def test_numbers_stand_beside_the_reported_ones(project):
+def test_numbers_stand_beside_the_reported_ones(project: Path) -> None:
     write_evidence(project, accuracies={**ACCURACIES, "nine_layer_bn": 0.45})
     found = rows(section("numbers"))
     assert found["3 layers"][:3] == ("0.5312", "0.5299 ± 0.0021", "8")
@@ -84,14 +85,14 @@ def test_numbers_stand_beside_the_reported_ones(project):
         (0.004, "Ours are systematically higher by 0.41 points (shown"),
     ],
 )
-def test_all_numbers_are_answered_together(project, shift, start):
+def test_all_numbers_are_answered_together(project: Path, shift: float, start: str) -> None:
     reported = {row.run: row.test_accuracy for row in (*RUNS, BEST)}
     moved = {name: a + shift * (a > 0.1) for name, a in reported.items()}
     write_evidence(project, accuracies={**ACCURACIES, **moved})
     assert section("numbers").answer.startswith(start)
 
 
-def test_the_joint_answer_by_hand(project):
+def test_the_joint_answer_by_hand(project: Path) -> None:
     """The formula of docs/evidence.md, from the tables alone."""
     write_evidence(project)
     names = [row.run for row in (*RUNS, BEST) if row.learns and row.run in ACCURACIES]
@@ -100,6 +101,8 @@ def test_the_joint_answer_by_hand(project):
     reported = np.mean([row.test_accuracy for row in (*RUNS, BEST) if row.run in names])
     error = np.sqrt(table.mean(axis=1).var() / len(table) + table.var().sum() / len(names) ** 2)
     joint = question_reported.answer(collect().study)
+    assert joint is not None
+    assert joint.estimate is not None
     assert joint.estimate.mean == pytest.approx(table.to_numpy().mean() - reported)
     assert joint.estimate.error == pytest.approx(error)
 
@@ -115,7 +118,9 @@ def test_the_joint_answer_by_hand(project):
     ],
     ids=["dead without", "better with", "equal", "both dead", "worse with"],
 )
-def test_conclusion_on_depth_follows_the_numbers(project, plain, normalised, start):
+def test_conclusion_on_depth_follows_the_numbers(
+    project: Path, plain: Any, normalised: Any, start: str
+) -> None:
     accuracies = {**ACCURACIES, "nine_layer": plain, "nine_layer_bn": normalised}
     write_evidence(project, accuracies=accuracies)
     assert section("deep").answer.startswith(start)
@@ -124,13 +129,15 @@ def test_conclusion_on_depth_follows_the_numbers(project, plain, normalised, sta
 @pytest.mark.parametrize(
     ("gain", "start"), [(0.01, "BN helps (shown"), (-0.01, "BN harms (shown"), (0.0, "No differ")]
 )
-def test_conclusion_on_three_layers_follows_the_numbers(project, gain, start):
+def test_conclusion_on_three_layers_follows_the_numbers(
+    project: Path, gain: float, start: str
+) -> None:
     accuracies = {**ACCURACIES, "three_layer": 0.53, "three_layer_bn": 0.53 + gain}
     write_evidence(project, accuracies=accuracies)
     assert section("shallow").answer.startswith(start)
 
 
-def test_conclusion_on_initial_weights_follows_the_numbers(project):
+def test_conclusion_on_initial_weights_follows_the_numbers(project: Path) -> None:
     write_evidence(project)
     assert section("start").answer.startswith("Yes (shown")
     exchanged = {
@@ -141,7 +148,7 @@ def test_conclusion_on_initial_weights_follows_the_numbers(project):
     assert section("start").answer.startswith("No, it makes them matter more (shown")
 
 
-def test_he_initialisation_is_told_where_it_was_run(project):
+def test_he_initialisation_is_told_where_it_was_run(project: Path) -> None:
     write_evidence(project)
     assert "He initialisation" not in texts(section("deep"))
     he = {"nine_layer_he": {"hidden": [50] * 8, "initialisation": "he"}}
@@ -155,7 +162,7 @@ def test_he_initialisation_is_told_where_it_was_run(project):
     assert "Larger initial weights alone make no difference" in texts(section("deep"))
 
 
-def test_search_sees_a_gain_that_is_there(project):
+def test_search_sees_a_gain_that_is_there(project: Path) -> None:
     write_evidence(project)
     write_search(project, 0.05, 0.03)
     found = section("l2")
@@ -163,19 +170,19 @@ def test_search_sees_a_gain_that_is_there(project):
     assert "is one of 1 of 13 values" in found.answer
 
 
-def test_search_sees_no_gain_in_noise(project):
+def test_search_sees_no_gain_in_noise(project: Path) -> None:
     write_evidence(project)
     write_search(project, 0, 0)
     assert section("l2").answer.startswith("Not beyond luck: λ = 0 is among the values")
 
 
-def test_the_best_is_read_and_not_chosen_again(project):
+def test_the_best_is_read_and_not_chosen_again(project: Path) -> None:
     write_evidence(project)
     (project / "metrics/search_l2.json").write_text('{"best_l2": 0.01, "val_acc": 0.5}')
     assert "The search's best, λ = 0.01," in section("l2").answer
 
 
-def test_schedules_are_judged_by_the_highest_of_fifty(project):
+def test_schedules_are_judged_by_the_highest_of_fifty(project: Path) -> None:
     write_evidence(project, accuracies={**ACCURACIES, "best_ns_2250": 0.5386 - 0.0002})
     found = section("schedules")
     judged = {row[0]: row for b in found.blocks if isinstance(b, Table) for row in b.rows}
@@ -184,7 +191,7 @@ def test_schedules_are_judged_by_the_highest_of_fifty(project):
     assert "A third cycle helps (shown" in texts(found)
 
 
-def test_stability_is_told_when_it_has_been_run(project):
+def test_stability_is_told_when_it_has_been_run(project: Path) -> None:
     write_evidence(project)
     assert section("stability").answer.startswith("Not known: `klayer stability`")
     answers = stability.close_answers(collect().study)
@@ -199,26 +206,26 @@ def test_stability_is_told_when_it_has_been_run(project):
     assert "another direction has 1 where the study had shown" in section("stability").answer
 
 
-def test_ranking_is_given_at_equal_values(project):
+def test_ranking_is_given_at_equal_values(project: Path) -> None:
     write_evidence(project)
     write_search(project, 0, 0)
     runs = pd.read_csv(project / "plots/search_l2_runs.csv")
     coarse = runs[runs["phase"] == "coarse"].set_index("l2")["validation_accuracy"]
-    at_best = coarse.loc[coarse.index[np.abs(coarse.index - 0.00429193).argmin()]]
+    at_best = coarse.loc[coarse.index[int(np.abs(coarse.index - 0.00429193).argmin())]]
     ranking = {r[1]: r for t in section("l2").blocks if isinstance(t, Table) for r in t.rows}
     place = int((coarse > at_best).sum()) + 1
     assert ranking["0.00429193"][3:5] == (f"{at_best:.4f}", f"{place} of 50")
 
 
 @pytest.mark.parametrize(("error", "start"), [(2e-7, "Yes: 120 derivatives"), (1e-3, "No: ")])
-def test_conclusion_on_gradients_follows_the_numbers(project, error, start):
+def test_conclusion_on_gradients_follows_the_numbers(project: Path, error: Any, start: str) -> None:
     write_evidence(project)
     path = project / "metrics/check_gradients.json"
     path.write_text(f'{{"worst": {error}}}')
     assert section("gradients").answer.startswith(start)
 
 
-def test_synthetic_images_are_not_compared(project):
+def test_synthetic_images_are_not_compared(project: Path) -> None:
     write_evidence(project, synthetic=True)
     text = markdown(document(collect()))
     assert text.index(SYNTHETIC) < text.index("## In short")
@@ -226,7 +233,7 @@ def test_synthetic_images_are_not_compared(project):
     assert "nothing can be said" in section("numbers").answer
 
 
-def test_one_seed_and_other_experiments_are_enough(project):
+def test_one_seed_and_other_experiments_are_enough(project: Path) -> None:
     mine = {"mine": {"block": BN}, "three_layer": None}
     write_evidence(project, experiments={n: c or {} for n, c in mine.items()}, seeds=(7,))
     text = markdown(document(collect()))
@@ -236,28 +243,30 @@ def test_one_seed_and_other_experiments_are_enough(project):
 
 
 @pytest.mark.parametrize("name", ["metrics/search_l2.json", "plots/seeds/nine_layer.csv"])
-def test_missing_file_is_named(project, name):
+def test_missing_file_is_named(project: Path, name: str) -> None:
     write_evidence(project)
     (project / name).unlink()
     with pytest.raises(KlayerError, match=f"{name} is missing: run `dvc repro`"):
         collect()
 
 
-def test_broken_file_is_named(project):
+def test_broken_file_is_named(project: Path) -> None:
     write_evidence(project)
     (project / "metrics/data.json").write_text("{")
     with pytest.raises(KlayerError, match=r"metrics/data\.json cannot be read"):
         collect()
 
 
-def test_page_needs_nothing_else_and_is_small(written):
+def test_page_needs_nothing_else_and_is_small(written: Path) -> None:
     page = (written / "reports/index.html").read_text()
     assert len(page) < 3e6
     assert re.findall(r'(?:src|href)="(?!data:|#)[^"]*"|@import|url\((?!#)', page) == []
     assert "nan" not in re.findall(r"[a-z]+", page[page.index("</style>") :].lower())
 
 
-def test_page_and_markdown_have_the_same_tables(written, monkeypatch):
+def test_page_and_markdown_have_the_same_tables(
+    written: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(written)
     page = (written / "reports/index.html").read_text()
     text = (written / "reports/report.md").read_text()
@@ -269,7 +278,7 @@ def test_page_and_markdown_have_the_same_tables(written, monkeypatch):
             assert re.search(r" *\| ".join(map(re.escape, row)), text), row
 
 
-def test_every_picture_of_the_markdown_is_there(written):
+def test_every_picture_of_the_markdown_is_there(written: Path) -> None:
     text = (written / "reports/report.md").read_text()
     linked = re.findall(r"!\[[^\]]*\]\(([^)]*)\)", text)
     assert len(linked) > 6
@@ -277,7 +286,7 @@ def test_every_picture_of_the_markdown_is_there(written):
         assert (written / "reports" / link).read_bytes().startswith(b"\x89PNG"), link
 
 
-def test_another_run_gives_the_same_bytes(written):
+def test_another_run_gives_the_same_bytes(written: Path) -> None:
     files = sorted(path for path in (written / "reports").rglob("*") if path.is_file())
     before = {path: path.read_bytes() for path in files}
     environment = os.environ | {"PYTHONHASHSEED": "3"}
@@ -287,7 +296,7 @@ def test_another_run_gives_the_same_bytes(written):
 
 
 @pytest.mark.parametrize("seeds", [(3,), (3, 4)])
-def test_smallest_runs_are_reported_without_a_warning(project, seeds):
+def test_smallest_runs_are_reported_without_a_warning(project: Path, seeds: Any) -> None:
     write_evidence(project, seeds=seeds)
     tiny = [("coarse", 1e-3, 1, 0.3), *(("fine", 2e-3, seed, 0.3) for seed in seeds)]
     columns = ["phase", "l2", "seed", "validation_accuracy"]

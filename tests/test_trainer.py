@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from klayer.training.trainer import Trainer
 GUESS = {"loss": np.log(10), "accuracy": 0.1, "cost": np.log(10)}
 
 
-def settings(**changes) -> Training:
+def settings(**changes: Any) -> Training:
     sections = tiny_settings()
     sections["training"] |= changes
     return section(sections, "training", Training)
@@ -251,9 +252,9 @@ def test_without_test_the_test_images_are_left_alone(dataset: Dataset) -> None:
         def __getattr__(self, name: str) -> object:
             raise AssertionError(f"the test set was asked for {name}")
 
-    outcome = train(
-        same_start(settings(), (0.0,), 1), replace(dataset, test=Untouchable()), test=False
-    )
+    untouchable: Any = Untouchable()
+    others = replace(dataset, test=untouchable)
+    outcome = train(same_start(settings(), (0.0,), 1), others, test=False)
     assert not [name for name in outcome.final if name.startswith("test")]
     assert not outcome.predictions
 

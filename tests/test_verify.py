@@ -78,7 +78,12 @@ def test_what_a_killed_audit_left_answers_for_nothing(
 ) -> None:
     found: list[object] = []
     find = checkpoints.find
-    monkeypatch.setattr(checkpoints, "find", lambda path: found.append(find(path)) or found[-1])
+
+    def noted(path: Path) -> object:
+        found.append(find(path))
+        return found[-1]
+
+    monkeypatch.setattr(checkpoints, "find", noted)
     with monkeypatch.context() as killed:
         killed.setattr(checkpoints, "forget", lambda stage: None)
         verify("bn", "2")

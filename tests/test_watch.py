@@ -23,12 +23,12 @@ def snapshot(points: int, accuracy: float, first: int = 100) -> Snapshot:
 
 
 @pytest.fixture(autouse=True)
-def _terminal(monkeypatch):
+def _terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("LINES", "20")
 
 
-def test_shows_loss_and_accuracy_of_both_parts():
+def test_shows_loss_and_accuracy_of_both_parts() -> None:
     text = picture({"train@x": [snapshot(5, 0.5)]})
     assert text.startswith("train@x: 500 network-steps, jobs: 1")
     for word in ("loss", "accuracy", "train", "validation", "step", "0.5"):
@@ -37,29 +37,29 @@ def test_shows_loss_and_accuracy_of_both_parts():
     assert "\x1b" not in text
 
 
-def test_shows_means_over_jobs_as_far_as_all_have_come():
+def test_shows_means_over_jobs_as_far_as_all_have_come() -> None:
     text = picture({"search_l2": [snapshot(5, 0.1), snapshot(3, 0.3)]})
     assert "0.2" in text
     assert "0.1" not in text
     assert "500" not in text
 
 
-def test_leaves_out_jobs_with_other_points():
+def test_leaves_out_jobs_with_other_points() -> None:
     text = picture({"train_best": [snapshot(4, 0.5), snapshot(4, 0.9, first=150)]})
     assert "0.9" not in text
 
 
-def test_says_that_there_is_no_point_yet():
+def test_says_that_there_is_no_point_yet() -> None:
     assert picture({"train@x": [snapshot(0, 0.5)]}).endswith("no point of the curves yet")
     assert picture({"train@x": []}).endswith("no point of the curves yet")
 
 
-def test_says_that_nothing_runs(tmp_path, monkeypatch):
+def test_says_that_nothing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert picture(running()) == NOTHING
 
 
-def write(project, name, shown):
+def write(project: Path, name: str, shown: Snapshot) -> Path:
     folder = project / ".klayer/snapshots" / name
     folder.mkdir(parents=True)
     (folder / "0.json").write_text(json.dumps(vars(shown)))
@@ -67,7 +67,9 @@ def write(project, name, shown):
     return folder / "running"
 
 
-def test_shows_runs_that_are_alive_here_and_in_temporary_experiments(tmp_path, monkeypatch):
+def test_shows_runs_that_are_alive_here_and_in_temporary_experiments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     queued, single = Path(".dvc/tmp/exps/tmpq"), Path(".dvc/tmp/exps/standalone/tmps")
     alive = [
@@ -86,7 +88,9 @@ def test_shows_runs_that_are_alive_here_and_in_temporary_experiments(tmp_path, m
     assert running() == {}
 
 
-def test_ends_when_the_stages_have_ended(monkeypatch, capsys):
+def test_ends_when_the_stages_have_ended(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     shows = [{}, {"train@x": [snapshot(2, 0.5)]}, {}, {}]
     monkeypatch.setattr("klayer.running.watch.EVERY", 0)
     monkeypatch.setattr("klayer.running.watch.GAP", 0)
@@ -96,7 +100,9 @@ def test_ends_when_the_stages_have_ended(monkeypatch, capsys):
     assert "train@x" in capsys.readouterr().out
 
 
-def test_where_no_folder_can_be_made_nothing_else_is_touched(tmp_path, monkeypatch, capsys):
+def test_where_no_folder_can_be_made_nothing_else_is_touched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     others = tmp_path / "temporary/folder-of-others"
@@ -108,7 +114,9 @@ def test_where_no_folder_can_be_made_nothing_else_is_touched(tmp_path, monkeypat
     assert "`klayer watch` will not see this run" in capsys.readouterr().err
 
 
-def test_a_run_removes_what_killed_runs_left(tmp_path, monkeypatch):
+def test_a_run_removes_what_killed_runs_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     write(tmp_path, "train@killed-4", snapshot(3, 0.5))
     with snapshots.shown("train@x") as folder:

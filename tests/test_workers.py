@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import joblib
 import psutil
@@ -93,7 +94,7 @@ def start(function: str, count: int, folder: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", code], cwd=folder)
 
 
-def wait_until(condition, seconds: float) -> bool:
+def wait_until(condition: Any, seconds: float) -> bool:
     end = time.monotonic() + seconds
     while not (met := condition()) and time.monotonic() < end:
         time.sleep(0.05)
@@ -103,7 +104,11 @@ def wait_until(condition, seconds: float) -> bool:
 @pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_workers_end_with_their_parent(tmp_path: Path, kind: signal.Signals) -> None:
     process = start("sleep_long", 2, tmp_path)
-    tree = lambda: psutil.Process(process.pid).children(recursive=True)  # noqa: E731
+
+    def tree() -> list[psutil.Process]:
+        found: list[psutil.Process] = psutil.Process(process.pid).children(recursive=True)
+        return found
+
     expected = min(joblib.cpu_count(), 2)
     assert wait_until(lambda: len(list(tmp_path.glob("worker-*"))) == expected, 30)
     children = tree()
