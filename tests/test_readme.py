@@ -45,6 +45,7 @@ def test_the_table_of_results_is_the_report_s() -> None:
 def test_rows_that_the_tutorial_shows_begin_with_the_committed_numbers() -> None:
     tutorial = README.split("<!-- tutorial -->")[1].split("<!-- /tutorial -->")[0]
     shown = re.findall(r"^(metrics/\S+) +(\S+) +(\S+) +(\S+) +(\S+)$", tutorial, re.MULTILINE)
+    assert shown
     for path, key, before, after, change in shown:
         metrics = json.loads(committed(path))
         assert float(before) == round(metrics[key], 5), (path, key)
