@@ -226,7 +226,8 @@ def test_the_search() -> None:
         fit = simulated.mean(1, keepdims=True) + simulated.mean(0) - simulated.mean()
         again.append(code(simulated.mean(1), math.sqrt(((simulated - fit) ** 2).sum() / 24)))
     text = section("Does λ matter beyond luck?")
-    assert verdict(code(means, noise), again) in text
+    said = verdict(code(means, noise), again)
+    assert said.replace("redrawn seeds", "simulated searches") in text
     assert f"one of {may_be_best(means, noise).sum()} of 13 values" in text
     half = stats.t.ppf(0.975, 24) * noise * math.sqrt((1 / 12 + 1) / 3)
     gain = means[1:].mean() - means[0]
@@ -259,5 +260,12 @@ def test_schedules_of_the_best_lambda(schedule: str) -> None:
     row = next(line for line in text.splitlines() if line.startswith(f"| {title} "))
     short = re.sub(r": (\d+ %).*", r" (\1)", verdict(found, again))
     assert f"{direction}, {short}" in row
-    low, high = fmean(v for _, v in pairs) + q * stdev([v for _, v in pairs])
+    of_validation = [v for _, v in pairs]
+    low, high = fmean(of_validation) + q * stdev(of_validation)
     assert f"{low:.4f} to {high:.4f}" in row
+    half = student(seeds) * stdev(of_validation) * math.sqrt(1 + 1 / seeds)
+    one = f"{fmean(of_validation) - half:.4f} to {fmean(of_validation) + half:.4f}"
+    assert one in row
+    where = "lies under it" if high < 0.547 else "lies above it" if low > 0.547 else ""
+    named = [s for s in text.split(". ") if "The highest by" in s and title in s]
+    assert [where in s for s in named] == ([True] if where else [])

@@ -167,6 +167,7 @@ def test_search_sees_a_gain_that_is_there(project: Path) -> None:
     write_search(project, 0.05, 0.03)
     found = section("l2")
     assert found.answer.startswith("Yes: λ = 0 is not among the values that may be the best (shown")
+    assert "% of simulated searches say the same)" in found.answer
     assert "is one of 1 of 13 values" in found.answer
 
 
@@ -188,7 +189,40 @@ def test_schedules_are_judged_by_the_highest_of_fifty(project: Path) -> None:
     judged = {row[0]: row for b in found.blocks if isinstance(b, Table) for row in b.rows}
     assert judged["n_s = 2250"][-1].startswith("test only")  # validation lies 1 point above
     assert judged["two cycles"][-1].startswith("none")
+    assert "The highest by n_s = 2250 lies above it and is not the report's." in texts(found)
     assert "A third cycle helps (shown" in texts(found)
+
+
+def test_a_highest_of_fifty_that_is_too_low_does_not_exclude_a_schedule(project: Path) -> None:
+    write_evidence(project)
+    path = project / "plots/seeds/best_two_cycles.csv"
+    runs = pd.read_csv(path)
+    runs["validation_accuracy"] -= runs["validation_accuracy"].mean() - 0.5
+    runs.to_csv(path, index=False)
+    said = "two cycles lies under it and may still be the report's: values of λ that differ raise"
+    found = section("schedules")
+    assert said in texts(found)
+    judged = {row[0]: row for b in found.blocks if isinstance(b, Table) for row in b.rows}
+    std = runs["validation_accuracy"].std()
+    half = 2.364624 * std * np.sqrt(1 + 1 / 8)  # Student's 97.5 % quantile, 7 degrees of freedom
+    assert judged["two cycles"][4] == f"{0.5 - half:.4f} to {0.5 + half:.4f}"
+
+
+def test_rows_at_chance_are_compared_as_counts(project: Path) -> None:
+    write_evidence(project)
+    path = project / "plots/seeds/nine_layer.csv"
+    runs = pd.read_csv(path)
+    for learnt, said in ((3, "5 of 8 (9 layers: as rep"), (4, "4 of 8 (9 layers: not as rep")):
+        runs["learnt"] = [1] * learnt + [0] * (8 - learnt)
+        runs.to_csv(path, index=False)
+        assert said in section("numbers").answer
+
+
+def test_every_table_and_picture_says_how_to_get_it(project: Path) -> None:
+    write_evidence(project)
+    contents = document(collect())
+    blocks = [*contents.lead, *(block for s in contents.sections for block in s.blocks)]
+    assert all(block.source for block in blocks if not isinstance(block, Text))
 
 
 def test_stability_is_told_when_it_has_been_run(project: Path) -> None:

@@ -91,7 +91,8 @@ def answer(study: Study) -> Answer | None:
     gain = float(means[1:].max() - means[0])
     error = found.width / float(quantile(found.freedom))  # so that the interval is Hsu's: ± width
     estimate = Estimate(gain, found.noise, found.freedom + 1, error)
-    return Answer("l2", Verdict(WORDS[code], code != 0, float((again == code).mean())), estimate)
+    share = float((again == code).mean())
+    return Answer("l2", Verdict(WORDS[code], code != 0, share, "simulated searches"), estimate)
 
 
 def _directions(tables: Values) -> np.ndarray:

@@ -110,11 +110,17 @@ def _chance(evidence: Evidence) -> str:
     """The rows at chance, as counts."""
     found = [(row, evidence.runs[row.run]) for row in RUNS if row.run in evidence.runs]
     said = [
-        f"{run.failed} of {len(run.seeds)} ({row.title})" for row, run in found if not row.learns
+        f"{run.failed} of {len(run.seeds)} ({row.title}: "
+        f"{'' if 2 * run.failed > len(run.seeds) else 'not '}as reported)"
+        for row, run in found
+        if not row.learns
     ]
     if not said:
         return ""
-    return f"Of the rows at chance in the report, ours learn nothing in {', '.join(said)}."
+    return (
+        f"Of the rows at chance in the report, ours learn nothing in {', '.join(said)}; as "
+        "reported means more than half."
+    )
 
 
 def _without_best(study: Study) -> str:

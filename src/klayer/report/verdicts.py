@@ -25,6 +25,7 @@ class Verdict:
     direction: str
     difference: bool  # whether the direction says that there is one
     share: float | None  # None where the seeds are too few for a verdict
+    draws: str = "redrawn seeds"  # what the share is of
 
     @property
     def word(self) -> str:
@@ -44,7 +45,7 @@ class Verdict:
         """The word, with the share behind it."""
         if self.share is None:
             return "not known: the seeds are too few"
-        return f"{self.word}: {_percent(self.share)} of redrawn seeds say the same"
+        return f"{self.word}: {_percent(self.share)} of {self.draws} say the same"
 
 
 def _percent(share: float) -> str:
