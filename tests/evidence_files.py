@@ -105,14 +105,14 @@ def write_run(
     _table(plots / f"train/{name}.csv", _curves())
     layers = [(step, layer, 0.5**layer, 0.1) for step in (0, 399) for layer in range(1, depth + 1)]
     names = ["step", "layer", "score_std", "gradient_norm"]
-    _table(plots / f"layers/{name}.csv", pd.DataFrame(layers, columns=names))
+    _table(plots / f"runs/{name}/layers.csv", pd.DataFrame(layers, columns=names))
     confusion = [(a, p, 550.0 if a == p else 50.0) for a in CLASSES for p in CLASSES]
     names = ["actual", "predicted", "count"]
-    _table(plots / f"confusion/{name}.csv", pd.DataFrame(confusion, columns=names))
+    _table(plots / f"runs/{name}/confusion.csv", pd.DataFrame(confusion, columns=names))
     examples = [(i, CLASSES[i], c, 0.1 + 0.01 * (i == j)) for i in range(4) for j, c in _numbered()]
     names = ["image", "actual", "class", "probability"]
-    _table(plots / f"examples/{name}.csv", pd.DataFrame(examples, columns=names))
-    _picture(plots / f"weights/{name}.png", (331, 166))
+    _table(plots / f"runs/{name}/examples.csv", pd.DataFrame(examples, columns=names))
+    _picture(plots / f"runs/{name}/weights.png", (331, 166))
     numbers = {"test_accuracy": test.mean(), "failed": int((~learnt).sum())}
     _metrics(folder, f"train/{name}", numbers)
 

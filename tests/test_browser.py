@@ -72,7 +72,7 @@ def report(project: Path) -> Path:
 @pytest.fixture(scope="module")
 def plots(project: Path) -> Path:
     """What `dvc plots diff` writes there, with the charts of dvc.yaml: one run has changed."""
-    files = [f"plots/train/{SINGLE}.csv", "plots/weights/three_layer.png"]
+    files = [f"plots/train/{SINGLE}.csv", "plots/runs/three_layer/weights.png"]
     single = {"plots": [{file: {"cache": False}} for file in files], "cmd": "true"}
     with (project / "dvc.yaml").open("w") as file:
         YAML().dump({"stages": {"train": single}, "plots": COMPOSED}, file)

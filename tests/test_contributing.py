@@ -40,6 +40,7 @@ def experiments(heading: str) -> dict[str, Any]:
 def copy(tmp_path: Path) -> Path:
     """A copy of the code, to be changed."""
     shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "requirements.lock", tmp_path)
     return tmp_path
 
 
@@ -59,7 +60,7 @@ def test_an_experiment(copy: Path) -> None:
     params = (ROOT / "params.yaml").read_text()
     (lines,) = blocks("An experiment", "yaml")
     (copy / "params.yaml").write_text(params.replace("\nexperiments:", f"\nexperiments:\n{lines}#"))
-    run(copy, "-m", "klayer", "check-params")
+    run(copy, "-m", "klayer", "settings")
     sections = YAML(typ="safe", pure=True).load(copy / "params.yaml")
     assert sections["experiments"]["wide_bn"]["hidden"] == [200, 200]
 

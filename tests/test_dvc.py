@@ -22,9 +22,8 @@ from conftest import ROOT
 PARAMS = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
 STAGES = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
 KEYS = {"train": [*PARAMS["experiments"]], "train_best": [*PARAMS["search"]["schedules"]]}
+MODULES = {"train_best": "train"}
 TRAINED = {f"{stage}@{key}" for stage, keys in KEYS.items() for key in keys} | {"search_l2"}
-# How images are fetched does not change what is fetched.
-ONLY_HOW = {"data.mirrors", "data.connect_timeout", "data.slow_rate", "data.slow_seconds"}
 # What cannot change a number: the workers and kept parts (test_workers.py, test_checkpoints.py),
 # how files are written (test_files.py), reading of what is itself a dependency, messages, and
 # classes that only check settings.
@@ -36,6 +35,7 @@ NO_NUMBER = (
     "klayer.errors",
     "klayer.training.settings",
     "klayer.study.gradient_settings",
+    "klayer.study.runs",  # the settings that it finds are a dependency (test_settings.py)
 )
 
 
@@ -56,18 +56,11 @@ def test_the_command_is_the_stage(stage: str) -> None:
     assert definition(stage)["cmd"] in (start, f"{start} ${{key}}")
 
 
-def test_every_setting_is_a_parameter_of_a_stage() -> None:
-    used = {p.split(".${")[0] for stage in STAGES for p in definition(stage).get("params", [])}
-    keys = {f"{section}.{key}" for section in PARAMS for key in PARAMS[section]}
-    unused = {key for key in keys if key not in used and key.split(".")[0] not in used}
-    assert unused == ONLY_HOW
-
-
-@pytest.mark.parametrize("stage", sorted(set(STAGES) - {"check_params"}))
+@pytest.mark.parametrize("stage", sorted(set(STAGES) - {"settings"}))
 def test_all_that_a_stage_imports_is_a_dependency(stage: str) -> None:
-    module = f"klayer.stages.{stage}"
+    module = f"klayer.stages.{MODULES.get(stage, stage)}"
     graph = grimp.build_graph("klayer", exclude_type_checking_imports=True)
-    graph.remove_import(importer="klayer", imported="klayer.study.models")  # for users alone
+    graph.remove_import(importer="klayer", imported="klayer.training.models")  # for users alone
     imported = {module, *graph.find_upstream_modules(module)} - {"klayer"}
     dependencies = [dep for dep in definition(stage)["deps"] if dep.startswith("src/")]
     for name in imported:
@@ -88,7 +81,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
         for stage in STAGES:
             for key in KEYS.get(stage, [""]):
                 toy_stage.write_outputs(stage, key)
-    clone.run(sys.executable, "-m", "klayer", "check-params")  # as it is
+    clone.run(sys.executable, "-m", "klayer", "settings")  # as it is
     clone.run("dvc", "commit", "--force")
     clone.commit()
     assert clone.stale() == set()
@@ -115,13 +108,51 @@ def restored(clone: Clone) -> Iterator[Clone]:
         ("src/klayer/stages/report.py", {"report"}),
         ("src/klayer/networks/batch_norm.py", {"check_gradients"} | TRAINED),
         ("src/klayer/training/trainer.py", TRAINED),
-        ("requirements.lock", {"preprocess", "check_gradients", "report"} | TRAINED),
+        ("src/klayer/stages/train.py", TRAINED - {"search_l2"}),
+        ("src/klayer/study/search.py", {"search_l2"}),
     ],
 )
 def test_an_edit_reaches_what_it_can_change(restored: Clone, path: str, stale: set[str]) -> None:
     with (restored.folder / path).open("a") as file:
         file.write("# edited\n")
     assert restored.stale() == stale
+
+
+@pytest.mark.parametrize(
+    ("right", "other", "stale"),
+    [
+        ("  sigma: 0.1\n", "  sigma: 0.2\n", {"train@sigma_1e-1"}),
+        ("  count: 12\n", "  count: 13\n", {"search_l2"}),
+        ("networks:\n", "networks:\n  - 2\n", {"check_gradients"}),
+        ("connect_timeout: 15", "connect_timeout: 16", set()),
+        ("data:\n", "# a comment\ndata:\n", set()),
+    ],
+)
+def test_a_setting_reaches_what_it_can_change(
+    restored: Clone, right: str, other: str, stale: set[str]
+) -> None:
+    path = restored.folder / "params.yaml"
+    assert right in path.read_text()
+    path.write_text(path.read_text().replace(right, other, 1))
+    restored.run("dvc", "repro", "settings")
+    assert restored.stale() == stale | {"report"}
+
+
+@pytest.mark.parametrize(
+    ("library", "stale"),
+    [("numba", {"download", "preprocess"} | TRAINED), ("matplotlib", set()), ("ruff", set())],
+)
+def test_a_library_reaches_what_it_can_change(
+    restored: Clone, library: str, stale: set[str]
+) -> None:
+    path = restored.folder / "requirements.lock"
+    path.write_text(re.sub(rf"(?m)^{library}==", rf"{library}==9.", path.read_text(), count=1))
+    restored.run("dvc", "repro", "settings")
+    assert restored.stale() == stale | {"check_gradients", "report"}
+
+
+def test_dvc_lock_fits(clone: Clone) -> None:
+    assert len((clone.folder / "dvc.lock").read_text().splitlines()) <= 1000
 
 
 def test_no_metric_is_named_as_dvc_s_own_failures() -> None:
@@ -141,7 +172,7 @@ def test_one_number_changed_shows_few_rows_and_columns(restored: Clone) -> None:
     output = restored.run("dvc", "exp", "run", "-S", "+experiments.nine_layer.l2=0.025")
     assert "Running stage 'train@nine_layer'" in output
     ran = re.findall(r"Running stage .(\S+).:", output)
-    assert ran == ["check_params", "train@nine_layer", "report"]
+    assert ran == ["settings", "train@nine_layer", "report"]
     rows = restored.run("dvc", "metrics", "diff").strip().splitlines()[1:]
     assert 0 < len(rows) <= 8
     assert all("metrics/train/nine_layer.json" in row for row in rows)

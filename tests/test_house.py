@@ -50,12 +50,12 @@ def test_imports_are_those_of_the_house(house: Path) -> None:
         ("data/dataset.py", "klayer.networks.layers"),
         ("training/trainer.py", "klayer.running.workers"),
         ("training/trainer.py", "klayer.report.words"),
-        ("running/runner.py", "klayer.study.results"),
-        ("study/results.py", "klayer.report.words"),
-        ("report/words.py", "klayer.study.results"),
+        ("running/runner.py", "klayer.study.search"),
+        ("training/results.py", "klayer.report.words"),
+        ("report/words.py", "klayer.training.results"),
         ("report/words.py", "klayer.data.dataset"),
         ("files.py", "klayer.params"),
-        ("study/results.py", "klayer.cli"),
+        ("training/results.py", "klayer.cli"),
     ],
 )
 def test_an_import_turned_round_is_refused(house: Path, module: str, imports: str) -> None:

@@ -19,9 +19,9 @@ from conftest import block, same_start, tiny_settings
 from klayer import params
 from klayer.data.dataset import CLASSES, Dataset
 from klayer.errors import KlayerError
-from klayer.study import results
-from klayer.study.models import parameters_sha256, save_networks
+from klayer.training import results
 from klayer.training.job import Outcome
+from klayer.training.models import parameters_sha256, save_networks
 from klayer.training.run import train
 from klayer.training.settings import Training
 from plain import forward
@@ -139,7 +139,7 @@ def test_equal_networks_are_equal_bytes_in_every_process(dataset: Dataset, tmp_p
     save_networks(again, training, mixed, dataset)
     assert path.read_bytes() == again.read_bytes()
     code = "import hashlib, sys; from klayer import load_networks as load\n"
-    code += "from klayer.study.models import save_networks as save; from pathlib import Path\n"
+    code += "from klayer.training.models import save_networks as save; from pathlib import Path\n"
     code += "n = load(sys.argv[1]); save(Path(sys.argv[2]), n.training, n.parameters.named(), n)"
     for _ in range(3):  # with a hash seed of its own each
         subprocess.run([sys.executable, "-c", code, path, again], check=True)

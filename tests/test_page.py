@@ -120,11 +120,11 @@ def test_final_network_is_that_of_the_first_schedule(
     assert "It knows airplane best (55 %)" in found.answer
     figures = [block for block in found.blocks if isinstance(block, Figure)]
     assert [figure.name for figure in figures] == ["confusion", "train_best"]
-    assert "plots/confusion/best_two_cycles.csv" in figures[0].source
+    assert "plots/runs/best_two_cycles/confusion.csv" in figures[0].source
     labels = {key.label for key in figures[1].legend}
     assert {"two cycles", "three cycles"} <= labels
     examples = next(block for block in found.blocks if isinstance(block, Examples))
     assert examples.sheet == Path("plots/examples.png")
     assert all(example.probabilities[0][0] == example.actual for example in examples.examples)
     weights = next(block for block in found.blocks if isinstance(block, Pictures))
-    assert weights.files[-1][1] == Path("plots/weights/best_two_cycles.png")
+    assert weights.files[-1][1] == Path("plots/runs/best_two_cycles/weights.png")

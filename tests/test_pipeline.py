@@ -81,7 +81,7 @@ def test_metrics_of_all_experiments_have_the_same_keys(clone: Clone) -> None:
 
 def test_one_experiment_changed_runs_it_and_the_report_alone(restored: Clone) -> None:
     output = restored.run("dvc", "exp", "run", "-S", f"experiments.{NAMES[0]}.l2=0.5")
-    assert ran(output) == ["check_params", f"train@{NAMES[0]}", "report"]
+    assert ran(output) == ["settings", f"train@{NAMES[0]}", "report"]
     metrics = json.loads(restored.run("dvc", "metrics", "diff", "--json"))
     assert set(metrics) == {f"metrics/train/{NAMES[0]}.json"}
     assert "test_accuracy" in metrics[f"metrics/train/{NAMES[0]}.json"]

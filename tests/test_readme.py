@@ -15,8 +15,8 @@ from PIL import Image
 from conftest import BATCH_NORM, ROOT, same_start, tiny_settings
 from klayer import cli, params
 from klayer.data.dataset import CLASSES, Dataset
-from klayer.study import results
-from klayer.study.models import load_networks, save_networks
+from klayer.training import results
+from klayer.training.models import load_networks, save_networks
 from klayer.training.run import train
 from klayer.training.settings import Training
 

@@ -336,8 +336,8 @@ def test_smallest_runs_are_reported_without_a_warning(project: Path, seeds: Any)
     columns = ["phase", "l2", "seed", "validation_accuracy"]
     pd.DataFrame(tiny, columns=columns).to_csv(project / "plots/search_l2_runs.csv", index=False)
     for name in ("three_layer", "three_layer_bn"):
-        for folder, rows_kept in (("train", 1), ("layers", 3)):
-            path = project / f"plots/{folder}/{name}.csv"
+        for table, rows_kept in ((f"train/{name}", 1), (f"runs/{name}/layers", 3)):
+            path = project / f"plots/{table}.csv"
             pd.read_csv(path).head(rows_kept).to_csv(path, index=False)
     contents = document(collect())
     assert "it takes λ = 0 and two seeds" in next(

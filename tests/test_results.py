@@ -12,9 +12,9 @@ import pytest
 import klayer
 from conftest import tiny_settings, write_params
 from klayer.stages import train
-from klayer.study import results
-from klayer.study.models import parameters_sha256
+from klayer.training import results
 from klayer.training.job import MEASURES, Outcome
+from klayer.training.models import parameters_sha256
 
 PARTS = ("train", "validation", "test")
 METRICS = ["failed", "test_accuracy", "test_accuracy_std", "train_acc", "val_acc"]
@@ -120,7 +120,7 @@ def test_every_run_has_the_same_files_and_keys_all_finite(project: Path) -> None
     params = tiny_settings()
     params["experiments"]["diverging"] = {"learning_rate_max": 1e6, "l2": 0}
     write_params(params)
-    found, folders = {}, ("train", "seeds", "layers", "confusion", "examples", "weights")
+    found, more = {}, ["confusion.csv", "examples.csv", "layers.csv", "weights.png"]
     for name in params["experiments"]:
         train.run(name)
         found[name] = json.loads(Path(f"metrics/train/{name}.json").read_text())
@@ -129,8 +129,8 @@ def test_every_run_has_the_same_files_and_keys_all_finite(project: Path) -> None
         curves = pd.read_csv(f"plots/train/{name}.csv")
         assert curves["step"].tolist() == [10, 20, 30, 40]
         assert np.isfinite(curves.to_numpy()).all()
-        for folder in folders:
-            assert [path.stem for path in Path("plots", folder).glob(f"{name}.*")] == [name]
+        assert Path(f"plots/seeds/{name}.csv").is_file()
+        assert sorted(path.name for path in Path(f"plots/runs/{name}").iterdir()) == more
     assert found["diverging"]["failed"] == 2
     assert found["diverging"]["test_accuracy"] == 0.1
     assert found["plain"]["failed"] == 0
@@ -145,11 +145,11 @@ def test_metrics_and_networks_are_those_of_the_rows(project: Path) -> None:
     assert metrics["val_acc"] == pytest.approx(rows["validation_accuracy"].mean())
     networks = klayer.load_networks("data/models/bn.safetensors")
     assert parameters_sha256(networks.parameters.named()) == rows["parameters_sha256"].tolist()
-    confusion = pd.read_csv("plots/confusion/bn.csv")
+    confusion = pd.read_csv("plots/runs/bn/confusion.csv")
     right = confusion[confusion["actual"] == confusion["predicted"]]["count"].sum()
     assert confusion["count"].sum() == 100  # every test image once
     assert right / 100 == pytest.approx(metrics["test_accuracy"])
-    examples = pd.read_csv("plots/examples/bn.csv")
+    examples = pd.read_csv("plots/runs/bn/examples.csv")
     test = np.load("data/processed/test_images.npy")[:12]
     expected = networks.probabilities(test).mean(axis=1)
     np.testing.assert_allclose(examples["probability"], expected.ravel(), rtol=1e-4, atol=1e-7)

@@ -15,7 +15,7 @@ import klayer
 from conftest import tiny_settings, write_params
 from klayer import params
 from klayer.errors import KlayerError
-from klayer.stages import search_l2, train, train_best
+from klayer.stages import search_l2, train
 from klayer.study import search
 from klayer.study.search import Coarse, Fine
 from klayer.training.job import Outcome
@@ -127,7 +127,7 @@ def test_the_stages_from_search_to_the_best(project: Path) -> None:
     assert networks.seeds == (3, 4)
     assert networks.training.l2 == found["best_l2"]
     for schedule, steps in (("short", [10, 20]), ("long", [10, 20, 30, 40])):
-        train_best.run(schedule)
+        train.run_best(schedule)
         assert list(pd.read_csv(f"plots/train/best_{schedule}.csv")["step"]) == steps
         assert list(pd.read_csv(f"plots/seeds/best_{schedule}.csv")["seed"]) == [1, 2]
         trained = klayer.load_networks(f"data/models/best_{schedule}.safetensors").training
@@ -141,7 +141,7 @@ def test_the_best_by_a_schedule_equals_an_experiment_of_the_same_settings(projec
     sections = tiny_settings()
     same = sections["search"]["training"] | {"l2": 0.002, "cycles": 2, "evaluation_interval": 10}
     write_params(sections | {"experiments": {"same": same}})
-    train_best.run("long")
+    train.run_best("long")
     train.run("same")
     for name in ("metrics/train/{}.json", "plots/train/{}.csv", "plots/seeds/{}.csv"):
         of_best, of_same = (Path(name.format(n)).read_bytes() for n in ("best_long", "same"))
@@ -153,4 +153,4 @@ def test_a_search_that_tells_no_best_value(project: Path, text: str) -> None:
     Path("metrics").mkdir()
     Path("metrics/search_l2.json").write_text(text)
     with pytest.raises(KlayerError, match=r"tells no best_l2 .*run `dvc repro search_l2`"):
-        train_best.run("long")
+        train.run_best("long")

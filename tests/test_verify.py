@@ -15,7 +15,7 @@ from conftest import tiny_settings, write_params, write_processed
 from klayer.cli import main
 from klayer.data.dataset import PROCESSED
 from klayer.running import checkpoints
-from klayer.stages import train, train_best
+from klayer.stages import train
 
 OTHER = "with this processor's own kernels: repeats within tolerance, not byte for byte"
 
@@ -33,7 +33,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for name in ("plain", "bn"):
             train.run(name)
         for schedule in ("short", "long"):
-            train_best.run(schedule)
+            train.run_best(schedule)
     return folder
 
 

@@ -47,7 +47,7 @@ def _write(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "check-params":  # this one as it is
+    if sys.argv[1] == "settings":  # this one as it is
         from klayer.cli import main
 
         main()

@@ -12,7 +12,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from klayer.study.models import load_networks
+    from klayer.training.models import load_networks
 
 __all__ = ["load_networks"]
 
@@ -53,7 +53,7 @@ _choose_kernels()
 def __getattr__(name: str) -> Any:
     """`load_networks` when it is asked for: NumPy is not loaded before the kernels are chosen."""
     if name == "load_networks":
-        from klayer.study.models import load_networks
+        from klayer.training.models import load_networks
 
         return load_networks
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

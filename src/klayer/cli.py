@@ -74,11 +74,11 @@ def _stage() -> None:
     check_all()
 
 
-@main.command("check-params")
-def check_params() -> None:
-    """Check all settings, before DVC deletes a result that a stage is to make anew."""
+@main.command()
+def settings() -> None:
+    """Check params.yaml, before DVC deletes a result, and write each stage's settings."""
     _stage()
-    from klayer.stages import check_params as stage
+    from klayer.stages import settings as stage
 
     stage.run()
 
@@ -134,9 +134,9 @@ def search_l2() -> None:
 def train_best(schedule: str) -> None:
     """Train and test the best L2 strength by a SCHEDULE of params.yaml, one network a seed."""
     _stage()
-    from klayer.stages import train_best as stage
+    from klayer.stages import train as stage
 
-    stage.run(schedule)
+    stage.run_best(schedule)
 
 
 @main.command()

@@ -121,8 +121,8 @@ def collect() -> Evidence:
         schedules=schedules,
         search=search,
         search_runs=_table("plots/search_l2_runs.csv"),
-        confusion=_table(f"plots/confusion/{schedules[0]}.csv"),
-        examples=_table(f"plots/examples/{schedules[0]}.csv"),
+        confusion=_table(f"plots/runs/{schedules[0]}/confusion.csv"),
+        examples=_table(f"plots/runs/{schedules[0]}/examples.csv"),
         stability=_table(str(STABILITY)) if STABILITY.exists() else None,
     )
 
@@ -143,8 +143,8 @@ def _run(name: str, settings: Mapping[str, Any]) -> Run:
         settings,
         _table(f"plots/seeds/{name}.csv").set_index("seed"),
         _table(f"plots/train/{name}.csv"),
-        _table(f"plots/layers/{name}.csv"),
-        Path(f"plots/weights/{name}.png"),
+        _table(f"plots/runs/{name}/layers.csv"),
+        Path(f"plots/runs/{name}/weights.png"),
     )
 
 

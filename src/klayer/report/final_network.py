@@ -45,11 +45,11 @@ def section(evidence: Evidence) -> Section:
     return Section("final", "What does the final network do?", answer, blocks)
 
 
-def _source(evidence: Evidence, folder: str) -> str:
-    """Of a file of the best λ's run."""
+def _source(evidence: Evidence, table: str) -> str:
+    """Of a table of the best λ's run."""
     name = evidence.best.name
     stage = f"train_best@{name.removeprefix('best_')}"
-    return f"plots/{folder}/{name}.csv · stage {stage} · dvc repro {stage}"
+    return f"plots/runs/{name}/{table}.csv · stage {stage} · dvc repro {stage}"
 
 
 def _confusion(evidence: Evidence) -> Figure:
@@ -118,5 +118,5 @@ def _weights(evidence: Evidence) -> Pictures:
         "Weights of the first layer, a picture for each unit (first seed): each scaled by its "
         "largest weight, grey is 0."
     )
-    source = "plots/weights/NAME.png · stage train@NAME · dvc repro train@NAME"
+    source = "plots/runs/NAME/weights.png · stage train@NAME · dvc repro train@NAME"
     return Pictures(caption, tuple(files), source)

@@ -12,7 +12,7 @@ from klayer.report.document import Figure, Key, Panel
 from klayer.report.drawing import logarithmic
 from klayer.report.evidence import Run
 
-SOURCE = "plots/layers/NAME.csv · stage train@NAME · dvc repro train@NAME"
+SOURCE = "plots/runs/NAME/layers.csv · stage train@NAME · dvc repro train@NAME"
 FLOOR = 1e-12  # what is smaller is drawn here
 QUANTITIES = {
     "score_std": "standard deviation of scores",

@@ -13,9 +13,9 @@ from klayer.files import write_metrics, write_table
 from klayer.running import checkpoints
 from klayer.running.runner import train_jobs
 from klayer.study import search
-from klayer.study.models import save_networks
 from klayer.study.runs import searching
 from klayer.study.search import Search
+from klayer.training.models import save_networks
 
 STAGE = "search_l2"
 

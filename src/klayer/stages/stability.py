@@ -14,10 +14,10 @@ from klayer.report.stability import close_answers, close_runs, table
 from klayer.running import arithmetic, checkpoints
 from klayer.running.runner import train_jobs
 from klayer.study import search
-from klayer.study.results import seeds_table
 from klayer.study.runs import Sections, run_training, searching
 from klayer.study.search import Search
 from klayer.training.job import one_for_each_seed
+from klayer.training.results import seeds_table
 
 STAGE = "stability"
 

@@ -1,1 +1,1 @@
-"""What is asked: the search, results, trained networks as files, audits. Imports running."""
+"""What is asked: runs, the search, audits. Imports running."""

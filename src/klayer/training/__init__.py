@@ -1,1 +1,1 @@
-"""One run of networks that are trained together. Imports networks and data."""
+"""One run of networks that are trained together, and its files. Imports networks and data."""

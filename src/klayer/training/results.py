@@ -12,8 +12,8 @@ from PIL import Image
 
 from klayer.data.dataset import CLASSES, open_dataset
 from klayer.files import write_metrics, write_picture, write_table
-from klayer.study.models import parameters_sha256, save_networks
 from klayer.training.job import Arrays, Outcome
+from klayer.training.models import parameters_sha256, save_networks
 from klayer.training.settings import Training
 
 TILES = 10  # units in a row of the picture of the weights
@@ -68,7 +68,7 @@ def seeds_table(outcomes: Sequence[Outcome], seeds: Sequence[int]) -> pd.DataFra
     """A row for each seed: all its final measures, and what tells its network from any other.
 
     diverged_at is the step, -1 for a network that did not; learnt is 1 or 0; parameters_sha256 as
-    `klayer.study.models.parameters_sha256` says.
+    `klayer.training.models.parameters_sha256` says.
     """
     final = _final(outcomes)
     about = {
@@ -140,21 +140,21 @@ def examples_table(outcomes: Sequence[Outcome], labels: NDArray[np.uint8]) -> pd
 def write_run(name: str, training: Training, outcomes: Sequence[Outcome]) -> None:
     """Writes all files of a run: metrics, curves, tables, pictures and the trained networks.
 
-    metrics/train/NAME.json, plots/{train,seeds,layers,confusion,examples}/NAME.csv,
-    plots/weights/NAME.png and data/models/NAME.safetensors. Raises KlayerError when one cannot be
-    written.
+    metrics/train/NAME.json, plots/train/NAME.csv, plots/seeds/NAME.csv, in plots/runs/NAME
+    layers.csv, confusion.csv, examples.csv and weights.png, and data/models/NAME.safetensors.
+    Raises KlayerError when one cannot be written.
     """
     dataset = open_dataset()
     tables = {
-        "train": curves(outcomes),
-        "seeds": seeds_table(outcomes, training.seeds),
-        "layers": layers_table(outcomes),
-        "confusion": confusion_table(outcomes),
-        "examples": examples_table(outcomes, dataset.test.labels),
+        f"train/{name}": curves(outcomes),
+        f"seeds/{name}": seeds_table(outcomes, training.seeds),
+        f"runs/{name}/layers": layers_table(outcomes),
+        f"runs/{name}/confusion": confusion_table(outcomes),
+        f"runs/{name}/examples": examples_table(outcomes, dataset.test.labels),
     }
-    for kind, table in tables.items():
-        write_table(Path(f"plots/{kind}/{name}.csv"), table)
-    write_picture(Path(f"plots/weights/{name}.png"), weights_picture(outcomes[0]))
+    for path, table in tables.items():
+        write_table(Path(f"plots/{path}.csv"), table)
+    write_picture(Path(f"plots/runs/{name}/weights.png"), weights_picture(outcomes[0]))
     path = Path(f"data/models/{name}.safetensors")
     save_networks(path, training, parameters(outcomes), dataset)
     write_metrics(Path(f"metrics/train/{name}.json"), summary(outcomes))
