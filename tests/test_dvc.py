@@ -9,10 +9,11 @@ from pathlib import Path
 
 import grimp
 import pytest
+from ruamel.yaml import YAML
+
 import toy_stage
 from clone import Clone
 from conftest import ROOT
-from ruamel.yaml import YAML
 
 PARAMS = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
 STAGES = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
@@ -55,8 +56,12 @@ def test_all_that_a_stage_imports_is_a_dependency(stage: str) -> None:
     for name in imported:
         path = "src/" + name.replace(".", "/")
         named = any(path == dep.removesuffix(".py") or path.startswith(dep) for dep in dependencies)
-        assert named or name.startswith((*NO_NUMBER, "klayer.stages.__init__")) or (
-            name.count(".") == 1  # a package holds a sentence, no code
+        assert (
+            named
+            or name.startswith((*NO_NUMBER, "klayer.stages.__init__"))
+            or (
+                name.count(".") == 1  # a package holds a sentence, no code
+            )
         ), name
 
 

@@ -16,7 +16,7 @@ class Sample(params.Section):
     name: str = "plain"
 
 
-def params(text: str, folder: Path) -> dict:
+def loaded_from(text: str, folder: Path) -> dict:
     (folder / "params.yaml").write_text(text)
     return params.read(folder / "params.yaml")
 
@@ -25,33 +25,33 @@ def params(text: str, folder: Path) -> dict:
     ("text", "value"), [("1e-3", 1e-3), ("1E5", 1e5), ("1.0e-5", 1e-5), ("2", 2.0), (".5", 0.5)]
 )
 def test_numbers_are_read_as_dvc_reads_them(tmp_path: Path, text: str, value: float) -> None:
-    loaded = params(f"a: {{rate: {text}, steps: 1}}", tmp_path)
+    loaded = loaded_from(f"a: {{rate: {text}, steps: 1}}", tmp_path)
     assert params.section(loaded, "a", Sample).rate == value
 
 
 def test_a_section_inside_another(tmp_path: Path) -> None:
-    loaded = params("a: {b: {rate: 1.0, steps: 2}}", tmp_path)
+    loaded = loaded_from("a: {b: {rate: 1.0, steps: 2}}", tmp_path)
     assert params.section(loaded, "a.b", Sample) == Sample(rate=1.0, steps=2)
 
 
 def test_changes_over_defaults(tmp_path: Path) -> None:
-    loaded = params("a: {rate: 1.0, steps: 2}\nb: {c: {steps: 3}}", tmp_path)
+    loaded = loaded_from("a: {rate: 1.0, steps: 2}\nb: {c: {steps: 3}}", tmp_path)
     assert params.section_over(loaded, "a", "b.c", Sample) == Sample(rate=1.0, steps=3)
     assert loaded["a"]["steps"] == 2
 
 
 def test_a_section_cannot_be_changed(tmp_path: Path) -> None:
-    section = params.section(params("a: {rate: 1.0, steps: 2}", tmp_path), "a", Sample)
+    section = params.section(loaded_from("a: {rate: 1.0, steps: 2}", tmp_path), "a", Sample)
     with pytest.raises(ValueError, match="frozen"):
         section.steps = 3
 
 
 def test_names_of_a_section(tmp_path: Path) -> None:
-    assert params.names(params("a: {one: 1, two-2: 2}", tmp_path), "a") == ["one", "two-2"]
+    assert params.names(loaded_from("a: {one: 1, two-2: 2}", tmp_path), "a") == ["one", "two-2"]
 
 
 def test_an_error_over_defaults_names_the_section_that_holds_the_value(tmp_path: Path) -> None:
-    loaded = params("a: {rate: x, steps: 2}\nb: {c: {steps: y}}", tmp_path)
+    loaded = loaded_from("a: {rate: x, steps: 2}\nb: {c: {steps: y}}", tmp_path)
     with pytest.raises(KlayerError) as caught:
         params.section_over(loaded, "a", "b.c", Sample)
     assert str(caught.value).splitlines() == [

@@ -1,3 +1,5 @@
+"""Intervals and verdicts, by hand and against SciPy's own functions."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -7,110 +9,143 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from klayer.report.statistics import (
-    Estimate,
-    estimate,
-    mean_rank_correlation,
-    noise,
-    paired_difference,
-    rank_correlation,
-    same_for_all,
-    scatter_beyond,
-)
+from klayer.report.l2_search import Search, answer, hsu
+from klayer.report.question_schedules import highest
+from klayer.report.statistics import estimate, paired_difference, rank, signs_of_means
+from klayer.report.verdicts import DRAWS, Verdict, judge
 
-numbers = st.floats(-1, 1).map(lambda x: round(x, 4))
+shares = st.lists(st.floats(0, 1), min_size=2, max_size=16)
 
 
-def test_interval_is_students_t_by_hand():
-    low, high = estimate([1, 2, 3, 4]).interval
-    # mean 2.5, std 1.29099, t(0.975, 3) = 3.182446: half width 3.182446 * 1.29099 / 2
-    assert low == pytest.approx(2.5 - 2.054260, abs=1e-5)
-    assert high == pytest.approx(2.5 + 2.054260, abs=1e-5)
+def test_estimate_by_hand() -> None:
+    found = estimate([0.5, 0.52, 0.54])
+    assert found.mean == pytest.approx(0.52)
+    assert found.deviation == pytest.approx(0.02)
+    half = 4.30265 * 0.02
+    assert found.interval == pytest.approx((0.52 - half / 3**0.5, 0.52 + half / 3**0.5), rel=1e-5)
+    assert found.prediction == pytest.approx(
+        (0.52 - half * (4 / 3) ** 0.5, 0.52 + half * (4 / 3) ** 0.5), rel=1e-5
+    )
 
 
-@given(st.lists(numbers, min_size=2, max_size=8).filter(lambda v: np.std(v) > 1e-3))
-def test_interval_is_that_of_scipys_test(values):
-    expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
-    assert estimate(values).interval == pytest.approx((expected.low, expected.high))
+def test_a_single_value_has_no_interval() -> None:
+    found = estimate([0.5])
+    assert (found.interval, found.prediction, found.probability) == (None, None, None)
 
 
-@given(st.lists(numbers, min_size=2, max_size=8))
-def test_one_more_value_is_less_certain_than_the_mean(values):
+@given(shares)
+def test_intervals_and_p_values_are_scipy_s(values: list[float]) -> None:
     found = estimate(values)
-    assert found.prediction[0] <= found.interval[0] <= found.interval[1] <= found.prediction[1]
+    if found.deviation < 1e-9:
+        return
+    low, high = stats.t.interval(0.95, len(values) - 1, found.mean, stats.sem(values))
+    assert found.interval == pytest.approx((low, high))
+    assert found.probability == pytest.approx(stats.ttest_1samp(values, 0).pvalue, rel=1e-6)
 
 
-def test_one_seed_gives_no_interval_and_shows_nothing():
-    one = estimate([0.5])
-    assert (one.interval, one.prediction, one.deviation, one.sign) == (None, None, 0.0, 0)
-
-
-@pytest.mark.parametrize(
-    ("mean", "sign"), [(0.1, 1), (-0.1, -1), (0.001, 0)], ids=["above", "below", "unknown"]
-)
-def test_sign_is_that_of_the_whole_interval(mean, sign):
-    assert Estimate(mean, 0.01, 4).sign == sign
-
-
-def test_differences_are_paired_by_seed_not_by_order():
-    a = pd.Series([0.5, 0.6, 0.7], index=[1, 2, 3])
-    b = pd.Series([0.65, 0.45, 0.9], index=[3, 1, 9])
+def test_pairs_are_made_by_seed() -> None:
+    a, b = pd.Series({1: 0.5, 2: 0.6, 3: 0.9}), pd.Series({2: 0.5, 1: 0.3})
     found = paired_difference(a, b)
-    assert (found.mean, found.count) == (pytest.approx(0.05), 2)
+    assert found is not None
+    assert (found.mean, found.count) == (pytest.approx(0.15), 2)
+    assert paired_difference(a, pd.Series({7: 0.5})) is None
 
 
-def test_pairing_removes_what_seeds_share():
-    luck = pd.Series([0.0, 0.1, -0.1, 0.2])
-    found = paired_difference(luck + 0.01, luck)
-    assert found.sign == 1
-    assert found.deviation == pytest.approx(0, abs=1e-12)
+@given(shares, st.floats(0, 1))
+def test_rank_counts_those_below_and_half_of_the_equal(values: list[float], value: float) -> None:
+    below = sum(v < value - 1e-9 for v in values)
+    equal = sum(abs(v - value) <= 1e-9 for v in values)
+    assert rank(value, values) == below + equal / 2
 
 
-def test_no_common_seed_is_no_difference():
-    assert paired_difference(pd.Series([1.0], index=[1]), pd.Series([1.0], index=[2])) is None
+@given(st.lists(st.floats(-1, 1), min_size=3, max_size=16))
+def test_signs_are_those_of_the_intervals(values: list[float]) -> None:
+    low, high = estimate(values).interval or (0, 0)
+    assert signs_of_means(np.array(values)) == int(low > 0) - int(high < 0)
 
 
-def test_rank_correlation_sees_order_alone():
-    assert rank_correlation([1, 2, 3], [10, 100, 1000]) == pytest.approx(1)
-    assert rank_correlation([1, 2, 3], [3, 2, 1]) == pytest.approx(-1)
+def gain(tables: np.ndarray) -> np.ndarray:
+    return signs_of_means(tables[..., 0])
 
 
-@pytest.mark.parametrize("values", [[1, 2], [5, 5, 5]], ids=["too few", "constant"])
-def test_rank_correlation_is_not_known(values):
-    assert rank_correlation(values, values) is None
+WORDS = {1: "helps", 0: "no difference", -1: "harms"}
 
 
-def test_mean_rank_correlation_is_over_all_pairs_of_seeds():
-    rising = np.arange(5.0)
-    assert mean_rank_correlation(np.stack([rising, rising, -rising], 1)) == pytest.approx(-1 / 3)
-    assert mean_rank_correlation(rising[:, np.newaxis]) is None
+def test_a_clear_gain_is_shown_and_a_close_one_suggested() -> None:
+    clear = judge(np.array([[0.5], [0.6], [0.7], [0.55]]), gain, WORDS)
+    assert (clear.direction, clear.word, clear.share) == ("helps", "shown", 1.0)
+    values = np.array([0.2, 0.9, 1.4, -0.1, 1.1, 0.6, 0.1, 0.5])
+    assert signs_of_means(values) == 1
+    close = judge(values[:, np.newaxis], gain, WORDS)
+    assert (close.direction, close.word) == ("helps", "suggested")
+    rows = np.random.default_rng(1).integers(0, 8, (DRAWS, 8))
+    same = [stats.ttest_1samp(d, 0) for d in values[rows] if d.std() > 0]
+    share = sum(t.pvalue < 0.05 and t.statistic > 0 for t in same) / DRAWS
+    assert close.share == pytest.approx(share, abs=0.002)
 
 
-def test_noise_is_what_neither_row_nor_column_explains():
-    rows, columns = np.array([[0.0], [5], [9]]), np.array([[1.0, 2, 7, 3]])
-    random = np.random.default_rng(1).normal(0, 0.5, (3, 4))
-    std, freedom = noise(rows + columns + random)
-    assert freedom == 6
-    assert std == pytest.approx(noise(random)[0])
-    assert noise(rows + columns)[0] == pytest.approx(0, abs=1e-12)
-    assert noise(rows) is None
+def test_no_difference_that_other_seeds_repeat_is_not_shown() -> None:
+    verdict = judge(np.array([[1.0], [-1.0], [1.0], [-1.0], [1.0], [-1.0]]), gain, WORDS)
+    assert (verdict.direction, verdict.word) == ("no difference", "not shown")
 
 
-def test_noise_finds_the_deviation_of_large_samples():
-    table = np.random.default_rng(2).normal(0, 0.5, (200, 50))
-    assert noise(table)[0] == pytest.approx(0.5, rel=0.02)
+def test_one_seed_gives_no_verdict() -> None:
+    assert judge(np.array([[0.5]]), gain, WORDS).word == "not known"
 
 
-def test_scatter_of_the_noise_itself_is_no_evidence_but_more_is():
-    values = np.random.default_rng(3).normal(0, 1, 50)
-    assert scatter_beyond(values.tolist(), 1.0, 38) > 0.05
-    assert scatter_beyond((3 * values).tolist(), 1.0, 38) < 0.001
-    assert scatter_beyond([1.0], 1.0, 38) is None
-    assert scatter_beyond([1.0, 2.0], 0.0, 38) is None
+@pytest.mark.parametrize(("share", "word"), [(0.9, "shown"), (0.8999, "suggested")])
+def test_ninety_percent_are_the_threshold(share: float, word: str) -> None:
+    assert Verdict("helps", True, share).word == word
 
 
-def test_same_for_all_needs_enough_and_unequal_values():
-    assert same_for_all(np.ones((4, 3))) is None
-    assert same_for_all(np.ones((2, 3))) is None
-    ordered = np.arange(6.0)[:, np.newaxis] + np.zeros(4)
-    assert same_for_all(ordered) < 0.01
+def test_hsu_s_quantile_is_that_of_the_multivariate_t() -> None:
+    d = hsu(12, 24)
+    assert d == pytest.approx(2.66, abs=0.005)  # docs/evidence.md
+    shape = 0.5 * np.eye(12) + 0.5
+    law = stats.multivariate_t(np.zeros(12), shape, df=24)
+    assert law.cdf(np.full(12, d), random_state=1) == pytest.approx(0.95, abs=2e-3)
+    assert hsu(1, 24) == pytest.approx(stats.t.ppf(0.95, 24), abs=1e-3)  # a single comparison
+
+
+def search_of(gain_of_others: float, seeds: int = 3) -> Search:
+    luck = np.random.default_rng(3).normal(0, 0.003, (13, seeds))
+    values = 0.52 + luck + 0.01 * np.arange(seeds)
+    values[1:] += gain_of_others
+    fine = pd.DataFrame(values, index=[0.0, *np.logspace(-3, -2, 12)], columns=range(1, seeds + 1))
+    return Search(pd.Series({1e-3: 0.5}), fine)
+
+
+def test_the_noise_of_the_search_leaves_values_and_seeds_out() -> None:
+    found = search_of(0.0)
+    plain = found.fine.to_numpy()
+    means = plain.mean(0) + plain.mean(1)[:, np.newaxis] - plain.mean()
+    assert found.noise == pytest.approx(np.sqrt(((plain - means) ** 2).sum() / 24))
+    moved = Search(found.coarse, found.fine + np.array([0.1, -0.3, 0.2]))
+    assert moved.noise == pytest.approx(found.noise)
+
+
+def test_only_values_near_the_highest_may_be_the_best() -> None:
+    found = search_of(0.02)
+    assert 0.0 not in found.candidates
+    assert found.means.idxmax() in found.candidates
+    assert found.width == pytest.approx(hsu(12, 24) * found.noise * (2 / 3) ** 0.5)
+    assert 0.0 in search_of(0.0).candidates
+
+
+def test_the_smallest_gain_is_found_in_four_of_five_searches() -> None:
+    found = search_of(0.0)
+    assert found.smallest_gain == pytest.approx(2.89 * found.noise, rel=5e-3)  # docs/evidence.md
+    noncentrality = found.smallest_gain / (found.noise * (2 / 3) ** 0.5)
+    assert stats.nct.sf(hsu(12, 24), 24, noncentrality) == pytest.approx(0.8, abs=1e-4)
+
+
+def test_a_search_without_zero_has_no_answer() -> None:
+    from klayer.report.evidence import Study
+
+    rows = [("fine", l2, seed, 0.5) for l2 in (1e-3, 2e-3) for seed in (1, 2)]
+    table = pd.DataFrame(rows, columns=["phase", "l2", "seed", "validation_accuracy"])
+    assert answer(Study({}, {}, table)) is None
+
+
+def test_the_highest_of_fifty_lies_where_the_evidence_file_says() -> None:
+    assert highest(8) == pytest.approx((1.07, 5.11), abs=0.005)

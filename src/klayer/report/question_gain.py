@@ -69,7 +69,7 @@ def _table(study: Study, pairs: dict[str, tuple[Run, Run]]) -> Table:
                 words.spread(estimate(plain.test_accuracy)),
                 words.spread(estimate(normalised.test_accuracy)),
                 words.difference(found.estimate if found else None),
-                str(found.verdict) if found else "",
+                found.verdict.short if found else "",
             )
         )
     head = ("pair", "without BN", "with BN", "BN's gain", "verdict")

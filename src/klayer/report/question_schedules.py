@@ -113,5 +113,5 @@ def _row(study: Study, run: Run, synthetic: bool) -> tuple[str, ...]:
         f"{one[0]:.4f} to {one[1]:.4f}",
         words.spread(validation),
         f"{low:.4f} to {high:.4f}",
-        f"{verdict.direction} ({verdict})",
+        f"{verdict.direction}, {verdict.short}",
     )

@@ -34,6 +34,11 @@ class Verdict:
             return "suggested"
         return "shown" if self.difference else "not shown"
 
+    @property
+    def short(self) -> str:
+        """For a table: the word and the share."""
+        return self.word if self.share is None else f"{self.word} ({100 * self.share:.0f} %)"
+
     def __str__(self) -> str:
         """The word, with the share behind it."""
         if self.share is None:
