@@ -14,7 +14,7 @@ from conftest import block, tiny_settings, write_params
 from klayer.errors import KlayerError
 from klayer.networks.architecture import Architecture
 from klayer.networks.batch_norm import BatchNorm
-from klayer.networks.gradient_check import SUSPICIOUS, check_gradients
+from klayer.networks.gradient_check import check_gradients
 from klayer.networks.layers import Affine, ReLU
 from klayer.networks.output import SoftmaxCrossEntropy
 from klayer.stages import check_gradients as stage
@@ -35,7 +35,7 @@ def check(
 def test_gradients_are_right(hidden: Any, batch_norm: bool, l2: Any, networks: int) -> None:
     errors = check(hidden, batch_norm, l2, networks)
     assert max(error.relative for error in errors) < 1e-6
-    assert all(error.relative <= SUSPICIOUS + error.rounding for error in errors)
+    assert all(error.relative <= error.rounding for error in errors)
     per_layer = 4 if batch_norm else 2
     assert len(errors) == per_layer * len(hidden) + 2
     assert {error.layer for error in errors} == set(range(1, len(hidden) + 2))

@@ -216,6 +216,16 @@ def test_the_averages_hold_the_biased_variance() -> None:
     assert layer.variance.value[0] == 1  # divided by n = 2; unbiased it would be 2
 
 
+def test_averages_start_from_the_first_batch_in_float32(random) -> None:
+    """Also a variance of 1e-10, which an average that began at 1 would lose."""
+    layer = batch_norm(1, 3, 100, 2.0**-52, dtype=np.float32)
+    x = random.normal(0, [1e-5, 1e-3, 1.0], (100, 3)).astype(np.float32)
+    layer.forward(x, Mode.TRAIN)
+    np.testing.assert_array_equal(layer.mean.value, layer.batch_mean)
+    np.testing.assert_array_equal(layer.variance.value, layer.batch_variance)
+    assert (layer.variance.value > 0).all()
+
+
 def test_averages_start_from_the_first_batch_and_follow_with_momentum(
     random: np.random.Generator,
 ) -> None:

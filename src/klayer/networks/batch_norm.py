@@ -57,10 +57,13 @@ class BatchNorm(Layer):
 
     def _update_averages(self) -> None:
         """new = momentum * old + (1 - momentum) * batch; the first batch starts them."""
-        keep = self.number(self.momentum if self.started[0] else 0)
-        self.started[0] = True
-        _follow(self.mean.value, self.batch_mean, keep)
-        _follow(self.variance.value, self.batch_variance, keep)
+        if self.started[0]:
+            keep = self.number(self.momentum)
+            _follow(self.mean.value, self.batch_mean, keep)
+            _follow(self.variance.value, self.batch_variance, keep)
+        else:
+            self.mean.value[:], self.variance.value[:] = self.batch_mean, self.batch_variance
+            self.started[0] = True
 
     def backward(self, grad: Array) -> Array:
         """Gradient (n, M*d) of x, in place of `grad`, that of the output."""

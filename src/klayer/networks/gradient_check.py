@@ -18,7 +18,7 @@ EPSILON = np.finfo(np.float64).eps
 # Central differences err by step^2 from what they leave out and by EPSILON / step from rounding:
 # the sum is least at EPSILON^(1/3), Press et al. (2007), "Numerical Recipes", section 5.7.
 STEP = float(EPSILON ** (1 / 3))  # 6.1e-6
-ROUNDINGS = 64  # of the size of the cost, that may add up in its passes
+ROUNDINGS = 4  # of the size of the cost, that may add up in its passes: ten times what was seen
 SUSPICIOUS = 1e-7  # a larger error may come from a ReLU that bends within the step: take a smaller
 FLOOR = 1e-3  # smaller gradients are compared by their absolute error, over this
 
@@ -31,7 +31,7 @@ class GradientError:
     parameter: str  # W, b, gamma or beta
     relative: float  # largest |analytic - numerical| / max(floor, |analytic| + |numerical|)
     absolute: float  # largest |analytic - numerical|
-    rounding: float  # what rounding alone may do to `relative`
+    rounding: float  # what rounding and the step's length alone may do to `relative`
     entries: int
 
 
@@ -57,18 +57,17 @@ def check_gradients(
     network.backward(labels)
     analytic = {name: values.copy() for name, values in _gradients(parameters, l2)}
 
-    def numerical(values: Array, step: float) -> Array:
-        return _numerical(network, values, images, labels, l2, step)
+    def error(name: str, step: float) -> GradientError:
+        values = parameters.trained[name].values
+        near, far = (_numerical(network, values, images, labels, l2, h) for h in (step, 2 * step))
+        rounding = np.abs(far - near) + ROUNDINGS * EPSILON * cost / step
+        return _compare(name, analytic[name], near, rounding)
 
-    errors = []
-    for name, view in parameters.trained.items():
-        values = view.values
-        error = _compare(name, analytic[name], numerical(values, STEP), cost / STEP)
-        if error.relative > SUSPICIOUS:
-            smaller = _compare(name, analytic[name], numerical(values, STEP / 8), 8 * cost / STEP)
-            error = min(error, smaller, key=lambda e: e.relative)
-        errors.append(error)
-    return errors
+    errors = {name: error(name, STEP) for name in analytic}
+    for name, found in errors.items():
+        if found.relative > SUSPICIOUS:
+            errors[name] = min(found, error(name, STEP / 8), key=lambda e: e.relative)
+    return list(errors.values())
 
 
 def _gradients(parameters: Parameters, l2: float) -> Iterator[tuple[str, Array]]:
@@ -100,8 +99,8 @@ def _numerical(
     return gradient
 
 
-def _compare(name: str, analytic: Array, numerical: Array, slope: float) -> GradientError:
-    """`slope` is the cost over the step: differences cannot resolve less than its rounding."""
+def _compare(name: str, analytic: Array, numerical: Array, rounding: Array) -> GradientError:
+    """`rounding` is what the numerical gradient itself may err by, in each entry."""
     difference = np.abs(analytic - numerical)
     size = np.maximum(np.abs(analytic) + np.abs(numerical), FLOOR)
     worst = np.unravel_index((difference / size).argmax(), size.shape)
@@ -111,6 +110,6 @@ def _compare(name: str, analytic: Array, numerical: Array, slope: float) -> Grad
         parameter=parameter,
         relative=float((difference / size).max()),
         absolute=float(difference.max()),
-        rounding=float(ROUNDINGS * EPSILON * slope / size[worst]),
+        rounding=float((rounding / size)[worst]),
         entries=analytic.size,
     )
