@@ -152,8 +152,8 @@ def write_run(name: str, training: Training, outcomes: Sequence[Outcome]) -> Non
         f"runs/{name}/confusion": confusion_table(outcomes),
         f"runs/{name}/examples": examples_table(outcomes, dataset.test.labels),
     }
-    for path, table in tables.items():
-        write_table(Path(f"plots/{path}.csv"), table)
+    for kind, table in tables.items():
+        write_table(Path(f"plots/{kind}.csv"), table)
     write_picture(Path(f"plots/runs/{name}/weights.png"), weights_picture(outcomes[0]))
     path = Path(f"data/models/{name}.safetensors")
     save_networks(path, training, parameters(outcomes), dataset)
