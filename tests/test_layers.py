@@ -216,7 +216,7 @@ def test_the_averages_hold_the_biased_variance() -> None:
     assert layer.variance.value[0] == 1  # divided by n = 2; unbiased it would be 2
 
 
-def test_averages_start_from_the_first_batch_in_float32(random) -> None:
+def test_averages_start_from_the_first_batch_in_float32(random: np.random.Generator) -> None:
     """Also a variance of 1e-10, which an average that began at 1 would lose."""
     layer = batch_norm(1, 3, 100, 2.0**-52, dtype=np.float32)
     x = random.normal(0, [1e-5, 1e-3, 1.0], (100, 3)).astype(np.float32)

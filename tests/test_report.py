@@ -231,12 +231,12 @@ def test_stability_is_told_when_it_has_been_run(project: Path) -> None:
     answers = stability.close_answers(collect().study)
     again = stability.table(answers, "17-32", "portable")
     (project / "reports").mkdir(exist_ok=True)
-    again.to_csv(project / "reports/stability.csv", index=False)
+    again.to_csv(project / "plots/stability.csv", index=False)
     assert section("stability").answer == (
         f"Yes: all {len(answers)} verdicts on close questions come out the same."
     )
     again.loc[again["question"] == "shallow", "direction"] = "harms"
-    again.to_csv(project / "reports/stability.csv", index=False)
+    again.to_csv(project / "plots/stability.csv", index=False)
     assert "another direction has 1 where the study had shown" in section("stability").answer
 
 

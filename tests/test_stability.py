@@ -14,7 +14,7 @@ from klayer.cli import main
 from klayer.report.evidence import collect
 from klayer.report.stability import close_answers, close_runs
 
-FILE = Path("reports/stability.csv")
+FILE = Path("plots/stability.csv")
 
 
 @pytest.fixture

@@ -191,7 +191,7 @@ class _Seeds(click.ParamType[list[int]]):
 @main.command()
 @click.option("--seeds", type=_Seeds(), default="17-32", show_default=True, help="Fresh seeds.")
 def stability(seeds: list[int]) -> None:
-    """Answer the study's close questions again with fresh seeds, into reports/stability.csv."""
+    """Answer the study's close questions again with fresh seeds, into plots/stability.csv."""
     _stage()
     from klayer.stages import stability as stage
 

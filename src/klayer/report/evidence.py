@@ -14,7 +14,7 @@ from klayer import params
 from klayer.errors import KlayerError
 
 Numbers = Mapping[str, float]
-STABILITY = Path("reports/stability.csv")  # of `klayer stability`
+STABILITY = Path("plots/stability.csv")  # of `klayer stability`
 
 
 @dataclass(frozen=True)

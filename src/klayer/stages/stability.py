@@ -23,7 +23,7 @@ STAGE = "stability"
 
 
 def run(seeds: Sequence[int]) -> None:
-    """Writes the verdicts of the seeds into reports/stability.csv, beside those of other sets.
+    """Writes the verdicts of the seeds into plots/stability.csv, beside those of other sets.
 
     Raises KlayerError when the study has not been run, or when one of its seeds is not fresh.
     """
@@ -41,7 +41,7 @@ def run(seeds: Sequence[int]) -> None:
     rows = table(close_answers(again), f"{min(seeds)}-{max(seeds)}", kernels)
     write_table(STABILITY, _beside(rows))
     checkpoints.forget(STAGE)
-    print(f"{STABILITY} is written: `dvc repro --force report` shows it")
+    print(f"{STABILITY} is written: `dvc repro report` shows it")
 
 
 def _trained(sections: Sections, name: str, seeds: Sequence[int]) -> pd.DataFrame:
