@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from contextlib import suppress
+from importlib import import_module
 from typing import Any, NoReturn
 
 import click
@@ -74,40 +75,26 @@ def _stage() -> None:
     check_all()
 
 
-@main.command()
-def settings() -> None:
-    """Check params.yaml, before DVC deletes a result, and write each stage's settings."""
-    _stage()
-    from klayer.stages import settings as stage
-
-    stage.run()
-
-
-@main.command()
-def download() -> None:
-    """Fetch the CIFAR-10 archive, or make a synthetic one, and check it."""
-    _stage()
-    from klayer.stages import download as stage
-
-    stage.run()
+# What each stage without an argument does; `klayer.stages` has a module for each.
+STAGES = {
+    "settings": "Check params.yaml, before DVC deletes a result, and write each stage's settings.",
+    "download": "Fetch the CIFAR-10 archive, or make a synthetic one, and check it.",
+    "preprocess": "Read the archive; write images, labels, training mean and deviation.",
+    "check-gradients": "Compare analytic with numerical gradients of networks of 2 to 9 layers.",
+    "search-l2": "Search the L2 strength, coarse and then fine, by the validation images.",
+    "report": "Write reports/ from metrics and plots.",
+}
 
 
-@main.command()
-def preprocess() -> None:
-    """Read the archive; write images, labels, training mean and deviation."""
-    _stage()
-    from klayer.stages import preprocess as stage
-
-    stage.run()
+def _add_stage(name: str, what: str) -> None:
+    @main.command(name, help=what)
+    def command() -> None:
+        _stage()
+        import_module(f"klayer.stages.{name.replace('-', '_')}").run()
 
 
-@main.command("check-gradients")
-def check_gradients() -> None:
-    """Compare analytic with numerical gradients of networks of 2 to 9 layers."""
-    _stage()
-    from klayer.stages import check_gradients as stage
-
-    stage.run()
+for _name, _what in STAGES.items():
+    _add_stage(_name, _what)
 
 
 @main.command()
@@ -120,15 +107,6 @@ def train(name: str) -> None:
     stage.run(name)
 
 
-@main.command("search-l2")
-def search_l2() -> None:
-    """Search the L2 strength, coarse and then fine, by the validation images."""
-    _stage()
-    from klayer.stages import search_l2 as stage
-
-    stage.run()
-
-
 @main.command("train-best")
 @click.argument("schedule")
 def train_best(schedule: str) -> None:
@@ -137,15 +115,6 @@ def train_best(schedule: str) -> None:
     from klayer.stages import train as stage
 
     stage.run_best(schedule)
-
-
-@main.command()
-def report() -> None:
-    """Write reports/ from metrics and plots."""
-    _stage()
-    from klayer.stages import report as stage
-
-    stage.run()
 
 
 @main.command()
