@@ -151,8 +151,13 @@ def test_a_library_reaches_what_it_can_change(
     assert restored.stale() == stale | {"check_gradients", "report"}
 
 
-def test_dvc_lock_fits(clone: Clone) -> None:
-    assert len((clone.folder / "dvc.lock").read_text().splitlines()) <= 1000
+def test_dvc_lock_fits_and_holds_no_stage_of_the_past(clone: Clone) -> None:
+    for folder in (ROOT, clone.folder):
+        text = (folder / "dvc.lock").read_text()
+        assert len(text.splitlines()) <= 1000
+        locked = YAML(typ="safe", pure=True).load(text)["stages"]
+        of_each = {f"{stage}@{key}" for stage, keys in KEYS.items() for key in keys}
+        assert set(locked) == set(STAGES) - set(KEYS) | of_each
 
 
 def test_no_metric_is_named_as_dvc_s_own_failures() -> None:
