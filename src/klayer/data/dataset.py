@@ -26,6 +26,11 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def part(self, start: int, count: int) -> Split:
+        """`count` images from the one at `start` on."""
+        part = slice(start, start + count)
+        return Split(self.images[part], self.labels[part])
+
     def head(self, count: int) -> Split:
         """The first `count` images."""
         return Split(self.images[:count], self.labels[:count])

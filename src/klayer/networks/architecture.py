@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ class Architecture:
 
     hidden  units of each hidden layer
     block   the layers that a hidden layer is made of, names of LAYERS; the first one is `affine`
+    skip    how many hidden layers a skip connection goes over, see `skips`; 0 without
     """
 
     inputs: int
@@ -24,6 +25,19 @@ class Architecture:
     block: tuple[str, ...] = ("affine", "relu")
     epsilon: float = 2.0**-52
     momentum: float = 0.9
+    skip: int = 0
+    dropout: float = 0.0
+    label_smoothing: float = 0.0
+
+
+def skips(hidden: Sequence[int], skip: int) -> list[range]:
+    """The hidden layers, counted from 0, that each skip connection goes over.
+
+    `skip` at a time, from the second one on: the first one reads the images. What is left over at
+    the end has none.
+    """
+    starts = range(1, len(hidden) - skip + 1, skip) if skip else ()
+    return [range(start, start + skip) for start in starts]
 
 
 # The layers load Numba and SciPy, so they are imported where a network is built and not before.
@@ -47,10 +61,17 @@ def _relu(units: int, architecture: Architecture) -> Layer:
     return ReLU()
 
 
+def _dropout(units: int, architecture: Architecture) -> Layer:
+    from klayer.networks.dropout import Dropout
+
+    return Dropout(architecture.dropout)
+
+
 # A function for each name that `block` in params.yaml may use: makes the layer of a hidden layer
 # with so many units.
 LAYERS: dict[str, Callable[[int, Architecture], Layer]] = {
     "affine": _affine,
     "batch_norm": _batch_norm,
     "relu": _relu,
+    "dropout": _dropout,
 }

@@ -19,7 +19,8 @@ class BatchNorm(Layer):
     In training it normalises with the mean and the biased variance of the batch (divided by n), and
     lets the running averages follow both, as the report does; the paper's algorithm 2 takes the
     unbiased variance, n / (n - 1) times as large. In evaluation it uses the averages and changes
-    nothing.
+    nothing. `Mode.COLLECT` puts the mean and variance over all batches that this layer has so
+    collected in their place.
 
     A column that is constant over the batch, as every column of a batch of one, holds nothing to
     normalise: it gives beta, and no gradient.
@@ -33,6 +34,7 @@ class BatchNorm(Layer):
         self.gamma, self.beta = store.vector("gamma", d, 1), store.vector("beta", d, 0)
         self.mean, self.variance = store.state("mean", d, 0), store.state("variance", d, 1)
         self.started = store.flag("started")
+        self.collected = 0  # batches
         self.number = store.dtype.type
         self.batch_mean, self.batch_variance, self.inv_std = np.empty(
             (3, store.networks * d), store.dtype
@@ -49,10 +51,13 @@ class BatchNorm(Layer):
             scale[self.variance.value == 0] = 0
             _scale_centred(x, self.mean.value, scale, beta, self.out)
             return self.out
-        mean, variance = self.batch_mean, self.batch_variance
-        _normalise(x, epsilon, mean, variance, self.inv_std, self.normalised)
-        scale_and_shift(self.normalised, gamma, beta, self.out)
-        self._update_averages()
+        u = self.normalised if mode is Mode.TRAIN else self.out
+        _normalise(x, epsilon, self.batch_mean, self.batch_variance, self.inv_std, u)
+        scale_and_shift(u, gamma, beta, self.out)
+        if mode is Mode.TRAIN:
+            self._update_averages()
+        else:
+            self._collect()
         return self.out
 
     def _update_averages(self) -> None:
@@ -64,6 +69,18 @@ class BatchNorm(Layer):
         else:
             self.mean.value[:], self.variance.value[:] = self.batch_mean, self.batch_variance
             self.started[0] = True
+
+    def _collect(self) -> None:
+        """The means over all batches of the mean, and of the variance around that mean.
+
+        Wu and Johnson (2021), "Rethinking 'Batch' in BatchNorm", section 3.1, for batches of equal
+        size, written as a step towards the new batch: Chan et al. (1983).
+        """
+        if not self.collected:
+            self.mean.value[:], self.variance.value[:] = 0, 0
+        self.collected += 1
+        share = self.number(1 / self.collected)
+        _merge(self.mean.value, self.variance.value, self.batch_mean, self.batch_variance, share)
 
     def backward(self, grad: Array) -> Array:
         """Gradient (n, M*d) of x, in place of `grad`, that of the output."""
@@ -114,6 +131,18 @@ def _follow(average: Array, batch: Array, keep: Number) -> None:
     """Written as a step towards the batch: an average that has arrived stays."""
     for j in range(average.size):
         average[j] += (1 - keep) * (batch[j] - average[j])
+
+
+@compiled
+def _merge(
+    mean: Array, variance: Array, batch_mean: Array, batch_variance: Array, share: Number
+) -> None:
+    """The mean and variance of all rows, of which the batch is this share."""
+    for j in range(mean.size):
+        step = batch_mean[j] - mean[j]
+        spread = batch_variance[j] - variance[j] + (1 - share) * (step * step)
+        mean[j] += share * step
+        variance[j] += share * spread
 
 
 @compiled

@@ -19,6 +19,12 @@ def uniform(generator: Generator, sigma: float, shape: Shape) -> Weights:
     return generator.uniform(-bound, bound, shape)
 
 
+def xavier(generator: Generator, sigma: float, shape: Shape) -> Weights:
+    """Within +-sqrt(6 / (fan in + fan out)): Glorot and Bengio (2010), equation 16."""
+    bound = np.sqrt(6 / sum(shape))
+    return generator.uniform(-bound, bound, shape)
+
+
 def he(generator: Generator, sigma: float, shape: Shape) -> Weights:
     """Normal with standard deviation sqrt(2 / fan in): He et al. (2015)."""
     return generator.normal(0, np.sqrt(2 / shape[0]), shape)
@@ -31,6 +37,7 @@ def normal(generator: Generator, sigma: float, shape: Shape) -> Weights:
 
 INITIALISATIONS: dict[str, Callable[[Generator, float, Shape], Weights]] = {
     "uniform": uniform,
+    "xavier": xavier,
     "he": he,
     "normal": normal,
 }

@@ -44,14 +44,14 @@ class InputWeight:
     def keep(self, x: Array, grad_scores: Array) -> None:
         """Takes what the gradient x^T grad_scores is made of: (n, d_in) and (n, M*d_out).
 
-        It is large, so it is made only where it is asked for, once for each backward pass:
-        `descend` and `gradients` scale grad_scores in place.
+        It is large, so it is made only where it is asked for; `descend` scales grad_scores in
+        place, so once for each backward pass.
         """
         self.x, self.grad_scores = x, grad_scores
 
-    def gradients(self) -> Array:
-        """The gradient of each network's weights, (M, d_in, d_out)."""
-        return split(np.matmul(self.x.T, self.grad_scores), len(self.values))
+    def gradients(self, out: Array | None = None) -> Array:
+        """The gradient of each network's weights, (M, d_in, d_out); in `out`, of the shape of V."""
+        return split(np.matmul(self.x.T, self.grad_scores, out=out), len(self.values))
 
     def descend(self, eta: float, decay: NDArray[np.float64]) -> None:
         """W <- decay * W - eta * dW, with a decay for each network (M,)."""

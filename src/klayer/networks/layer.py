@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from enum import Enum
 
+import numpy as np
+
 from klayer.networks.arrays import Array
 from klayer.networks.store import Store
 
@@ -15,6 +17,7 @@ class Mode(Enum):
 
     TRAIN = "train"
     EVALUATE = "evaluate"  # changes nothing
+    COLLECT = "collect"  # takes the statistics for inference from the batches of this network
 
 
 class Layer(ABC):
@@ -23,6 +26,8 @@ class Layer(ABC):
     A pass returns an array of the layer's own, made when it is built: it is valid until the next
     call, and the layer that it is handed to may write its gradient over it.
     """
+
+    activates = False  # whether it is an activation function: a skip connection ends before it
 
     @abstractmethod
     def build(self, d: int, store: Store) -> int:
@@ -63,3 +68,27 @@ class Sequential(Layer):
         for layer in reversed(self.layers):
             grad = layer.backward(grad)
         return grad
+
+
+class Residual(Layer):
+    """x + f(x), where f is a sequence of layers: He et al. (2016), equation 1."""
+
+    def __init__(self, layers: Iterable[Layer]) -> None:
+        self.inner = Sequential(layers)
+
+    def build(self, d: int, store: Store) -> int:
+        """Raises ValueError unless f gives as many units as it takes."""
+        units = self.inner.build(d, store)
+        if units != d:
+            raise ValueError(f"a skip connection from {d} units to {units}")
+        self.out, self.grad_x = store.buffer(d), store.training_buffer(d)  # (n, M*d)
+        return d
+
+    def forward(self, x: Array, mode: Mode) -> Array:
+        """x + f(x), of the shape of x (n, M*d)."""
+        return np.add(x, self.inner.forward(x, mode), out=self.out)
+
+    def backward(self, grad: Array) -> Array:
+        """That of the output, and what f makes of it; f may write over `grad`."""
+        self.grad_x[:] = grad
+        return np.add(self.grad_x, self.inner.backward(grad), out=self.grad_x)

@@ -102,6 +102,8 @@ class Affine(Layer):
 class ReLU(Layer):
     """max(0, x), elementwise."""
 
+    activates = True
+
     def build(self, d: int, store: Store) -> int:
         """As many units as its input."""
         self.out = store.buffer(d)  # (n, M*d)

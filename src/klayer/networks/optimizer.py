@@ -1,6 +1,8 @@
-"""Mini-batch gradient descent with L2 regularisation of the weights."""
+"""What an optimiser is, and mini-batch gradient descent with L2 regularisation of the weights."""
 
 from __future__ import annotations
+
+from abc import ABC, abstractmethod
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,7 +12,27 @@ from klayer.networks.compiled import compiled
 from klayer.networks.parameters import Parameters
 
 
-class SGD:
+class Optimizer(ABC):
+    """Changes parameters by the gradients of the last backward pass.
+
+    It goes over their groups and knows no layer. lambda is the L2 strength, one for each of the M
+    networks; b, gamma and beta never decay.
+    """
+
+    def __init__(self, parameters: Parameters, l2: ArrayLike) -> None:
+        self.parameters = parameters
+        self.l2 = np.broadcast_to(np.asarray(l2, np.float64), parameters.networks)  # (M,)
+
+    @abstractmethod
+    def step(self, learning_rate: float) -> None:
+        """One update."""
+
+    @abstractmethod
+    def reset(self, network: int) -> None:
+        """Forgets the past gradients of one network."""
+
+
+class SGD(Optimizer):
     """W <- (1 - 2 eta lambda) W - eta dW, and b, gamma, beta without decay.
 
     The cost is mean cross-entropy + lambda * sum of squared weights, with a lambda for each of the
@@ -19,8 +41,7 @@ class SGD:
     """
 
     def __init__(self, parameters: Parameters, l2: ArrayLike) -> None:
-        self.parameters = parameters
-        self.l2 = np.broadcast_to(np.asarray(l2, np.float64), parameters.networks)  # (M,)
+        super().__init__(parameters, l2)
         self.no_decay = np.ones(1)
 
     def step(self, learning_rate: float) -> None:
@@ -30,6 +51,9 @@ class SGD:
             weight.descend(learning_rate, decay)
         _descend(p.weights.value, decay, p.weights.grad, learning_rate)
         _descend(p.vectors.value, self.no_decay, p.vectors.grad, learning_rate)
+
+    def reset(self, network: int) -> None:
+        """There is none: a step is made of the present gradient."""
 
 
 @compiled

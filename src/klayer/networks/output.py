@@ -7,11 +7,20 @@ import numpy as np
 from klayer.networks.arrays import Array, Labels
 from klayer.networks.compiled import compiled
 
+Number = np.floating
+
 
 class SoftmaxCrossEntropy:
-    """Mean cross-entropy of softmax(scores) against integer labels."""
+    """Mean cross-entropy of softmax(scores) against integer labels.
 
-    def __init__(self, networks: int, samples: int, classes: int, dtype: np.dtype) -> None:
+    With label smoothing the true distribution y is 1 - s for the label, and s / C more for each of
+    the C classes: Szegedy et al. (2016), "Rethinking the Inception Architecture", section 7.
+    """
+
+    def __init__(
+        self, networks: int, samples: int, classes: int, dtype: np.dtype, smoothing: float = 0
+    ) -> None:
+        self.smoothing = smoothing
         self.shifted = np.empty((samples, networks, classes), dtype)  # (n, M, C)
         self.probabilities = np.empty((samples, networks, classes), dtype)  # (n, M, C)
         # A network's weight in the gradient: 1/n, or 0 to hold it still.
@@ -25,9 +34,15 @@ class SoftmaxCrossEntropy:
         return self.probabilities
 
     def losses(self, labels: Labels) -> Array:
-        """Cross-entropy (n, M) of each sample in each network, -log p[label], without overflow."""
-        total = np.add.reduce(np.exp(self.shifted), axis=2)  # (n, M)
-        return np.asarray(np.log(total) - self.shifted[np.arange(len(labels)), :, labels])
+        """Cross-entropy (n, M) of each sample in each network, without overflow: -log p[label], or
+        with label smoothing (1 - s) of it and s times the mean of -log p.
+        """
+        log_total = np.log(np.add.reduce(np.exp(self.shifted), axis=2))  # (n, M)
+        of_label = np.asarray(log_total - self.shifted[np.arange(len(labels)), :, labels])
+        if not self.smoothing:
+            return of_label
+        of_all = log_total - self.shifted.mean(axis=2)
+        return np.asarray((1 - self.smoothing) * of_label + self.smoothing * of_all)
 
     def predictions(self) -> Labels:
         """The most probable class (n, M) of each sample in each network."""
@@ -35,7 +50,9 @@ class SoftmaxCrossEntropy:
 
     def backward(self, labels: Labels) -> Array:
         """Gradient (n, M*C) of the mean cross-entropy with respect to the scores: (p - y) / n."""
-        _subtract_labels(self.probabilities, labels, self.weight)
+        kind, classes = self.probabilities.dtype.type, self.probabilities.shape[2]
+        of_label, of_all = kind(1 - self.smoothing), kind(self.smoothing / classes)
+        _subtract_labels(self.probabilities, labels, self.weight, of_label, of_all)
         return self.probabilities.reshape(len(labels), -1)
 
 
@@ -64,11 +81,15 @@ def _divide_by_sum(exponentials: Array) -> None:
 
 
 @compiled
-def _subtract_labels(probabilities: Array, labels: Labels, weight: Array) -> None:
-    """weight * (p - y), in place of the probabilities p, where y is 1 for the label, else 0."""
+def _subtract_labels(
+    probabilities: Array, labels: Labels, weight: Array, of_label: Number, of_all: Number
+) -> None:
+    """weight * (p - y), in place of the probabilities p, where y is `of_all` for every class, and
+    `of_label` more for the label.
+    """
     n, networks, classes = probabilities.shape
     for i in range(n):
         for m in range(networks):
-            probabilities[i, m, labels[i]] -= 1
+            probabilities[i, m, labels[i]] -= of_label
             for c in range(classes):
-                probabilities[i, m, c] *= weight[m]
+                probabilities[i, m, c] = weight[m] * (probabilities[i, m, c] - of_all)

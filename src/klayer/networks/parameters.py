@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +59,14 @@ class Slab:
             known.grad = self.grad[part].reshape(known_shape)
             start = part[1].stop
         return view
+
+    def columns(self, network: int) -> Iterator[slice]:
+        """Where the parts of a network stand in the row that all networks share."""
+        start = 0
+        for view, shape in self.views:
+            size = math.prod(view.each[1:])
+            yield slice(start + network * size, start + (network + 1) * size)
+            start += math.prod(shape)
 
 
 class Parameters:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
@@ -18,11 +19,19 @@ class Store:
 
     The first network makes the parameters, the next ones, built alike, share them. Names are
     numbered in the order in which they are asked for: W1, b1, W2, ... A network that does not train
-    gets no arrays for the backward pass.
+    gets no arrays for the backward pass. `generators`, one for each of the M, are for what a
+    training pass draws.
     """
 
-    def __init__(self, parameters: Parameters, samples: int, trains: bool = True) -> None:
+    def __init__(
+        self,
+        parameters: Parameters,
+        samples: int,
+        trains: bool = True,
+        generators: Sequence[np.random.Generator] = (),
+    ) -> None:
         self.parameters, self.samples, self.trains = parameters, samples, trains
+        self.generators = generators
         self.networks, self.dtype = parameters.networks, parameters.dtype
         self.asked: Counter[str] = Counter()
         self.all_scores: list[Array] = []  # of every layer with weights, each (n, M*d)

@@ -20,6 +20,8 @@ class Outcome:
     history     step, learning_rate (P,); train_loss, validation_accuracy, ... (P, M)
     final       train_loss, test_accuracy, ... (M,), on all images of validation and test, and as
                 many training images as validation has; diverged_at: the step, or -1
+                With other statistics for inference also validation_loss_NAME, ... in both, and
+                test_loss_NAME, ...; on shifted test images SHIFT_loss, SHIFT_loss_NAME, ...
     layers      step (Q,); score_std, gradient_norm (Q, M, L)
     parameters  W1 (M, d_in, d_out), b1 (M, d_out), ...; see Parameters.named
     predictions confusion (M, C, C): test images by actual and predicted class; examples (M, 12, C):
@@ -37,7 +39,8 @@ class Outcome:
 class Job:
     """Networks that are trained together, on equal mini-batches: a lambda and a seed for each.
 
-    A network's seed decides its initial weights, the first one's the order of the images. Which
+    A network's seed decides its initial weights and what dropout drops, the first one's the order
+    of the images and how they are moved. Which
     others a network is trained with moves the last bit of its numbers, see `InputWeight`.
     """
 

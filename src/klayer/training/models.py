@@ -84,7 +84,7 @@ def _rows(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def save_networks(path: Path, training: Training, parameters: Arrays, dataset: Dataset) -> None:
     """Writes trained networks, one for each of training's seeds; the same bytes for the same."""
-    about = {"classes": CLASSES, "training": training.model_dump()}
+    about = {"classes": CLASSES, "training": training.model_dump(exclude_defaults=True)}
     tensors = parameters | {"mean": dataset.mean, "deviation": dataset.deviation}
     contiguous = {name: np.ascontiguousarray(values) for name, values in tensors.items()}
     with whole_file(path) as partial:

@@ -55,12 +55,11 @@ def curves(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     """A row for each point: step, learning_rate, and each measure's mean and std over the seeds."""
     first = outcomes[0].history
     table = {"step": first["step"], "learning_rate": first["learning_rate"]}
-    for part in ("train", "validation"):
-        for measure in ("cost", "loss", "accuracy"):
-            name = f"{part}_{measure}"
-            values = np.concatenate([o.history[name] for o in outcomes], axis=1)  # (P, seeds)
-            table[name] = values.mean(axis=1)
-            table[f"{name}_std"] = np.array([deviation(row) for row in values])
+    usual = [f"{p}_{m}" for p in ("train", "validation") for m in ("cost", "loss", "accuracy")]
+    for name in dict.fromkeys([*usual, *(name for name in first if name not in table)]):
+        values = np.concatenate([o.history[name] for o in outcomes], axis=1)  # (P, seeds)
+        table[name] = values.mean(axis=1)
+        table[f"{name}_std"] = np.array([deviation(row) for row in values])
     return pd.DataFrame(table)
 
 

@@ -8,8 +8,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from klayer.data.dataset import CLASSES, Dataset, Split
+from klayer.data.shifts import shifted
 from klayer.training.evaluation import Evaluator, Measures, chance
 from klayer.training.job import Arrays, Job, Outcome
+from klayer.training.statistics import Statistics
 from klayer.training.trainer import Trainer, layer_statistics
 
 PROBES = 6  # steps at which the layers are looked into
@@ -37,7 +39,11 @@ class _Run:
     def __init__(self, population: Job, dataset: Dataset, report: Report) -> None:
         self.training, self.dataset, self.report = population.training, dataset, report
         self.trainer = Trainer(population, dataset)
-        self.evaluator = Evaluator(self.trainer.architecture, self.trainer.parameters, dataset)
+        networks_and_data = self.trainer.architecture, self.trainer.parameters, dataset
+        self.evaluator, self.statistics = (
+            Evaluator(*networks_and_data),
+            Statistics(*networks_and_data),
+        )
         steps, networks = self.training.steps, len(population.l2)
         interval = self.training.evaluation_interval
         after = [*range(interval, steps, interval), steps]
@@ -46,11 +52,12 @@ class _Run:
             "train": self.evaluator.normalised(dataset.train.head(count)),
             "validation": self.evaluator.normalised(dataset.validation.head(count)),
         }
-        rates = [self.trainer.learning_rate(step - 1) for step in after]
+        rates = [self.training.learning_rate(step - 1) for step in after]
         self.history: Arrays = {"step": np.array(after, int), "learning_rate": np.array(rates)}
-        for part in ("train", "validation"):
+        suffixes = ["", *(f"_{name}" for name in self.training.statistics)]
+        for part, suffix in [("train", ""), *(("validation", suffix) for suffix in suffixes)]:
             for name, value in chance(len(CLASSES)).items():
-                self.history[f"{part}_{name}"] = np.full((len(after), networks), value)
+                self.history[f"{part}_{name}{suffix}"] = np.full((len(after), networks), value)
         self.point_after = {step: point for point, step in enumerate(self.history["step"].tolist())}
         probes = sorted({round(p) for p in np.linspace(0, steps - 1, PROBES)})
         shape = (len(probes), networks, len(self.trainer.network.scores))
@@ -82,14 +89,29 @@ class _Run:
         for part in ("train", "validation"):
             for name, values in self._measure(self.some[part], step).items():
                 self.history[f"{part}_{name}"][point] = values
+        for name, values in self._by_statistics("validation", self.some["validation"]).items():
+            self.history[name][point] = values
 
     def _measure(self, part: Split, step: int) -> Measures:
         """The measures of each network; one that is not finite has diverged and is a guess."""
         measures = self.evaluator.measure(part, self.trainer.l2)
         self.trainer.stop_diverged(~np.isfinite(measures["cost"]), step)
-        diverged = self.trainer.diverged_at >= 0
+        return self._guessing(measures)
+
+    def _guessing(self, measures: Measures) -> Measures:
+        """Those of a guess for networks that have diverged, or are not finite here."""
+        diverged = (self.trainer.diverged_at >= 0) | ~np.isfinite(measures["cost"])
         guess = chance(len(CLASSES))
         return {name: np.where(diverged, guess[name], values) for name, values in measures.items()}
+
+    def _by_statistics(self, name: str, part: Split) -> Measures:
+        """The measures on a part of this name by each of the other statistics for inference."""
+        found: Measures = {}
+        for statistics in self.training.statistics:
+            with self.statistics.of(statistics, part):
+                measures = self._guessing(self.evaluator.measure(part, self.trainer.l2))
+            found |= {f"{name}_{m}_{statistics}": values for m, values in measures.items()}
+        return found
 
     def _history_until(self, done: int) -> Arrays:
         count = int(np.searchsorted(self.history["step"], done, side="right"))
@@ -111,6 +133,12 @@ class _Run:
         of_each = self.evaluator.probabilities(test).swapaxes(0, 1)  # (M, N, C)
         measures = self._measure(test, self.training.steps - 1)
         final |= {f"test_{measure}": values for measure, values in measures.items()}
+        final |= self._by_statistics("test", test)
+        for name in self.training.shifts:
+            part = shifted(name, test)
+            usual = self._guessing(self.evaluator.measure(part, self.trainer.l2))
+            final |= {f"{name}_{measure}": values for measure, values in usual.items()}
+            final |= self._by_statistics(name, part)
         confusion = np.zeros((len(of_each), len(CLASSES), len(CLASSES)), int)
         for counts, predicted in zip(confusion, of_each.argmax(axis=2), strict=True):
             np.add.at(counts, (test.labels, predicted), 1)

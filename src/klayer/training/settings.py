@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
 
 from klayer.data.dataset import CLASSES
-from klayer.networks.architecture import LAYERS, Architecture
+from klayer.data.shifts import SHIFTS
+from klayer.networks.architecture import LAYERS, Architecture, skips
 from klayer.networks.initialisation import INITIALISATIONS
+from klayer.networks.optimizers import OPTIMIZERS
+from klayer.networks.schedule import SCHEDULES
 from klayer.params import Section
 
 Positive = Annotated[int, Field(ge=1)]
@@ -17,10 +21,13 @@ Hidden = Annotated[tuple[Positive, ...], Field(strict=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
-def _different(seeds: tuple[int, ...]) -> tuple[int, ...]:
-    if len(set(seeds)) < len(seeds):
+STATISTICS = ("own", "precise")  # for inference, see `klayer.training.statistics`
+
+
+def _different(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(set(values)) < len(values):
         raise ValueError("without duplicates")
-    return seeds
+    return values
 
 
 Seeds = Annotated[tuple[Seed, ...], Field(min_length=1, strict=False), AfterValidator(_different)]
@@ -43,19 +50,32 @@ def _begins_with_affine(block: tuple[str, ...]) -> tuple[str, ...]:
     return block
 
 
-LayerName = Annotated[str, Field(json_schema_extra={"enum": [*LAYERS]}), _one_of(LAYERS)]
+def _names(table: Collection[str]) -> FieldInfo:
+    extra: FieldInfo = Field(json_schema_extra={"enum": [*table]})
+    return extra
+
+
+LayerName = Annotated[str, _names(LAYERS), _one_of(LAYERS)]
 Block = Annotated[
     tuple[LayerName, ...],
     Field(min_length=1, strict=False),
     AfterValidator(_begins_with_affine),
 ]
-InitialisationName = Annotated[
-    str, Field(json_schema_extra={"enum": [*INITIALISATIONS]}), _one_of(INITIALISATIONS)
-]
+InitialisationName = Annotated[str, _names(INITIALISATIONS), _one_of(INITIALISATIONS)]
+OptimizerName = Annotated[str, _names(OPTIMIZERS), _one_of(OPTIMIZERS)]
+ScheduleName = Annotated[str, _names(SCHEDULES), _one_of(SCHEDULES)]
+StatisticsName = Annotated[str, _names(STATISTICS), _one_of(STATISTICS)]
+ShiftName = Annotated[str, _names(SHIFTS), _one_of(SHIFTS)]
+Some = Field(strict=False)
+Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Training(Section):
-    """How a network is built and trained."""
+    """How a network is built and trained.
+
+    A setting with a default goes further than the report. With it nothing is drawn, no operation
+    changes, and the files of trained networks do not name it.
+    """
 
     hidden: Hidden
     """Units of each hidden layer, first to last."""
@@ -66,7 +86,7 @@ class Training(Section):
     momentum: Annotated[float, Field(ge=0, lt=1)]
     """Of the running averages: new = momentum * old + (1 - momentum) * batch."""
     initialisation: InitialisationName
-    """Initial weights: uniform within 1/sqrt(fan in), he, or normal with sigma."""
+    """Initial weights: uniform within 1/sqrt(fan in), xavier, he, or normal with sigma."""
     sigma: Annotated[float, Field(gt=0)]
     """Standard deviation of initial weights, where initialisation is normal."""
     batch_size: Positive
@@ -85,6 +105,28 @@ class Training(Section):
     """A network for each: of its initial weights and of the order of the images."""
     evaluation_interval: Positive
     """Steps between two points of the curves; the last step is always one."""
+    skip: Annotated[int, Field(ge=0)] = 0
+    """Hidden layers that a skip connection goes over, from the second one on; 0 without."""
+    dropout: Share = 0.0
+    """Share of the units that `dropout` in the block puts to 0 in training."""
+    label_smoothing: Share = 0.0
+    """Share of each label that is spread evenly over all classes in training."""
+    optimizer: OptimizerName = "sgd"
+    """sgd, momentum (SGD with momentum), or adam with decoupled decay 2 * learning rate * l2."""
+    gradient_momentum: Share = 0.9
+    """Of momentum, and of Adam's mean gradient (beta_1)."""
+    schedule: ScheduleName = "triangular"
+    """The learning rate: triangular or cosine in each cycle, constant, step or one_cycle in all."""
+    reshuffle: bool = True
+    """Whether every epoch has an order of its own, or all that of the first."""
+    flip: bool = False
+    """Whether half of the training images, drawn anew each time, are mirrored."""
+    shift: Annotated[int, Field(ge=0, le=16)] = 0
+    """Largest number of pixels by which training images are shifted, drawn anew each time."""
+    statistics: Annotated[tuple[StatisticsName, ...], Some, AfterValidator(_different)] = ()
+    """For inference beside the running averages: own of the evaluated set, precise (PreciseBN)."""
+    shifts: Annotated[tuple[ShiftName, ...], Some, AfterValidator(_different)] = ()
+    """Shifted test images that are evaluated at the end, with all statistics."""
 
     @field_validator("learning_rate_max")
     @classmethod
@@ -104,6 +146,28 @@ class Training(Section):
             )
         return value
 
+    @field_validator("skip")
+    @classmethod
+    def _fits_the_widths(cls, value: int, info: ValidationInfo) -> int:
+        hidden = info.data.get("hidden", ())
+        if hidden and value >= len(hidden):
+            raise ValueError(f"at most {len(hidden) - 1}, the hidden layers after the first")
+        for over in skips(hidden, value):
+            before, after = hidden[over.start - 1], hidden[over.stop - 1]
+            if before != after:
+                raise ValueError(
+                    f"0, or go from one hidden layer to another of equal width: layer {over.start} "
+                    f"has {before} units, layer {over.stop} has {after}"
+                )
+        return value
+
+    @field_validator("dropout")
+    @classmethod
+    def _has_its_layer(cls, value: float, info: ValidationInfo) -> float:
+        if value and "dropout" not in info.data.get("block", ("dropout",)):
+            raise ValueError("0.0 where block does not name the layer dropout")
+        return value
+
     @property
     def steps(self) -> int:
         """Steps of a run."""
@@ -112,8 +176,21 @@ class Training(Section):
     def architecture(self, inputs: int) -> Architecture:
         """The networks' architecture for images of so many features."""
         return Architecture(
-            inputs, self.hidden, len(CLASSES), self.block, self.epsilon, self.momentum
+            inputs,
+            self.hidden,
+            len(CLASSES),
+            self.block,
+            self.epsilon,
+            self.momentum,
+            self.skip,
+            self.dropout,
+            self.label_smoothing,
         )
+
+    def learning_rate(self, step: int) -> float:
+        """Learning rate of a step, counted from 0."""
+        low, high = self.learning_rate_min, self.learning_rate_max
+        return SCHEDULES[self.schedule](step, self.steps, self.half_cycle, low, high)
 
 
 def l2_limit(learning_rate_max: float) -> float:

@@ -13,11 +13,12 @@ from klayer.networks.arrays import Labels, split
 from klayer.networks.initialisation import draws
 from klayer.networks.layer import Mode
 from klayer.networks.network import Network
-from klayer.networks.optimizer import SGD
+from klayer.networks.optimizers import OPTIMIZERS
 from klayer.networks.parameters import Parameters
-from klayer.networks.schedule import cyclical_learning_rate
+from klayer.training.augmentation import Augmenter
 from klayer.training.job import Job
 from klayer.training.normaliser import Normaliser
+from klayer.training.settings import Training
 
 
 class Trainer:
@@ -31,29 +32,25 @@ class Trainer:
                 f"{len(dataset.train)} training images"
             )
         self.dataset, self.l2 = dataset, np.array(job.l2)  # (M,)
-        streams = [np.random.SeedSequence(seed).spawn(2) for seed in job.seeds]
-        starts = [np.random.default_rng(start) for start, _ in streams]
-        self.shuffling = np.random.default_rng(streams[0][1])
+        streams = [_streams(seed) for seed in job.seeds]
+        starts, (self.shuffling, *_), masks, (moves, *_) = zip(*streams, strict=True)
         initial = draws(training.initialisation, training.sigma, starts)
         self.architecture = training.architecture(len(dataset.mean))
         self.parameters = Parameters(len(self.l2), draws=initial)
-        self.network = Network(self.architecture, self.parameters, training.batch_size)
-        self.batches = len(dataset.train) // training.batch_size  # of an epoch
-        self.optimizer = SGD(self.parameters, self.l2)
-        self.normaliser = Normaliser(dataset, training.batch_size)
+        size = training.batch_size
+        self.network = Network(self.architecture, self.parameters, size, generators=masks)
+        self.batches = len(dataset.train) // size  # of an epoch
+        optimizer = OPTIMIZERS[training.optimizer]
+        self.optimizer = optimizer(self.parameters, self.l2, training.gradient_momentum)
+        self.normaliser = _normaliser(training, dataset, moves)
         self.order: Labels = np.empty(0, np.int64)  # of the images in this epoch
         self.diverged_at = np.full(len(self.l2), -1)
 
-    def learning_rate(self, step: int) -> float:
-        """Learning rate of a step, counted from 0."""
-        t = self.training
-        return cyclical_learning_rate(step, t.half_cycle, t.learning_rate_min, t.learning_rate_max)
-
     def passes(self, step: int) -> None:
-        """Both passes over the next mini-batch; every epoch goes over the images in a new order."""
+        """Both passes over the next mini-batch; an epoch goes over the images in a random order."""
         n, train = self.training.batch_size, self.dataset.train
         start = step % self.batches * n
-        if start == 0:
+        if start == 0 and (step == 0 or self.training.reshuffle):
             self.order = self.shuffling.permutation(len(train))
         rows = self.order[start : start + n]
         self.network.forward(self.normaliser.gather(train.images, rows), Mode.TRAIN)
@@ -61,7 +58,7 @@ class Trainer:
 
     def update(self, step: int) -> None:
         """Gradient descent, and a look for networks that have just diverged."""
-        self.optimizer.step(self.learning_rate(step))
+        self.optimizer.step(self.training.learning_rate(step))
         last_b = self.network.last.b.value
         if not math.isfinite(np.add.reduce(last_b)):  # NaN anywhere reaches it within a step
             of_each = last_b.reshape(len(self.l2), -1)
@@ -72,7 +69,19 @@ class Trainer:
         for network in np.flatnonzero(diverged & (self.diverged_at < 0)).tolist():
             self.diverged_at[network] = step
             self.parameters.reset(network)
+            self.optimizer.reset(network)
             self.network.output.weight[network] = 0
+
+
+def _streams(seed: int) -> list[np.random.Generator]:
+    """Of initial weights, of the order of the images, of dropout and of the moves of images."""
+    return [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(4)]
+
+
+def _normaliser(training: Training, dataset: Dataset, moves: np.random.Generator) -> Normaliser:
+    if training.flip or training.shift:
+        return Augmenter(dataset, training.batch_size, training.flip, training.shift, moves)
+    return Normaliser(dataset, training.batch_size)
 
 
 def layer_statistics(network: Network) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

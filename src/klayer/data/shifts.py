@@ -1,0 +1,62 @@
+"""Shifted test images: a function for each name that `shifts` in params.yaml may use.
+
+What a camera or another light may do to images, after Hendrycks and Dietterich (2019),
+"Benchmarking Neural Network Robustness to Common Corruptions and Perturbations". All of it is
+arithmetic of whole numbers, the same on every machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from klayer.data.dataset import Split
+
+Images = NDArray[np.uint8]  # (N, 3072)
+Wide = NDArray[np.int16]  # the same, with room for what leaves 0 to 255
+
+BRIGHTER = 64  # of 255
+NOISE, DRAWS, SEED = 22, 4, 1  # a sum of 4 whole numbers from -22 to 22: a deviation of 26
+PIXELS_MOVED = 2
+
+
+def brightness(images: Wide) -> Wide:
+    """A quarter of the scale brighter."""
+    return images + np.int16(BRIGHTER)
+
+
+def contrast(images: Wide) -> Wide:
+    """Half as far from the middle of the scale."""
+    return np.asarray((images + np.int16(128)) // 2, np.int16)
+
+
+def noise(images: Wide) -> Wide:
+    """Nearly normal noise with a deviation of 26, independent in every number."""
+    noisy, generator = images.copy(), np.random.default_rng(SEED)
+    for _ in range(DRAWS):
+        noisy += generator.integers(-NOISE, NOISE, images.shape, np.int16, endpoint=True)
+    return noisy
+
+
+def translation(images: Wide) -> Wide:
+    """2 pixels to the right and down, with the edges repeated."""
+    planes = images.reshape(-1, 3, 32, 32)
+    room = [(0, 0), (0, 0), (PIXELS_MOVED, 0), (PIXELS_MOVED, 0)]
+    moved = np.pad(planes, room, mode="edge")[:, :, :32, :32]
+    return np.ascontiguousarray(moved).reshape(images.shape)
+
+
+SHIFTS: dict[str, Callable[[Wide], Wide]] = {
+    "brightness": brightness,
+    "contrast": contrast,
+    "noise": noise,
+    "translation": translation,
+}
+
+
+def shifted(name: str, split: Split) -> Split:
+    """The part of the data with its 8-bit images shifted, cut off at 0 and 255."""
+    wide = SHIFTS[name](split.images.astype(np.int16))
+    return Split(wide.clip(0, 255).astype(np.uint8), split.labels)
