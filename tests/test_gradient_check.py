@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from conftest import block, tiny_settings, write_params
 from klayer.errors import KlayerError
 from klayer.networks.architecture import Architecture
 from klayer.networks.batch_norm import BatchNorm
+from klayer.networks.dropout import Dropout
 from klayer.networks.gradient_check import check_gradients
+from klayer.networks.layer import Residual
 from klayer.networks.layers import Affine, ReLU
 from klayer.networks.output import SoftmaxCrossEntropy
 from klayer.stages import check_gradients as stage
@@ -39,6 +42,54 @@ def test_gradients_are_right(hidden: Any, batch_norm: bool, l2: Any, networks: i
     per_layer = 4 if batch_norm else 2
     assert len(errors) == per_layer * len(hidden) + 2
     assert {error.layer for error in errors} == set(range(1, len(hidden) + 2))
+
+
+BN_AFTER = ("affine", "relu", "batch_norm")
+COMPONENTS = [
+    {"block": BN_AFTER},
+    {"skip": 1},
+    {"skip": 2},
+    {"skip": 2, "block": ("affine", "batch_norm", "relu")},
+    {"skip": 2, "block": BN_AFTER},
+    {"dropout": 0.4, "block": ("affine", "relu", "dropout")},
+    {"label_smoothing": 0.1},
+    {"skip": 2, "label_smoothing": 0.1, "dropout": 0.3, "block": (*BN_AFTER, "dropout")},
+]
+
+
+@pytest.mark.parametrize("changes", COMPONENTS)
+@pytest.mark.parametrize("networks", [1, 3])
+def test_gradients_of_every_component_are_right(changes: Any, networks: int) -> None:
+    errors = check_of({"hidden": (4,) * 4, **changes}, 0.1, networks)
+    assert max(error.relative for error in errors) < 1e-6
+    assert all(error.relative <= error.rounding for error in errors)
+
+
+def check_of(changes: Any, l2: float, networks: int, seed: int = 1) -> Any:
+    generator = np.random.default_rng(seed)
+    images, labels = generator.normal(0, 1, (8, 6)), generator.integers(0, 10, 8)
+    architecture = replace(Architecture(6, (5, 4)), **changes)
+    return check_gradients(architecture, images, labels, l2, networks, generator)
+
+
+def forget_the_way_around(original: Backward) -> Backward:
+    return lambda self, grad: original(self, grad) - 0.01 * grad
+
+
+def forget_the_mask(original: Backward) -> Backward:
+    return lambda self, grad: grad
+
+
+@pytest.mark.parametrize(
+    ("layer", "plant"), [(Residual, forget_the_way_around), (Dropout, forget_the_mask)]
+)
+def test_a_wrong_backward_pass_of_a_component_is_found(
+    monkeypatch: pytest.MonkeyPatch, layer: Any, plant: Any
+) -> None:
+    monkeypatch.setattr(layer, "backward", plant(layer.backward))
+    changes = {"hidden": (4,) * 3, "skip": 2, "dropout": 0.4}
+    errors = check_of({**changes, "block": ("affine", "relu", "dropout")}, 0.0, 2)
+    assert max(error.relative for error in errors) > 1e-6
 
 
 Backward = Callable[[Any, np.ndarray], np.ndarray]  # of a layer

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from klayer.networks.schedule import cyclical_learning_rate
+from klayer.networks.schedule import SCHEDULES, cyclical_learning_rate
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,47 @@ def test_stays_between_its_ends_and_repeats(step: int, half: int, low: float, mo
     assert cyclical_learning_rate(step + 2 * half, half, low, low + more) == rate
     mirrored = cyclical_learning_rate(2 * half - step % (2 * half), half, low, low + more)
     assert mirrored == pytest.approx(rate, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "rates"),
+    [
+        ("triangular", [0, 0.5, 1, 0.5, 0, 0.5, 1, 0.5]),
+        ("constant", [1] * 8),
+        ("step", [1, 1, 1, 1, 0.1, 0.1, 0.01, 0.01]),
+        ("cosine", [1, 0.853553390593, 0.5, 0.146446609407] * 2),  # (1 + cos 45 degrees) / 2
+    ],
+)
+def test_a_schedule_of_8_steps_in_2_cycles(name: str, rates: list[float]) -> None:
+    found = [SCHEDULES[name](step, 8, 2, 0.0, 1.0) for step in range(8)]
+    assert found == pytest.approx(rates, abs=1e-12)
+
+
+@given(st.sampled_from([*SCHEDULES]), st.integers(1, 500), st.integers(1, 5), st.integers(0))
+def test_every_schedule_stays_between_its_ends(name: str, half: int, cycles: int, n: int) -> None:
+    steps = 2 * half * cycles
+    low = 1e-6 if name != "step" else 0
+    assert low <= SCHEDULES[name](n % steps, steps, half, 1e-6, 0.3) <= 0.3 * (1 + 1e-15)
+
+
+def test_one_cycle_and_cosine_are_those_of_pytorch() -> None:
+    torch = pytest.importorskip("torch")
+    schedulers = torch.optim.lr_scheduler
+
+    def rates(schedule: str) -> list[float]:
+        optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.2)
+        if schedule == "cosine":
+            scheduler = schedulers.CosineAnnealingWarmRestarts(optimizer, 60, eta_min=0.001)
+        else:
+            ends = {"div_factor": 200, "final_div_factor": 1}
+            scheduler = schedulers.OneCycleLR(optimizer, 0.2, 120, **ends)
+        found = []
+        for _ in range(120):
+            found.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            scheduler.step()
+        return found
+
+    for name in ("cosine", "one_cycle"):
+        ours = [SCHEDULES[name](step, 120, 30, 0.001, 0.2) for step in range(120)]
+        assert ours == pytest.approx(rates(name), abs=1e-10)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,20 +46,27 @@ def check_gradients(
     """Checks every entry of every W, b, gamma and beta of a random population.
 
     The cost is that of training, mean cross-entropy with the batch's own mean and variance, plus
-    l2 * sum W^2. images (n, d_in) in float64, labels (n,). The numerical gradient is the central
-    difference (cost(p + STEP) - cost(p - STEP)) / (2 STEP).
+    l2 * sum W^2; what dropout drops is the same in every pass. images (n, d_in) in float64, labels
+    (n,). The numerical gradient is the central difference (cost(p + STEP) - cost(p - STEP)) /
+    (2 STEP).
     """
     parameters = Parameters(networks, np.float64)
-    network = Network(architecture, parameters, len(images))
+    masks = _Replayed(generator, networks)
+    network = Network(architecture, parameters, len(images), generators=masks.generators)
     for view in parameters.trained.values():
         view.values[:] = generator.normal(view.fill, 0.5, view.values.shape)
-    cost = float(np.abs(_costs(network, images, labels, l2)).max())
+
+    def costs() -> NDArray[np.float64]:
+        masks.rewind()
+        return _costs(network, images, labels, l2)
+
+    cost = float(np.abs(costs()).max())
     network.backward(labels)
     analytic = {name: values.copy() for name, values in _gradients(parameters, l2)}
 
     def error(name: str, step: float) -> GradientError:
         values = parameters.trained[name].values
-        near, far = (_numerical(network, values, images, labels, l2, h) for h in (step, 2 * step))
+        near, far = (_numerical(costs, values, h) for h in (step, 2 * step))
         rounding = np.abs(far - near) + ROUNDINGS * EPSILON * cost / step
         return _compare(name, analytic[name], near, rounding)
 
@@ -82,18 +89,28 @@ def _costs(network: Network, images: Array, labels: Labels, l2: float) -> NDArra
     return np.asarray(losses + l2 * network.parameters.squared_norm())
 
 
-def _numerical(
-    network: Network, values: Array, images: Array, labels: Labels, l2: float, step: float
-) -> Array:
+class _Replayed:
+    """A generator for each network, whose draws can be had again; takes none of its parent's."""
+
+    def __init__(self, parent: np.random.Generator, networks: int) -> None:
+        self.generators = parent.spawn(networks)
+        self.states = [generator.bit_generator.state for generator in self.generators]
+
+    def rewind(self) -> None:
+        for generator, state in zip(self.generators, self.states, strict=True):
+            generator.bit_generator.state = state
+
+
+def _numerical(costs: Callable[[], NDArray[np.float64]], values: Array, step: float) -> Array:
     """Central differences; all networks are moved at once, as none depends on another."""
     gradient = np.empty_like(values)
     for index in np.ndindex(values.shape[1:]):
         entry = (slice(None), *index)
         before = values[entry].copy()
         values[entry] = before + step
-        above = _costs(network, images, labels, l2)
+        above = costs()
         values[entry] = before - step
-        below = _costs(network, images, labels, l2)
+        below = costs()
         values[entry] = before
         gradient[entry] = (above - below) / (2 * step)
     return gradient

@@ -55,37 +55,32 @@ def _gather(
     inverse: Array,
     out: Array,
 ) -> None:
-    """Row r, column c of the output is row r - down, column c - right of the (flipped) image."""
-    line = np.empty(SIDE, images.dtype)
+    kind = out.dtype.type
+    moved = np.zeros(mean.size, images.dtype)
     for i in range(rows.size):
-        first, last = max(right[i], 0), SIDE + min(right[i], 0)  # columns that the image reaches
-        for row in range(out.shape[1] // SIDE):  # of the three planes, one below the other
-            target = row * SIDE
-            source = row % SIDE - down[i]
-            if source < 0 or source >= SIDE:
-                out[i, target : target + SIDE] = 0
-                continue
-            start = target - down[i] * SIDE
-            for c in range(SIDE):
-                line[c] = images[rows[i], start + (SIDE - 1 - c if flipped[i] else c)]
-            _place(line, first, last, right[i], target, mean, inverse, out[i])
+        normalised = out[i]
+        _move(images[rows[i]], down[i], right[i], flipped[i], moved)
+        for j in range(mean.size):
+            normalised[j] = (kind(moved[j]) - mean[j]) * inverse[j]
+        _clear(normalised.reshape(-1, SIDE, SIDE), down[i], right[i])
 
 
 @compiled
-def _place(
-    line: NDArray[Any],
-    first: int,
-    last: int,
-    right: int,
-    target: int,
-    mean: Array,
-    inverse: Array,
-    out: Array,
-) -> None:
-    """A line of an image, normalised, in the columns `first` to `last`, and 0 elsewhere."""
-    kind = out.dtype.type
-    out[target : target + first] = 0
-    for c in range(first, last):
-        j = target + c
-        out[j] = (kind(line[c - right]) - mean[j]) * inverse[j]
-    out[target + last : target + SIDE] = 0
+def _move(image: NDArray[Any], down: int, right: int, flipped: int, moved: NDArray[Any]) -> None:
+    """Pixel (r, c) becomes that at (r - down, c - right) of the (flipped) image, if there is one."""
+    step, start = (-1, SIDE - 1 + right) if flipped else (1, -right)
+    for plane in range(0, image.size, SIDE * SIDE):
+        for row in range(max(down, 0), SIDE + min(down, 0)):
+            target = plane + row * SIDE
+            source = target - down * SIDE + start
+            for c in range(max(right, 0), SIDE + min(right, 0)):
+                moved[target + c] = image[source + step * c]
+
+
+@compiled
+def _clear(planes: Array, down: int, right: int) -> None:
+    """0 where nothing of the image has come, in planes of (rows, columns)."""
+    planes[:, : max(down, 0)] = 0
+    planes[:, SIDE + min(down, 0) :] = 0
+    planes[:, :, : max(right, 0)] = 0
+    planes[:, :, SIDE + min(right, 0) :] = 0
