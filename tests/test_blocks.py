@@ -56,7 +56,7 @@ def test_batch_norm_after_the_activation_trains(dataset: Dataset) -> None:
 @pytest.mark.parametrize(
     ("block", "allowed"),
     [
-        (["affine", "sigmoid"], r"block\.1 is 'sigmoid', it has to be 'affine', .* or 'relu'"),
+        (["affine", "sigmoid"], r"block\.1 is 'sigmoid', it has to be 'affine', .* or 'dropout'"),
         (["relu", "affine"], r"block is .*, it has to be a list that begins with affine"),
         ([], r"block is \[\], it has to be a list of at least 1"),
         ("affine", r"block is 'affine', it has to be a list"),

@@ -18,9 +18,9 @@ from klayer.networks.layer import Mode
 from klayer.networks.parameters import Parameters
 from klayer.networks.store import Store
 from klayer.params import section
-from klayer.study.models import load_networks, save_networks
-from klayer.study.results import curves, seeds_table
 from klayer.training import statistics as module
+from klayer.training.models import load_networks, save_networks
+from klayer.training.results import curves, seeds_table
 from klayer.training.run import train
 from klayer.training.settings import STATISTICS, Training
 from klayer.training.statistics import Statistics

@@ -67,7 +67,7 @@ def _gather(
 
 @compiled
 def _move(image: NDArray[Any], down: int, right: int, flipped: int, moved: NDArray[Any]) -> None:
-    """Pixel (r, c) becomes that at (r - down, c - right) of the (flipped) image, if there is one."""
+    """Pixel (r, c) becomes that at (r - down, c - right) of the (flipped) image, if it has one."""
     step, start = (-1, SIDE - 1 + right) if flipped else (1, -right)
     for plane in range(0, image.size, SIDE * SIDE):
         for row in range(max(down, 0), SIDE + min(down, 0)):

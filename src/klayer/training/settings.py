@@ -73,8 +73,9 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 class Training(Section):
     """How a network is built and trained.
 
-    A setting with a default goes further than the report. With it nothing is drawn, no operation
-    changes, and the files of trained networks do not name it.
+    A setting with a default goes further than the report and may be left out, which is the same
+    as the default: off. Then nothing is drawn, no operation changes, and the files of trained
+    networks do not name it.
     """
 
     hidden: Hidden
