@@ -87,7 +87,8 @@ def gradients() -> str:
 
 def values() -> str:
     """The 50 values of lambda, and what NumPy makes of float64 elsewhere."""
-    from klayer.study.search import Coarse, coarse_values
+    from klayer.study.search import coarse_values
+    from klayer.study.search_settings import Coarse
 
     coarse = coarse_values(Coarse(count=50, largest=1e-2, smallest=1e-8, seed=1))
     return digest(coarse, np.exp(coarse * 700), np.log(coarse), coarse**0.3)

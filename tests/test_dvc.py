@@ -35,6 +35,7 @@ NO_NUMBER = (
     "klayer.errors",
     "klayer.training.settings",
     "klayer.study.gradient_settings",
+    "klayer.study.search_settings",
     "klayer.study.runs",  # the settings that it finds are a dependency (test_settings.py)
 )
 

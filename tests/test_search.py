@@ -17,7 +17,7 @@ from klayer import params
 from klayer.errors import KlayerError
 from klayer.stages import search_l2, train
 from klayer.study import search
-from klayer.study.search import Coarse, Fine
+from klayer.study.search_settings import Coarse, Fine
 from klayer.training.job import Outcome
 from klayer.training.settings import Training
 

@@ -14,7 +14,7 @@ from klayer.running import checkpoints
 from klayer.running.runner import train_jobs
 from klayer.study import search
 from klayer.study.runs import searching
-from klayer.study.search import Search
+from klayer.study.search_settings import Search
 from klayer.training.models import save_networks
 
 STAGE = "search_l2"

@@ -15,7 +15,7 @@ from klayer.running import arithmetic, checkpoints
 from klayer.running.runner import train_jobs
 from klayer.study import search
 from klayer.study.runs import Sections, run_training, searching
-from klayer.study.search import Search
+from klayer.study.search_settings import Search
 from klayer.training.job import one_for_each_seed
 from klayer.training.results import seeds_table
 

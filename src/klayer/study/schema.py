@@ -13,7 +13,7 @@ from klayer.data.sources import DataConfig
 from klayer.files import write_text
 from klayer.params import Section
 from klayer.study.gradient_settings import CheckGradients
-from klayer.study.search import Search
+from klayer.study.search_settings import Search
 from klayer.training.settings import Training
 
 SCHEMA = Path("params.schema.json")

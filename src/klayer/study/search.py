@@ -14,61 +14,20 @@ another with other seeds or other rounding.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from pydantic import Field
 
-from klayer.params import Section
+from klayer.study.search_settings import Coarse, Fine
 from klayer.training.job import Arrays, Job, Outcome
-from klayer.training.settings import Positive, Seed, Seeds, Training
+from klayer.training.settings import Training
 
 NEIGHBOURS = 5  # values of the coarse search that are averaged: half a decade of the study's six
 MEASURES = ("validation_accuracy", "validation_loss", "train_accuracy", "diverged_at")
 
 Values = NDArray[np.float64]
-
-
-class Coarse(Section):
-    """Values on a logarithmic scale, one network each."""
-
-    count: Positive
-    """How many values."""
-    largest: Annotated[float, Field(gt=0)]
-    """The largest value."""
-    smallest: Annotated[float, Field(gt=0)]
-    """The smallest value."""
-    seed: Seed
-    """Of all networks of the phase."""
-
-
-class Fine(Section):
-    """Values around the best region of the coarse search, a network for each seed."""
-
-    count: Positive
-    """How many values, besides lambda = 0."""
-    decades: Annotated[float, Field(gt=0, le=10)]
-    """Width of the region around the centre, in powers of ten."""
-    seeds: Seeds
-    """A network of each value for each."""
-
-
-class Search(Section):
-    """The section `search`."""
-
-    training: dict[str, Any]
-    """What differs from the section `training`."""
-    population_size: Positive
-    """Most networks that are trained together in one process."""
-    coarse: Coarse
-    """The first phase."""
-    fine: Fine
-    """The second phase."""
-    schedules: dict[str, dict[str, Any]]
-    """What differs from both in training the best lambda, by the name of the schedule."""
 
 
 def coarse_values(coarse: Coarse) -> Values:

@@ -9,7 +9,7 @@ from klayer.errors import KlayerError
 from klayer.params import show
 from klayer.study.gradient_settings import CheckGradients
 from klayer.study.runs import best_name, experiment, scheduled, schedules, searching
-from klayer.study.search import Search
+from klayer.study.search_settings import Search
 from klayer.training.settings import Training, l2_limit
 
 SECTIONS = ("data", "training", "experiments", "check_gradients", "search")

@@ -19,7 +19,7 @@ from klayer.files import table_text
 from klayer.running import arithmetic, checkpoints
 from klayer.running.runner import train_jobs
 from klayer.study.runs import Sections, run_names, run_training, searching
-from klayer.study.search import Search
+from klayer.study.search_settings import Search
 from klayer.training.job import Job, Outcome
 from klayer.training.results import seeds_table
 from klayer.training.settings import Training
