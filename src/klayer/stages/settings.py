@@ -40,13 +40,17 @@ def of_stages(sections: Sections) -> dict[str, Mapping[str, Any]]:
     found: dict[str, Mapping[str, Any]] = {
         "data": {key: data[key] for key in DATA},
         "search_l2": {key: search[key] for key in SEARCH}
-        | {"training": searching(sections).model_dump(exclude={"l2", "seeds"})},
+        | {
+            "training": searching(sections).model_dump(
+                exclude={"l2", "seeds"}, exclude_defaults=True
+            )
+        },
     }
     for name in params.names(sections, "experiments"):
-        found[f"train@{name}"] = experiment(sections, name).model_dump()
+        found[f"train@{name}"] = experiment(sections, name).model_dump(exclude_defaults=True)
     for name in schedules(sections):
         training = scheduled(sections, name, sections["training"]["l2"])
-        found[f"train_best@{name}"] = training.model_dump(exclude={"l2"})
+        found[f"train_best@{name}"] = training.model_dump(exclude={"l2"}, exclude_defaults=True)
     return found
 
 
