@@ -60,14 +60,24 @@ def check_gradients(
         masks.rewind()
         return _costs(network, images, labels, l2)
 
-    cost = float(np.abs(costs()).max())
+    size = float(np.abs(costs()).max())
     network.backward(labels)
     analytic = {name: values.copy() for name, values in _gradients(parameters, l2)}
+    return _errors(costs, size, parameters, analytic)
+
+
+def _errors(
+    costs: Callable[[], NDArray[np.float64]],
+    size: float,
+    parameters: Parameters,
+    analytic: dict[str, Array],
+) -> list[GradientError]:
+    """Of each parameter; `size` is that of the cost."""
 
     def error(name: str, step: float) -> GradientError:
         values = parameters.trained[name].values
         near, far = (_numerical(costs, values, h) for h in (step, 2 * step))
-        rounding = np.abs(far - near) + ROUNDINGS * EPSILON * cost / step
+        rounding = np.abs(far - near) + ROUNDINGS * EPSILON * size / step
         return _compare(name, analytic[name], near, rounding)
 
     errors = {name: error(name, STEP) for name in analytic}

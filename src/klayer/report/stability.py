@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -71,25 +72,26 @@ def section(evidence: Evidence) -> Section:
     for row in again.itertuples():
         mine = ours.get(str(row.question))
         if mine is None:
-            continue
-        same = mine.verdict.direction == row.direction
-        if not same:
+            continue  # its runs are not in params.yaml
+        rows.append(_row(mine, row))
+        if mine.verdict.direction != row.direction:
             firm = mine.verdict.word in ("shown", "not shown")
             (contradicted if firm else others).append(str(row.question))
-        rows.append(
-            (
-                str(row.question),
-                f"{mine.verdict.direction} ({mine.verdict.word})",
-                f"{row.direction} ({row.word})",
-                str(row.seeds),
-                str(row.kernels),
-                f"{words.points(float(row.estimate) / 100)} points",  # type: ignore[arg-type]
-                "yes" if same else "no",
-            )
-        )
     head = ("question", "the study", "again", "seeds", "kernels", "estimate again", "same")
     tables = (Table("Verdicts of the study and of other seeds", head, tuple(rows), SOURCE),)
     return Section("stability", TITLE, _answer(len(rows), others, contradicted), tables)
+
+
+def _row(mine: Answer, again: Any) -> tuple[str, ...]:
+    return (
+        str(again.question),
+        f"{mine.verdict.direction} ({mine.verdict.word})",
+        f"{again.direction} ({again.word})",
+        str(again.seeds),
+        str(again.kernels),
+        f"{words.points(float(again.estimate) / 100)} points",
+        "yes" if mine.verdict.direction == again.direction else "no",
+    )
 
 
 def _answer(count: int, others: list[str], contradicted: list[str]) -> str:
