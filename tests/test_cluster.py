@@ -23,7 +23,7 @@ from klayer.running.checkpoints import CHECKPOINTS
 
 pytest.importorskip("distributed", reason="Dask is not installed")
 
-from dask_cluster import Cluster, free_port, kill, until  # noqa: E402
+from dask_cluster import Cluster, free_port, kill, until
 
 FILES = ("data/models/bn.safetensors", "plots/seeds/bn.csv", "plots/train/bn.csv")
 
@@ -112,7 +112,7 @@ def test_the_same_bytes_from_workers_that_share_the_folder(
     assert contents() == expected.files
     assert "kernels" not in errors
     assert list(cluster.folder.rglob("klayer-images-*")) == []
-    until(lambda: b"Close client connection: klayer" in cluster.log("scheduler"), "the end")
+    until(lambda: b"Close client connection: Client-klayer" in cluster.log("scheduler"), "the end")
 
 
 def test_a_killed_worker_s_task_is_done_by_one_that_has_no_images(

@@ -14,7 +14,7 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,8 @@ def map_tasks(
     with _connected() as client, polled(_Watch(client, poll)):
         try:
             if arithmetic.in_use() is None:
-                client.register_plugin(_PortableKernels())
+                with suppress(OSError):  # a nanny that dies just now
+                    client.register_plugin(_PortableKernels())
             yield from _Work(client, function, tasks).results()
         except KilledWorker as error:
             raise KlayerError(
@@ -98,7 +99,7 @@ class _Work:
         self.client, self.function, self.run = client, function, uuid.uuid4().hex
         self.here = remote.identity()
         self.images = remote.digest(tasks[0].data)
-        self.carried: Future | None = None
+        self.carried: Future[Any] | None = None
         self.tasks = {self._submit(task): task for task in tasks}
 
     def results(self) -> Iterator[Trained]:
@@ -114,12 +115,12 @@ class _Work:
                 self.tasks[again] = task
                 ready.add(again)
 
-    def _submit(self, task: Task, images: Future | None = None) -> Future:
+    def _submit(self, task: Task, images: Future[Any] | None = None) -> Future[Any]:
         key = f"{task.name}{', with images' if images else ''}-{self.run}"  # as the dashboard shows
         arguments = (self.function, task, self.here, self.images, images)
         return self.client.submit(_work, *arguments, key=key, pure=False)
 
-    def _carry(self, folder: Path) -> Future:
+    def _carry(self, folder: Path) -> Future[Any]:
         """The files of the images, for workers that do not have them; they are sent once."""
         if self.carried is None:
             with warnings.catch_warnings():
@@ -150,7 +151,7 @@ def _work(
     return replace(done, worker=worker.address)
 
 
-class _PortableKernels(NannyPlugin):  # type: ignore[misc]  # distributed has no types
+class _PortableKernels(NannyPlugin):
     """Lets a nanny's worker load the portable kernels, which one that runs already can no more:
     Dask loads NumPy when it starts. It is restarted once for that, unless it has them.
     """
