@@ -15,7 +15,7 @@ quick: .venv/ready
 test: .venv/cluster
 	pytest --numprocesses=auto --dist=loadfile
 
-lint: .venv/ready
+lint: .venv/cluster
 	ruff check .
 	ruff format --check .
 	mypy
@@ -42,8 +42,8 @@ lock: .lock-venv/ready
 	.lock-venv/bin/uv pip compile --quiet --universal --fork-strategy fewest --generate-hashes \
 	  --no-emit-index-url --custom-compile-command 'make lock' --extra dev \
 	  --output-file requirements.lock pyproject.toml
-	echo 'dask[distributed]' | .lock-venv/bin/uv pip compile --quiet --universal --fork-strategy fewest \
-	  --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' \
+	echo 'dask[distributed]' | .lock-venv/bin/uv pip compile --quiet --universal --python-version 3.11 \
+	  --fork-strategy fewest --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' \
 	  --constraint requirements.lock --output-file requirements-cluster.lock -
 
 clean:
