@@ -72,7 +72,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Expected]:
 
 def settings() -> dict[str, Any]:
     params = tiny_settings()
-    params["training"] |= {"seeds": [1, 2, 3], "half_cycle": 5000, "evaluation_interval": 5000}
+    params["training"] |= {"seeds": [1, 2, 3], "half_cycle": 2000, "evaluation_interval": 1000}
     return params
 
 
