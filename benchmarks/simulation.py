@@ -43,7 +43,7 @@ def simulate(tasks: int, workers: int, seconds: float) -> Simulated:
         ) from None
     options: dict[str, Any] = {"n_workers": workers, "threads_per_worker": 1}
     with (
-        LocalCluster(**options, processes=False, dashboard_address=None) as cluster,
+        LocalCluster(**options, processes=False, dashboard_address=":0") as cluster,
         Client(cluster) as client,
     ):
         start = time.perf_counter()
