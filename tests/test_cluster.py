@@ -50,7 +50,7 @@ def told(process: subprocess.Popen[str], status: int = 0) -> str:
     """What a command said on standard error. It has to end so."""
     _, errors = process.communicate(timeout=180)
     assert process.returncode == status, errors
-    assert "Traceback" not in errors
+    assert "Traceback" not in errors, errors
     return errors
 
 

@@ -30,6 +30,7 @@ from klayer.running.workers import polled
 
 ADDRESS = "DASK_SCHEDULER_ADDRESS"
 TIMEOUT = 15  # seconds until a scheduler that does not answer is given up
+LOGGERS = ("distributed", "distributed.client", "asyncio")  # each has a level of its own
 LOOK_EVERY = 25  # polls between two looks whether there are workers
 GO_ON = "what was finished is kept: run the same command again to go on"
 
@@ -77,7 +78,8 @@ def map_tasks(
 def _connected() -> Iterator[Client]:
     """A client of the cluster, closed at the end. Certificates come from Dask's settings."""
     address = os.environ[ADDRESS]
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # errors are told in sentences
+    for name in LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # errors are told in sentences
     try:
         client = Client(address, timeout=TIMEOUT, name="klayer")
     except (OSError, ValueError, TypeError, RuntimeError) as error:
