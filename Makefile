@@ -12,10 +12,10 @@ repro: .venv/ready
 quick: .venv/ready
 	@python tools/quick.py
 
-test: .venv/ready
+test: .venv/cluster
 	pytest --numprocesses=auto --dist=loadfile
 
-lint: .venv/ready
+lint: .venv/cluster
 	ruff check .
 	ruff format --check .
 	mypy
@@ -42,6 +42,9 @@ lock: .lock-venv/ready
 	.lock-venv/bin/uv pip compile --quiet --universal --fork-strategy fewest --generate-hashes \
 	  --no-emit-index-url --custom-compile-command 'make lock' --extra dev \
 	  --output-file requirements.lock pyproject.toml
+	echo 'dask[distributed]' | .lock-venv/bin/uv pip compile --quiet --universal --python-version 3.11 \
+	  --fork-strategy fewest --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' \
+	  --constraint requirements.lock --output-file requirements-cluster.lock -
 
 clean:
 	rm -rf .venv .benchmark-venv .lock-venv .klayer
@@ -51,6 +54,11 @@ clean:
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --require-hashes --requirement requirements.lock
 	.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Dask, which only a cluster and its tests need.
+.venv/cluster: .venv/ready requirements-cluster.lock
+	.venv/bin/python -m pip install --quiet --require-hashes --requirement requirements-cluster.lock
 	@touch $@
 
 .benchmark-venv/ready: pyproject.toml

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from benchmarks import chart, cost, memory, output, step
+from benchmarks import chart, cluster, cost, memory, output, simulation, step
 from benchmarks.contest import CASES, cases, contest
 from benchmarks.contestants import QUESTIONS, contestants
 from benchmarks.growth import GROWING, points
@@ -111,6 +111,23 @@ def run_cost(command: tuple[str, ...]) -> None:
     measured = cost.measure(command)
     click.echo(cost.table(measured))
     sys.exit(measured.status)
+
+
+@main.command("cluster")
+@click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="At most.")
+def run_cluster(workers: int) -> None:
+    """What does a search cost on workers of Dask, beside this machine's own processes?"""
+    results = [cluster.measure(count) for count in range(workers + 1)]
+    click.echo(cluster.table(results, *cluster.bytes_of_a_task()))
+
+
+@main.command("simulation")
+@click.option("--tasks", type=click.IntRange(1), default=10_000, show_default=True)
+@click.option("--workers", type=click.IntRange(1), default=64, show_default=True)
+@click.option("--seconds", multiple=True, type=float, default=(0.0, 0.1, 0.5), show_default=True)
+def run_simulation(tasks: int, workers: int, seconds: tuple[float, ...]) -> None:
+    """When does Dask's scheduler become the limit, for tasks that only wait?"""
+    click.echo(simulation.table([simulation.simulate(tasks, workers, each) for each in seconds]))
 
 
 def _population() -> int:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import chart, contest, cost, growth, memory, output, step
+from benchmarks import chart, cluster, contest, cost, growth, memory, output, simulation, step
 from benchmarks.__main__ import main
 from benchmarks.case import Batches, Case
 from benchmarks.contest import CaseResult, Result
@@ -337,3 +337,29 @@ def test_memory_grows_with_sizes_that_params_yaml_has() -> None:
         for _, _, changes in settings:
             for path in changes:
                 assert path.split(".")[0] in known
+
+
+def test_own_processes_and_workers_of_dask_train_the_same_search(project: Path) -> None:
+    pytest.importorskip("distributed")
+    results = [cluster.measure(count) for count in (0, 1)]
+    assert [r.workers for r in results] == [0, 1]
+    assert [r.tasks for r in results] == [67, 67]  # 200 values, three networks a task
+    assert all(r.network_steps == 200 * 2 * 10 for r in results)
+    there, back = cluster.bytes_of_a_task()
+    _, own, one, sizes = cluster.table(results, there, back).splitlines()
+    assert own.split()[0] == "own"
+    assert one.split()[0] == "1"
+    assert sizes == f"{there:,} bytes a task there, {back:,} back"
+
+
+def test_the_overhead_of_a_task_is_that_of_its_worker() -> None:
+    """Ten tasks on two workers took 3 seconds, 2.5 in processes: each worker lost 0.5 to five."""
+    assert cluster.Measured(2, 10, 100, 3.0, 2.5, 0).overhead == pytest.approx(0.1)
+
+
+def test_the_simulation_counts_what_waits() -> None:
+    pytest.importorskip("distributed")
+    found = simulation.simulate(20, 4, 0.02)
+    assert found.ideal == pytest.approx(5 * 0.02)
+    assert found.took >= found.ideal
+    assert f"{found.rate:9,.0f}" in simulation.table([found])

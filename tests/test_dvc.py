@@ -8,6 +8,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -212,3 +213,18 @@ def test_the_folder_for_data_is_there_in_a_clone(clone: Clone) -> None:
     tracked = clone.run("git", "ls-files", "data").split()
     assert tracked == ["data/README.md"]
     assert os.path.isdir(clone.folder / "data/processed")
+
+
+def test_what_others_pushed_needs_no_training(restored: Clone, tmp_path: Path) -> None:
+    """A remote, a fresh clone, `dvc pull`: `dvc repro` has nothing to do."""
+    remote = ("--default", "storage", str(tmp_path / "remote"))
+    restored.run("dvc", "remote", "add", *remote)
+    restored.run("dvc", "push")
+    restored.run("git", "clone", "--quiet", ".", str(tmp_path / "fresh"))
+    fresh = copy(restored)
+    fresh.folder = tmp_path / "fresh"
+    fresh.env = restored.env | {"PYTHONPATH": str(fresh.folder / "src")}
+    fresh.run("dvc", "remote", "add", "--local", *remote)  # Git does not see it
+    fresh.run("dvc", "pull")
+    assert "Data and pipelines are up to date." in fresh.run("dvc", "repro")
+    assert fresh.changed() == ""

@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from klayer.data.dataset import PROCESSED, open_dataset
-from klayer.running import arithmetic, checkpoints, snapshots
+from klayer.errors import KlayerError
+from klayer.running import arithmetic, checkpoints, snapshots, workers
 from klayer.running.progress import Progress
-from klayer.running.workers import map_tasks
+from klayer.running.task import Task, Trained
 from klayer.training.job import Arrays, Job, Outcome
-
-
-@dataclass(frozen=True)
-class _Task:
-    job: Job
-    index: int
-    test: bool
-    folder: Path  # where progress is shown
-    data: Path
-
-
-@dataclass(frozen=True)
-class _Trained:
-    index: int
-    outcome: Outcome
-    kernels: str | None  # see arithmetic.in_use
 
 
 def train_jobs(stage: str, jobs: Sequence[Job], test: bool) -> list[Outcome]:
@@ -43,15 +28,16 @@ def train_jobs(stage: str, jobs: Sequence[Job], test: bool) -> list[Outcome]:
         for index, outcome in outcomes.items():
             _show(folder, index, jobs[index], outcome)
         tasks = [
-            _Task(job, index, test, folder.absolute(), PROCESSED.absolute())
+            Task(_name(stage, job), job, index, test, folder.absolute(), PROCESSED.absolute())
             for index, job in enumerate(jobs)
             if index not in outcomes
         ]
         others: set[str] = set()
-        for trained in map_tasks(_train, tasks, lambda: bar.at(_done(folder))):
+        for trained in _mapped(tasks, lambda: bar.at(_done(folder))):
             outcomes[trained.index] = trained.outcome
             _show(folder, trained.index, jobs[trained.index], trained.outcome)
-            others |= {trained.kernels} if trained.kernels else set()
+            if trained.kernels:
+                others.add(f"{trained.worker} {trained.kernels}".lstrip())
             if can_keep and trained.kernels == own_kernels:
                 checkpoints.keep(kept[trained.index], trained.outcome)
     for text in sorted(others):
@@ -85,7 +71,27 @@ def _tell_diverged(stage: str, jobs: Sequence[Job], outcomes: Sequence[Outcome])
                 )
 
 
-def _train(task: _Task) -> _Trained:
+def _name(stage: str, job: Job) -> str:
+    """As the dashboard of a cluster shows it."""
+    networks = f"{len(job.l2)} networks, " if len(job.l2) > 1 else ""
+    return f"{stage}, {networks}seed {job.seeds[0]}, l2 {job.l2[0]:.3g}"
+
+
+def _mapped(tasks: Sequence[Task], poll: Callable[[], None]) -> Iterator[Trained]:
+    """On the cluster that the environment names, else on this machine."""
+    if not os.environ.get("DASK_SCHEDULER_ADDRESS"):
+        return workers.map_tasks(_train, tasks, poll)
+    try:
+        from klayer.running import cluster
+    except ImportError as error:
+        raise KlayerError(
+            f"DASK_SCHEDULER_ADDRESS is set, but Dask cannot be used ({error}): install it, "
+            "`pip install 'klayer[cluster]'`, or unset the variable to train on this machine"
+        ) from None
+    return cluster.map_tasks(_train, tasks, poll)
+
+
+def _train(task: Task) -> Trained:
     """Runs in a worker: what training needs is not loaded where nothing is trained."""
     from klayer.training.run import train
 
@@ -93,4 +99,4 @@ def _train(task: _Task) -> _Trained:
         snapshots.show(task.folder, task.index, task.job, step, history)
 
     outcome = train(task.job, open_dataset(task.data), task.test, report)
-    return _Trained(task.index, outcome, arithmetic.in_use())
+    return Trained(task.index, outcome, arithmetic.in_use())

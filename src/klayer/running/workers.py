@@ -32,7 +32,7 @@ def map_tasks(
         backend="loky", inner_max_num_threads=1, initializer=_begin, initargs=(os.getpid(),)
     )
     try:
-        with _polled(poll), local:
+        with polled(poll), local:
             yield from joblib.Parallel(
                 n_jobs=max(1, min(_cores(), len(tasks))),
                 batch_size=1,
@@ -57,7 +57,7 @@ def _cores() -> int:
 
 
 @contextmanager
-def _polled(poll: Callable[[], None]) -> Iterator[None]:
+def polled(poll: Callable[[], None]) -> Iterator[None]:
     """Calls `poll` now and then, and once more at the end."""
     stop = threading.Event()
 
