@@ -57,6 +57,7 @@ ODD = {
         "LOKY_MAX_CPU_COUNT": "1",
     },
     "python": {"PYTHONOPTIMIZE": "2", "PYTHONWARNINGS": "error", "PYTHONHASHSEED": "3"},
+    "development": {"PYTHONDEVMODE": "1", "PYTHONWARNINGS": "error", "PYTHONSAFEPATH": "1"},
     "locale": {
         "LC_ALL": "tr_TR.UTF-8",
         "LANG": "C",

@@ -13,6 +13,7 @@ import klayer
 from klayer.errors import KlayerError
 
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+OWN_WARNINGS = {"default", "default::BytesWarning", "error::BytesWarning"}  # of -X dev, -b, -bb
 
 
 def mend_streams() -> None:
@@ -42,7 +43,8 @@ def isolate() -> None:
     os.environ.update(dict.fromkeys(THREADS, "1"))
     if sys.warnoptions:  # PYTHONWARNINGS=error makes a library's remark end a run
         os.environ.pop("PYTHONWARNINGS", None)
-        sys.warnoptions.clear()
+        # what Python put there itself has to stay: subprocess looks for it
+        sys.warnoptions[:] = [option for option in sys.warnoptions if option in OWN_WARNINGS]
         warnings.simplefilter("ignore")
         warnings.simplefilter("default", UserWarning)
 
