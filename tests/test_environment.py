@@ -70,6 +70,9 @@ ODD = {
         "LINES": "-3",
         "TQDM_NCOLS": "abc",
         "NO_COLOR": "",
+        "LOKY_MAX_CPU_COUNT": "",
+        "SOURCE_DATE_EPOCH": "abc",
+        "TZ": "Nowhere/None",
     },
     "folders": {"HOME": "/proc/nowhere", "TMPDIR": "/proc/nowhere", "XDG_CACHE_HOME": "/proc/x"},
 }
