@@ -57,6 +57,7 @@ ODD = {
         "LOKY_MAX_CPU_COUNT": "1",
     },
     "python": {"PYTHONOPTIMIZE": "2", "PYTHONWARNINGS": "error", "PYTHONHASHSEED": "3"},
+    "development": {"PYTHONDEVMODE": "1", "PYTHONWARNINGS": "error", "PYTHONSAFEPATH": "1"},
     "locale": {
         "LC_ALL": "tr_TR.UTF-8",
         "LANG": "C",
@@ -69,6 +70,9 @@ ODD = {
         "LINES": "-3",
         "TQDM_NCOLS": "abc",
         "NO_COLOR": "",
+        "LOKY_MAX_CPU_COUNT": "",
+        "SOURCE_DATE_EPOCH": "abc",
+        "TZ": "Nowhere/None",
     },
     "folders": {"HOME": "/proc/nowhere", "TMPDIR": "/proc/nowhere", "XDG_CACHE_HOME": "/proc/x"},
 }
@@ -159,3 +163,25 @@ def test_kernels_are_portable_unless_numpy_comes_first_or_the_native_ones_are_wa
             "computed with the kernels Nehalem instead of the portable ones: repeats within "
             "tolerance, not byte for byte"
         )
+
+
+NO_SEMAPHORES = """
+import _multiprocessing
+
+class SemLock:
+    SEM_VALUE_MAX = 1
+    def __init__(self, *_, **__):
+        raise OSError(38, "Function not implemented")
+
+_multiprocessing.SemLock = SemLock
+from klayer.running.workers import map_tasks
+print(list(map_tasks(abs, [-1, -2])))
+"""
+
+
+def test_without_shared_memory_one_process_works() -> None:
+    """As in a container without /dev/shm, where no semaphore can be made."""
+    done = subprocess.run(
+        [sys.executable, "-c", NO_SEMAPHORES], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "[1, 2]\n", done.stderr

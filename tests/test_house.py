@@ -165,3 +165,18 @@ def test_a_folder_without_git_is_told_in_a_sentence(folder: Path) -> None:
     status, said, called = repro(folder)
     assert (status, called) == (1, [])
     assert "a ZIP has no .git" in said
+
+
+def test_another_repository_of_git_s_variables_is_not_meant(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a hook, which is run with GIT_DIR set."""
+    monkeypatch.setenv("GIT_DIR", "/nowhere")
+    (folder / "data/cifar-10-batches-py").mkdir(parents=True)
+    assert repro(folder) == (0, "", ["dvc repro"])
+
+
+def test_what_git_refuses_is_told_in_its_own_words(folder: Path) -> None:
+    """A clone of another user, for example, whose way out Git names."""
+    program(folder, "git", "echo 'fatal: detected dubious ownership' >&2; exit 128")
+    assert repro(folder) == (1, "fatal: detected dubious ownership\n", ["git rev-parse --git-dir"])

@@ -5,9 +5,11 @@
 NO_COPY=3
 images=data/cifar-10-batches-py
 
-if ! git rev-parse --git-dir >/dev/null 2>&1; then
-  echo "DVC needs a Git repository, and this folder is none (a ZIP has no .git): clone the project," \
-    "or run \`git init && git add . && git commit -m start\` here" >&2
+unset GIT_DIR GIT_WORK_TREE GIT_COMMON_DIR GIT_INDEX_FILE  # of another repository, as in a hook
+if ! said=$(git rev-parse --git-dir 2>&1); then
+  echo "$said" >&2
+  [ -e .git ] || echo "DVC needs a Git repository, and this folder is none (a ZIP has no .git): clone" \
+    "the project, or run \`git init && git add . && git commit -m start\` here" >&2
   exit 1
 fi
 

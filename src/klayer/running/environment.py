@@ -13,6 +13,9 @@ import klayer
 from klayer.errors import KlayerError
 
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+# Settings of joblib and tqdm, and a time that build systems leave, which SciPy's import reads.
+PUT_ASIDE = ("JOBLIB_", "LOKY_", "TQDM_", "SOURCE_DATE_EPOCH")
+OWN_WARNINGS = {"default", "default::BytesWarning", "error::BytesWarning"}  # of -X dev, -b, -bb
 
 
 def mend_streams() -> None:
@@ -36,13 +39,15 @@ def isolate() -> None:
 
     One thread for every library: in some, the last bit depends on the number of threads.
     """
-    for name in list(os.environ):
-        if name.startswith(("JOBLIB_", "LOKY_", "TQDM_")) and name != "LOKY_MAX_CPU_COUNT":
+    for name, value in list(os.environ.items()):
+        wanted = name == "LOKY_MAX_CPU_COUNT" and value  # an empty one is as good as none
+        if name.startswith(PUT_ASIDE) and not wanted:
             del os.environ[name]
     os.environ.update(dict.fromkeys(THREADS, "1"))
     if sys.warnoptions:  # PYTHONWARNINGS=error makes a library's remark end a run
         os.environ.pop("PYTHONWARNINGS", None)
-        sys.warnoptions.clear()
+        # what Python put there itself has to stay: subprocess looks for it
+        sys.warnoptions[:] = [option for option in sys.warnoptions if option in OWN_WARNINGS]
         warnings.simplefilter("ignore")
         warnings.simplefilter("default", UserWarning)
 

@@ -26,19 +26,15 @@ def map_tasks(
 ) -> Iterator[R]:
     """function(task) of each task, as soon as it is there; `poll` is called a few times a second.
 
-    Raises KlayerError when a worker dies.
+    Where one process is enough it is this one. Raises KlayerError when a worker dies.
     """
-    local = joblib.parallel_config(
-        backend="loky", inner_max_num_threads=1, initializer=_begin, initargs=(os.getpid(),)
-    )
+    processes = min(_cores(), len(tasks))
     try:
-        with polled(poll), local:
-            yield from joblib.Parallel(
-                n_jobs=max(1, min(_cores(), len(tasks))),
-                batch_size=1,
-                pre_dispatch="all",
-                return_as="generator_unordered",
-            )(joblib.delayed(function)(task) for task in tasks)
+        with polled(poll):
+            if processes <= 1:
+                yield from map(function, tasks)
+            else:
+                yield from _spread(function, tasks, processes)
     except BrokenProcessPool as error:
         raise KlayerError(
             "a worker process was ended from outside, perhaps for want of memory; what was "
@@ -46,7 +42,19 @@ def map_tasks(
         ) from error
 
 
+def _spread(function: Callable[[T], R], tasks: Sequence[T], processes: int) -> Iterator[R]:
+    with joblib.parallel_config(
+        backend="loky", inner_max_num_threads=1, initializer=_begin, initargs=(os.getpid(),)
+    ):
+        yield from joblib.Parallel(
+            processes, batch_size=1, pre_dispatch="all", return_as="generator_unordered"
+        )(joblib.delayed(function)(task) for task in tasks)
+
+
 def _cores() -> int:
+    """Processes that can work at once: one for each core. Where no semaphore can be made, as in a
+    container without /dev/shm, joblib counts one, and says so.
+    """
     try:
         return int(joblib.cpu_count())
     except ValueError:
