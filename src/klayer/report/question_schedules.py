@@ -13,10 +13,11 @@ from klayer.report.evidence import Evidence, Run, Study
 from klayer.report.question_gain import paired_answer
 from klayer.report.reference import BEST, BEST_VALIDATION, TRIED
 from klayer.report.statistics import Values, estimate, quantile
-from klayer.report.verdicts import Answer, judge
+from klayer.report.verdicts import Answer, Verdict, judge
 
 TITLE = "Which schedule explains the reported best λ?"
-WORDS = {0: "none", 1: "test only", 2: "validation only", 3: "both"}
+NEITHER = "neither"
+WORDS = {0: NEITHER, 1: "test only", 2: "validation only", 3: "both"}
 CYCLES = {1: "helps", 0: "no difference", -1: "harms"}
 SOURCE = "plots/seeds/best_SCHEDULE.csv · stage train_best@SCHEDULE · dvc repro train_best"
 HEAD = (
@@ -90,13 +91,18 @@ def highest(count: int) -> tuple[float, float]:
 def _answer(study: Study, runs: list[Run]) -> str:
     answers = [(run.name, answer(study, run.name).verdict) for run in runs]
     both = [f"{_title(name)} ({v})" for name, v in answers if v.direction == "both"]
-    others = [
-        f"{_title(name)}: {v.direction} ({v})" for name, v in answers if v.direction != "both"
-    ]
+    rest = [(name, v) for name, v in answers if v.direction != "both"]
+    others = [f"{_title(name)}: {v.direction} ({_plain(v)})" for name, v in rest]
     said = (
         f"Agreeing in test and in validation: {', '.join(both)}" if both else "None agrees in both"
     )
     return f"{said}. {'Others: ' + '; '.join(others) + '.' if others else ''}".strip()
+
+
+def _plain(verdict: Verdict) -> str:
+    """Of `neither`, "not shown" would be read as its contrary: it is agreement that is not shown."""
+    said = str(verdict)
+    return said.removeprefix("not shown: ") if verdict.direction == NEITHER else said
 
 
 def _highest_of(run: Run) -> tuple[float, float]:
@@ -143,7 +149,7 @@ def _row(study: Study, run: Run, synthetic: bool) -> tuple[str, ...]:
         words.spread(validation),
         _range(validation.prediction),
         _range(_highest_of(run)),
-        f"{verdict.direction}, {verdict.short}",
+        f"{verdict.direction}, {verdict.short}".replace(f"{NEITHER}, not shown", NEITHER),
     )
 
 
