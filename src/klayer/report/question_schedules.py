@@ -100,7 +100,7 @@ def _answer(study: Study, runs: list[Run]) -> str:
 
 
 def _plain(verdict: Verdict) -> str:
-    """Of `neither`, "not shown" would be read as its contrary: it is agreement that is not shown."""
+    """Of `neither`, "not shown" would say its contrary: it is agreement that is not shown."""
     said = str(verdict)
     return said.removeprefix("not shown: ") if verdict.direction == NEITHER else said
 
