@@ -237,7 +237,7 @@ def test_kills_at_random_moments_change_nothing(longer: Path) -> None:
     expected = results(longer)
     assert len(expected) > len(OUTPUTS)
     choice = random.Random(5)
-    for kills_left in reversed(range(11)):
+    for kills_left in reversed(range(8)):
         process, children = start("train", "plain"), []
         if kills_left:
             time.sleep(choice.uniform(0.2, 0.9) * duration)
