@@ -97,10 +97,11 @@ def _row(mine: Answer, again: Any) -> tuple[str, ...]:
 def _answer(count: int, others: list[str], contradicted: list[str]) -> str:
     if not others and not contradicted:
         return f"Yes: all {count} verdicts on close questions come out the same."
-    said = [
-        f"{len(names)} where the study had {word}: {', '.join(names)}"
-        for names, word in ((others, "only suggested"), (contradicted, "shown or not shown it"))
-        if names
-    ]
     same = count - len(others) - len(contradicted)
-    return f"{same} of {count} verdicts come out the same; another direction has {'; '.join(said)}."
+    said = [f"{same} of {count} verdicts on close questions come out the same."]
+    if others:
+        said.append(f"Not the same, and only suggested by the study: {', '.join(others)}.")
+    if contradicted:
+        names = ", ".join(contradicted)
+        said.append(f"Not the same, though the study had them shown or not shown: {names}.")
+    return " ".join(said)
