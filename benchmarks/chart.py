@@ -44,7 +44,8 @@ def _bars(ax: Any, result: CaseResult) -> None:
     names = [r.contestant.name for r in ordered]
     ax.barh(names, rates, xerr=[below, above], color=[_colour(r) for r in ordered])
     ax.axvline(result.limit, color="#666666", linestyle="--")
-    ax.set_title(f"{result.case}: {result.question}\n(dashed: limit {result.limit:,.0f})")
+    title = f"{result.case}: {result.question}\n(dashed: limit {result.limit:,.0f})"
+    ax.set_title(title, loc="right")  # long names leave the axes little room; the left has more
     ax.set_xlabel("network-steps per second")
 
 
