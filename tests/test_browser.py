@@ -135,6 +135,22 @@ def test_plots_of_dvc_are_drawn_offline(chromium: Browser, plots: Path, width: i
     assert chromium.complaints() == []
 
 
+# How many runs the legend of each chart of Vega names, by title.
+RUNS = """Promise.all(window.charts).then((all) => Object.fromEntries(
+  all.filter((chart) => chart.spec.encoding?.color?.field == "run")
+    .map((chart) => [chart.spec.title.text, chart.view.scale("color").domain().length])
+))"""
+
+
+def test_each_run_of_a_chart_has_a_line_of_its_own(chromium: Browser, plots: Path) -> None:
+    chromium.open(plots, 1280)
+    runs = chromium.evaluate(RUNS)
+    for chart in COMPOSED:
+        ((title, settings),) = chart.items()
+        if settings["template"] in ("klayer_curves", "klayer_layers"):
+            assert runs[title] == len(settings["y"]), title
+
+
 def test_what_says_little_in_a_diff_is_folded_away(chromium: Browser, plots: Path) -> None:
     chromium.open(plots, 1280)
     inside = {
