@@ -20,10 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
-import klayer
 from klayer.data.dataset import PROCESSED
 from klayer.files import whole_file
-from klayer.running import arithmetic
+from klayer.running import arithmetic, remote
 from klayer.training.job import Job, Outcome
 
 CHECKPOINTS = Path(".klayer/checkpoints")
@@ -31,19 +30,11 @@ CHECKPOINTS = Path(".klayer/checkpoints")
 
 @cache
 def _common() -> str:
-    """Digest of what all jobs have in common: data, code, versions and kernels of what computes.
-
-    The training images, 138 MB, are told by their mean, deviation and labels.
-    """
+    """Digest of what all jobs have in common: data, code, versions and kernels of what computes."""
     versions = [version(name) for name in ("numpy", "scipy", "numba")]
     text = f"{platform.python_version()} {platform.machine()} {versions} {arithmetic.in_use()}"
-    digest = hashlib.sha256(text.encode())
-    code = sorted(Path(klayer.__file__).parent.rglob("*.py"))
-    data = set(PROCESSED.glob("*.npy")) - {PROCESSED / "train_images.npy"}
-    for path in [*code, *sorted(data)]:
-        digest.update(f"{path.name} {path.stat().st_size} ".encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+    found = f"{text} {remote.code_digest()} {remote.digest(PROCESSED)}"
+    return hashlib.sha256(found.encode()).hexdigest()
 
 
 def path_of(stage: str, job: Job, test: bool) -> Path:

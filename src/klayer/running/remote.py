@@ -27,13 +27,9 @@ _lock = threading.Lock()  # a worker may have several threads
 @cache
 def identity() -> Identity:
     """Versions of what computes, and a digest of klayer's code."""
-    code = hashlib.sha256()
-    root = Path(klayer.__file__).parent
-    for path in sorted(root.rglob("*.py")):
-        code.update(f"{path.relative_to(root)} ".encode() + path.read_bytes())
     python = ".".join(platform.python_version_tuple()[:2])
     libraries = {name: version(name) for name in ("numpy", "scipy", "numba")}
-    return {"python": python, **libraries, "klayer's code": code.hexdigest()[:12]}
+    return {"python": python, **libraries, "klayer's code": code_digest()[:12]}
 
 
 def difference(there: Identity) -> str | None:
@@ -45,6 +41,15 @@ def difference(there: Identity) -> str | None:
                 "with the same code of klayer"
             )
     return None
+
+
+def code_digest() -> str:
+    """Of klayer's source files."""
+    code = hashlib.sha256()
+    root = Path(klayer.__file__).parent
+    for path in sorted(root.rglob("*.py")):
+        code.update(f"{path.relative_to(root)} ".encode() + path.read_bytes())
+    return code.hexdigest()
 
 
 def digest(folder: Path) -> str:
