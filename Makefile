@@ -3,10 +3,15 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: repro quick test lint verify benchmark shell lock clean
+.PHONY: repro studies quick test lint verify benchmark shell lock clean
 
 repro: .venv/ready
 	@sh tools/repro.sh
+
+# The studies beside the report, on the images that it prepared.
+studies: .venv/ready
+	@dvc repro --quiet preprocess
+	@cd studies && dvc repro
 
 # A first result in under a minute, in a copy: params.yaml and committed results are left alone.
 quick: .venv/ready

@@ -47,9 +47,9 @@ def copy_tree(source: Path, target: Path) -> None:
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.check_output(command, cwd=source).decode()
     for name in filter(None, listed.split("\0")):
-        if (source / name).is_file():  # one that is deleted is still listed
+        if os.path.lexists(source / name):  # one that is deleted is still listed
             (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source / name, target / name)
+            shutil.copy2(source / name, target / name, follow_symlinks=False)
 
 
 def shrink(settings: dict[str, Any]) -> None:

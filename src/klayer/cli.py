@@ -14,6 +14,7 @@ import click
 
 from klayer.errors import KlayerError, sentence
 
+CHECK, CHECK_STUDIES = "klayer.study.settings:check_all", "klayer.study.studies:check_studies"
 PARENT = os.getppid()  # asked for early: it may end while the rest is imported
 
 
@@ -61,7 +62,12 @@ def main() -> None:
     """
 
 
-def _stage() -> None:
+@main.group()
+def studies() -> None:
+    """The stages of the pipeline in studies/, where these run."""
+
+
+def _stage(check: str = CHECK) -> None:
     """Before a stage: all settings are checked, and it will end with the process that began it."""
     from klayer.running.environment import check_code, end_with, isolate
 
@@ -70,9 +76,8 @@ def _stage() -> None:
     isolate()
     check_code()
 
-    from klayer.study.settings import check_all
-
-    check_all()
+    module, _, function = check.partition(":")
+    getattr(import_module(module), function)()
 
 
 # What each stage without an argument does; `klayer.stages` has a module for each.
@@ -86,15 +91,23 @@ STAGES = {
 }
 
 
-def _add_stage(name: str, what: str) -> None:
-    @main.command(name, help=what)
+STUDIES = {
+    "settings": "Check params.yaml and write the settings of each study's networks.",
+    "report": "Write reports/ from the plots of all studies.",
+}
+
+
+def _add_stage(group: click.Group, name: str, what: str, module: str, check: str) -> None:
+    @group.command(name, help=what)
     def command() -> None:
-        _stage()
-        import_module(f"klayer.stages.{name.replace('-', '_')}").run()
+        _stage(check)
+        import_module(f"klayer.stages.{module}").run()
 
 
 for _name, _what in STAGES.items():
-    _add_stage(_name, _what)
+    _add_stage(main, _name, _what, _name.replace("-", "_"), CHECK)
+for _name, _what in STUDIES.items():
+    _add_stage(studies, _name, _what, f"study_{_name}", CHECK_STUDIES)
 
 
 @main.command()
@@ -115,6 +128,16 @@ def train_best(schedule: str) -> None:
     from klayer.stages import train as stage
 
     stage.run_best(schedule)
+
+
+@studies.command("train")
+@click.argument("name")
+def train_study(name: str) -> None:
+    """Train and test all networks of the study NAME."""
+    _stage(CHECK_STUDIES)
+    from klayer.stages import study as stage
+
+    stage.run(name)
 
 
 @main.command()

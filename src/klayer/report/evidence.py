@@ -109,21 +109,21 @@ def collect() -> Evidence:
     sections = params.read()
     experiments = params.names(sections, "experiments")
     schedules = tuple(f"best_{name}" for name in params.names(sections, "search.schedules"))
-    search = _numbers("metrics/search_l2.json")
+    search = read_numbers("metrics/search_l2.json")
     if not schedules:
         raise KlayerError("params.yaml: search.schedules is empty: add one, two_cycles: {}")
     settings = {name: settings_of(sections, name, search) for name in (*experiments, *schedules)}
     return Evidence(
-        data=_numbers("metrics/data.json"),
-        gradients=_numbers("metrics/check_gradients.json"),
-        gradient_errors=_table("plots/check_gradients.csv"),
+        data=read_numbers("metrics/data.json"),
+        gradients=read_numbers("metrics/check_gradients.json"),
+        gradient_errors=read_table("plots/check_gradients.csv"),
         runs={name: _run(name, about) for name, about in settings.items()},
         schedules=schedules,
         search=search,
-        search_runs=_table("plots/search_l2_runs.csv"),
-        confusion=_table(f"plots/runs/{schedules[0]}/confusion.csv"),
-        examples=_table(f"plots/runs/{schedules[0]}/examples.csv"),
-        stability=_table(str(STABILITY)) if STABILITY.exists() else None,
+        search_runs=read_table("plots/search_l2_runs.csv"),
+        confusion=read_table(f"plots/runs/{schedules[0]}/confusion.csv"),
+        examples=read_table(f"plots/runs/{schedules[0]}/examples.csv"),
+        stability=read_table(str(STABILITY)) if STABILITY.exists() else None,
     )
 
 
@@ -141,14 +141,15 @@ def _run(name: str, settings: Mapping[str, Any]) -> Run:
     return Run(
         name,
         settings,
-        _table(f"plots/seeds/{name}.csv").set_index("seed"),
-        _table(f"plots/train/{name}.csv"),
-        _table(f"plots/runs/{name}/layers.csv"),
+        read_table(f"plots/seeds/{name}.csv").set_index("seed"),
+        read_table(f"plots/train/{name}.csv"),
+        read_table(f"plots/runs/{name}/layers.csv"),
         Path(f"plots/runs/{name}/weights.png"),
     )
 
 
-def _numbers(path: str) -> Numbers:
+def read_numbers(path: str) -> Numbers:
+    """A JSON file of another stage. Raises KlayerError when it cannot be read."""
     try:
         return dict(json.loads(Path(path).read_text(encoding="utf-8")))
     except FileNotFoundError:
@@ -157,7 +158,8 @@ def _numbers(path: str) -> Numbers:
         raise KlayerError(f"{path} cannot be read ({error}): run `dvc repro` again") from error
 
 
-def _table(path: str) -> pd.DataFrame:
+def read_table(path: str) -> pd.DataFrame:
+    """A CSV file of another stage. Raises KlayerError when it cannot be read."""
     try:
         return pd.read_csv(path)
     except FileNotFoundError:

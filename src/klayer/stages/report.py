@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from klayer.files import whole_file, write_text
 from klayer.report.contents import document
-from klayer.report.document import REPORTS, Block, Figure
+from klayer.report.document import REPORTS, Block, Document, Figure
 from klayer.report.drawing import pngs
 from klayer.report.evidence import collect
 from klayer.report.page import markdown, page
@@ -17,7 +17,11 @@ def run() -> None:
 
     Raises KlayerError when a file of another stage is missing.
     """
-    report = document(collect())
+    publish(document(collect()))
+
+
+def publish(report: Document) -> None:
+    """Writes a report's page, Markdown and pictures, and prints its answers."""
     _draw(block for section in report.sections for block in section.blocks)
     write_text(REPORTS / "report.md", markdown(report))
     write_text(REPORTS / "index.html", page(report))

@@ -54,13 +54,13 @@ def of_stages(sections: Sections) -> dict[str, Mapping[str, Any]]:
     return found
 
 
-def locked(libraries: tuple[str, ...]) -> dict[str, str]:
+def locked(libraries: tuple[str, ...], lock: Path = LOCK) -> dict[str, str]:
     """The version of each library in requirements.lock. Raises KlayerError where one is missing."""
     try:
-        text = LOCK.read_text(encoding="utf-8")
+        text = lock.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise KlayerError(f"{LOCK} cannot be read ({error}): run `git checkout {LOCK}`") from None
+        raise KlayerError(f"{lock} cannot be read ({error}): run `git checkout {lock}`") from None
     versions = dict(re.findall(r"^([\w.-]+)==([^\s;]+)", text, re.MULTILINE))
     if missing := set(libraries) - set(versions):
-        raise KlayerError(f"{LOCK} has no {min(missing)}: run `make lock`, which makes it")
+        raise KlayerError(f"{lock} has no {min(missing)}: run `make lock`, which makes it")
     return {name: versions[name] for name in libraries}

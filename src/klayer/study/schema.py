@@ -1,6 +1,7 @@
-"""params.schema.json, from which editors complete, check and explain params.yaml.
+"""params.schema.json, from which editors complete, check and explain params.yaml: the project's and
+that of studies/.
 
-`python -m klayer.study.schema` writes it anew; params.yaml names it in its first line.
+`python -m klayer.study.schema` writes both anew; params.yaml names it in its first line.
 """
 
 from __future__ import annotations
@@ -14,15 +15,15 @@ from klayer.files import write_text
 from klayer.params import Section
 from klayer.study.gradient_settings import CheckGradients
 from klayer.study.search_settings import Search
+from klayer.study.studies import Own, Study
 from klayer.training.settings import Training
 
-SCHEMA = Path("params.schema.json")
+SCHEMA, STUDIES = Path("params.schema.json"), Path("studies/params.schema.json")
 NAME = "^[A-Za-z0-9_-]+$"
 
 
 def schema() -> dict[str, Any]:
     """The JSON schema of params.yaml, of the classes that check its sections."""
-    changes = _changes(Training)
     search = _section(Search)
     search["properties"]["training"] |= {"$ref": "#/$defs/changes"}
     search["properties"]["schedules"] |= _named({"$ref": "#/$defs/changes"})
@@ -36,15 +37,33 @@ def schema() -> dict[str, Any]:
         "check_gradients": _section(CheckGradients),
         "search": search,
     }
-    definitions = search.pop("$defs", {}) | {"changes": changes}
+    return _file("params.yaml of klayer", sections, search.pop("$defs", {}))
+
+
+def studies_schema() -> dict[str, Any]:
+    """The JSON schema of studies/params.yaml."""
+    study = _section(Study)
+    changes = {"$ref": "#/$defs/changes"}
+    own = {"properties": Own.model_json_schema()["properties"]}
+    study["properties"]["training"] |= changes
+    study["properties"]["variants"] |= _named({"anyOf": [changes, own]})
+    definitions = {**study.pop("$defs", {}), **Own.model_json_schema()["$defs"]}
+    sections = {
+        "training": _section(Training),
+        "studies": {"description": "The studies, by their names.", **_named(study)},
+    }
+    return _file("studies/params.yaml of klayer", sections, definitions)
+
+
+def _file(title: str, sections: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "params.yaml of klayer",
+        "title": title,
         "type": "object",
         "additionalProperties": False,
         "required": [*sections],
         "properties": sections,
-        "$defs": definitions,
+        "$defs": definitions | {"changes": _changes(Training)},
     }
 
 
@@ -67,10 +86,12 @@ def _named(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def text() -> str:
-    """The file as it is written."""
-    return json.dumps(schema(), indent=2) + "\n"
+def texts() -> dict[Path, str]:
+    """The files as they are written."""
+    files = {SCHEMA: schema(), STUDIES: studies_schema()}
+    return {path: json.dumps(content, indent=2) + "\n" for path, content in files.items()}
 
 
 if __name__ == "__main__":
-    write_text(SCHEMA, text())
+    for path, content in texts().items():
+        write_text(path, content)

@@ -1,0 +1,91 @@
+"""Stage `study@NAME`: trains and tests all networks of a study of studies/params.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from klayer import params
+from klayer.files import write_metrics, write_table
+from klayer.running import checkpoints
+from klayer.running.runner import train_jobs
+from klayer.study.studies import Trial, label, trials
+from klayer.training.job import Outcome
+from klayer.training.results import curves, deviation, seeds_table
+
+GROUP = ["variant", "value"]
+
+
+def run(name: str) -> None:
+    """Writes plots/seeds/NAME.csv, plots/curves/NAME.csv and metrics/NAME.json.
+
+    Raises KlayerError for an unknown study, wrong parameters or missing data.
+    """
+    stage, trained = f"study@{name}", trials(params.read(), name)
+    outcomes = train_jobs(stage, [trial.job for trial in trained], test=True)
+    table = networks_table(trained, outcomes)
+    write_table(Path(f"plots/seeds/{name}.csv"), table)
+    write_table(Path(f"plots/curves/{name}.csv"), curves_table(trained, outcomes))
+    write_metrics(Path(f"metrics/{name}.json"), summary(table))
+    checkpoints.forget(stage)
+
+
+def networks_table(trained: Sequence[Trial], outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """A row for each network: variant, value, what varies, seed, and its final measures.
+
+    chosen is 1 for the value with the highest validation accuracy of a variant's networks of one
+    seed, of equal ones the first; test images have no part in it.
+    """
+    rows = [
+        seeds_table([outcome], trial.training.seeds).assign(
+            variant=trial.variant,
+            value=trial.value,
+            **{key: label(value) for key, value in trial.changes.items()},
+        )
+        for trial, outcome in zip(trained, outcomes, strict=True)
+    ]
+    table = pd.concat(rows, ignore_index=True)
+    best = table.groupby(["variant", "seed"], sort=False)["validation_accuracy"].idxmax()
+    table["chosen"] = table.index.isin(best).astype(int)
+    varied = list(dict.fromkeys(key for trial in trained for key in trial.changes))
+    first = [*GROUP, *varied, "seed", "chosen"]
+    return table[[*first, *(column for column in table if column not in first)]]
+
+
+def curves_table(trained: Sequence[Trial], outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """A row for each variant, value and point of their curves: means and deviations over seeds.
+
+    Values that are drawn anew for each seed have nothing in common, and a point at the end alone.
+    """
+    groups: dict[tuple[str, str], list[Outcome]] = {}
+    for trial, outcome in zip(trained, outcomes, strict=True):
+        groups.setdefault((trial.variant, trial.value), []).append(outcome)
+    tables = [
+        curves(of_group).assign(variant=variant, value=value)
+        for (variant, value), of_group in groups.items()
+    ]
+    table = pd.concat(tables, ignore_index=True)
+    return table[[*GROUP, *(column for column in table if column not in GROUP)]]
+
+
+def summary(table: pd.DataFrame) -> dict[str, float]:
+    """The few numbers that people compare: of the networks chosen by validation accuracy.
+
+    test_accuracy, its deviation over seeds and val_acc are those of the variant with the highest
+    validation accuracy but the first, which is `baseline`; failed counts all that learnt nothing.
+    """
+    chosen = table[table["chosen"] == 1]
+    means = chosen.groupby("variant", sort=False)["validation_accuracy"].mean()
+    others = means.iloc[1:] if len(means) > 1 else means
+    best = chosen[chosen["variant"] == others.index[int(np.argmax(others))]]
+    baseline = chosen[chosen["variant"] == means.index[0]]
+    return {
+        "test_accuracy": float(best["test_accuracy"].mean()),
+        "test_accuracy_std": deviation(best["test_accuracy"].to_numpy()),
+        "val_acc": float(best["validation_accuracy"].mean()),
+        "baseline": float(baseline["test_accuracy"].mean()),
+        "failed": int((table["learnt"] == 0).sum()),
+    }
