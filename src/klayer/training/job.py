@@ -22,6 +22,7 @@ class Outcome:
                 many training images as validation has; diverged_at: the step, or -1
                 With other statistics for inference also validation_loss_NAME, ... in both, and
                 test_loss_NAME, ...; on shifted test images SHIFT_loss, SHIFT_loss_NAME, ...
+                With views validation_loss_views, ..., test_loss_views, ...
     layers      step (Q,); score_std, gradient_norm (Q, M, L)
     parameters  W1 (M, d_in, d_out), b1 (M, d_out), ...; see Parameters.named
     predictions confusion (M, C, C): test images by actual and predicted class; examples (M, 12, C):

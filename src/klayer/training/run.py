@@ -9,6 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from klayer.data.dataset import CLASSES, Dataset, Split
 from klayer.data.shifts import shifted
+from klayer.training import views
 from klayer.training.evaluation import Evaluator, Measures, chance
 from klayer.training.job import Arrays, Job, Outcome
 from klayer.training.statistics import Statistics
@@ -122,10 +123,22 @@ class _Run:
         curves = (name for name in self.history if name.startswith(("train_", "validation_")))
         final = {name: self.history[name][-1] for name in curves}
         predictions = self._test(final) if test else {}
+        if self.training.views:
+            for part in ("validation", *(["test"] if test else [])):
+                final |= self._by_views(part)
         final["diverged_at"] = self.trainer.diverged_at
         named = self.trainer.parameters.named()
         parameters = {n: np.ascontiguousarray(v) for n, v in named.items()}
         return Outcome(self.history, final, self.layers, parameters, predictions)
+
+    def _by_views(self, part: str) -> Measures:
+        """The measures of a part by the mean over views of each image."""
+        measures = views.measure(self.evaluator, self.dataset, getattr(self.dataset, part))
+        guess, diverged = chance(len(CLASSES)), self.trainer.diverged_at >= 0
+        return {
+            f"{part}_{name}_views": np.where(diverged, guess[name], values)
+            for name, values in measures.items()
+        }
 
     def _test(self, final: Arrays) -> Arrays:
         """Adds the measures of the test images to `final`; returns what was predicted."""

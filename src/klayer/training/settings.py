@@ -20,7 +20,6 @@ Positive = Annotated[int, Field(ge=1)]
 Hidden = Annotated[tuple[Positive, ...], Field(strict=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
-
 STATISTICS = ("own", "precise")  # for inference, see `klayer.training.statistics`
 
 
@@ -128,6 +127,8 @@ class Training(Section):
     """For inference beside the running averages: own of the evaluated set, precise (PreciseBN)."""
     shifts: Annotated[tuple[ShiftName, ...], Some, AfterValidator(_different)] = ()
     """Shifted test images that are evaluated at the end, with all statistics."""
+    views: bool = False
+    """Whether networks are at the end also evaluated by their mean over views of each image."""
 
     @field_validator("learning_rate_max")
     @classmethod
