@@ -12,7 +12,7 @@ from klayer import params
 from klayer.files import write_metrics, write_table
 from klayer.running import checkpoints
 from klayer.running.runner import train_jobs
-from klayer.study.studies import Trial, label, trials
+from klayer.study.studies import Trial, label, study_of, trials
 from klayer.training.job import Outcome
 from klayer.training.results import curves, deviation, seeds_table
 
@@ -24,8 +24,10 @@ def run(name: str) -> None:
 
     Raises KlayerError for an unknown study, wrong parameters or missing data.
     """
-    stage, trained = f"study@{name}", trials(params.read(), name)
-    outcomes = train_jobs(stage, [trial.job for trial in trained], test=True)
+    sections = params.read()
+    stage, trained = f"study@{name}", trials(sections, name)
+    test = study_of(sections, name).test
+    outcomes = train_jobs(stage, [trial.job for trial in trained], test)
     table = networks_table(trained, outcomes)
     write_table(Path(f"plots/seeds/{name}.csv"), table)
     write_table(Path(f"plots/curves/{name}.csv"), curves_table(trained, outcomes))
@@ -76,16 +78,20 @@ def summary(table: pd.DataFrame) -> dict[str, float]:
 
     test_accuracy, its deviation over seeds and val_acc are those of the variant with the highest
     validation accuracy but the first, which is `baseline`; failed counts all that learnt nothing.
+    Without test images there are no test accuracies, without a second variant no `baseline`.
     """
     chosen = table[table["chosen"] == 1]
     means = chosen.groupby("variant", sort=False)["validation_accuracy"].mean()
     others = means.iloc[1:] if len(means) > 1 else means
     best = chosen[chosen["variant"] == others.index[int(np.argmax(others))]]
-    baseline = chosen[chosen["variant"] == means.index[0]]
-    return {
-        "test_accuracy": float(best["test_accuracy"].mean()),
-        "test_accuracy_std": deviation(best["test_accuracy"].to_numpy()),
+    found = {
         "val_acc": float(best["validation_accuracy"].mean()),
-        "baseline": float(baseline["test_accuracy"].mean()),
         "failed": int((table["learnt"] == 0).sum()),
     }
+    if "test_accuracy" in table:
+        found["test_accuracy"] = float(best["test_accuracy"].mean())
+        found["test_accuracy_std"] = deviation(best["test_accuracy"].to_numpy())
+    if len(means) > 1 and "test_accuracy" in table:
+        baseline = chosen[chosen["variant"] == means.index[0]]
+        found["baseline"] = float(baseline["test_accuracy"].mean())
+    return found

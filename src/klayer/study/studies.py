@@ -71,6 +71,8 @@ class Study(Section):
     """What all variants change of the section `training`."""
     across: Lists = Field(default={}, validate_default=True)
     """Values of a setting, all for each variant; further lists go along with the first one."""
+    test: bool = True
+    """Whether the test images are looked at; a search leaves them alone."""
 
     @field_validator("across")
     @classmethod

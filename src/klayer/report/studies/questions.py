@@ -18,6 +18,12 @@ from klayer.report.verdicts import Answer
 GAIN = {1: "helps", 0: "makes no difference", -1: "harms"}
 RANGE = {1: "matters more", 0: "matters as much", -1: "matters less"}
 VALUE = {1: "a higher one is best", 0: "the same one is best", -1: "a lower one is best"}
+MEASURES = {
+    "validation_accuracy": "validation accuracy",
+    "validation_accuracy_views": "validation accuracy over views",
+    "test_accuracy": "test accuracy",
+    "test_accuracy_views": "test accuracy over views",
+}
 NONE = "not known: no seed in common"
 
 
@@ -99,16 +105,27 @@ def best_gain(study: Study) -> Section:
 
 
 def level(study: Study) -> Section:
-    """How good the networks are."""
-    found = {variant: estimate(study.chosen(variant)) for variant in study.variants}
-    said = [f"{variant} has a test accuracy of {words.spread(e)}" for variant, e in found.items()]
-    answer = f"Over {next(iter(found.values())).count} seeds {'; '.join(said)}."
-    measures = ("validation_accuracy", "test_accuracy")
+    """How good the chosen networks are; by validation images where no others were looked at."""
+    measures = [m for m in MEASURES if m in study.networks]
+    best = [m for m in measures if m.startswith("test")] or measures
+    said = [
+        f"the best networks of {variant} have a {MEASURES[m]} of "
+        f"{words.spread(estimate(study.chosen(variant, m)))}"
+        for variant in study.variants
+        for m in best
+    ]
+    seeds = study.networks["seed"].nunique()
+    answer = f"Over {seeds} seed{'s' if seeds > 1 else ''} {', '.join(said)}."
     rows = [
-        (f"{row['variant']}, seed {row['seed']}", *(words.accuracy(row[m]) for m in measures))
+        (
+            f"{row['variant']}, seed {row['seed']}",
+            *(str(row[key]) for key in study.varied),
+            *(words.accuracy(row[measure]) for measure in measures),
+            "yes" if row["chosen"] else "",
+        )
         for _, row in study.networks.iterrows()
     ]
-    head = ("network", "validation accuracy", "test accuracy")
+    head = ("network", *study.varied, *(MEASURES[m] for m in measures), "chosen")
     return _section(study, answer, Table("Each network", head, tuple(rows), source(study)))
 
 
