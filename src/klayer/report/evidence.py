@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -14,6 +14,7 @@ from klayer import params
 from klayer.errors import KlayerError
 
 Numbers = Mapping[str, float]
+Read = TypeVar("Read")
 STABILITY = Path("plots/stability.csv")  # of `klayer stability`
 
 
@@ -38,10 +39,8 @@ class Run:
         """How many networks diverged or learnt nothing."""
         return int((self.seeds["learnt"] == 0).sum())
 
-    @property
-    def normalised(self) -> bool:
-        """Whether its hidden layers have BN."""
-        return "batch_norm" in self.settings["block"]
+
+Pair = tuple[Run, Run]  # without and with BN
 
 
 @dataclass(frozen=True)
@@ -92,13 +91,11 @@ class Evidence:
     @property
     def study(self) -> Study:
         """The part that verdicts are computed from."""
-        return Study(
-            {name: run.settings for name, run in self.runs.items()},
-            {name: run.seeds for name, run in self.runs.items()},
-            self.search_runs,
-        )
+        settings = {name: run.settings for name, run in self.runs.items()}
+        seeds = {name: run.seeds for name, run in self.runs.items()}
+        return Study(settings, seeds, self.search_runs)
 
-    def pair(self, name: str) -> tuple[Run, Run] | None:
+    def pair(self, name: str) -> Pair | None:
         """The runs without and with BN, if both are there."""
         both = self.runs.get(name), self.runs.get(f"{name}_bn")
         return (both[0], both[1]) if both[0] and both[1] else None
@@ -107,23 +104,22 @@ class Evidence:
 def collect() -> Evidence:
     """Raises KlayerError when a file is missing or cannot be read, with its name."""
     sections = params.read()
-    experiments = params.names(sections, "experiments")
     schedules = tuple(f"best_{name}" for name in params.names(sections, "search.schedules"))
     search = _numbers("metrics/search_l2.json")
     if not schedules:
         raise KlayerError("params.yaml: search.schedules is empty: add one, two_cycles: {}")
-    settings = {name: settings_of(sections, name, search) for name in (*experiments, *schedules)}
+    names = (*params.names(sections, "experiments"), *schedules)
     return Evidence(
         data=_numbers("metrics/data.json"),
         gradients=_numbers("metrics/check_gradients.json"),
         gradient_errors=_table("plots/check_gradients.csv"),
-        runs={name: _run(name, about) for name, about in settings.items()},
+        runs={name: _run(name, settings_of(sections, name, search)) for name in names},
         schedules=schedules,
         search=search,
         search_runs=_table("plots/search_l2_runs.csv"),
         confusion=_table(f"plots/runs/{schedules[0]}/confusion.csv"),
         examples=_table(f"plots/runs/{schedules[0]}/examples.csv"),
-        stability=_table(str(STABILITY)) if STABILITY.exists() else None,
+        stability=_table(STABILITY) if STABILITY.exists() else None,
     )
 
 
@@ -138,29 +134,29 @@ def settings_of(sections: Mapping[str, Any], name: str, search: Numbers) -> dict
 
 
 def _run(name: str, settings: Mapping[str, Any]) -> Run:
+    folder = Path("plots/runs") / name
     return Run(
         name,
         settings,
-        _table(f"plots/seeds/{name}.csv").set_index("seed"),
-        _table(f"plots/train/{name}.csv"),
-        _table(f"plots/runs/{name}/layers.csv"),
-        Path(f"plots/runs/{name}/weights.png"),
+        seeds=_table(f"plots/seeds/{name}.csv").set_index("seed"),
+        curves=_table(f"plots/train/{name}.csv"),
+        layers=_table(folder / "layers.csv"),
+        weights=folder / "weights.png",
     )
 
 
 def _numbers(path: str) -> Numbers:
+    return _read(path, lambda: dict(json.loads(Path(path).read_text(encoding="utf-8"))))
+
+
+def _table(path: str | Path) -> pd.DataFrame:
+    return _read(path, lambda: pd.read_csv(path))
+
+
+def _read(path: str | Path, read: Callable[[], Read]) -> Read:
     try:
-        return dict(json.loads(Path(path).read_text(encoding="utf-8")))
+        return read()
     except FileNotFoundError:
         raise KlayerError(f"{path} is missing: run `dvc repro`, which makes it") from None
     except (OSError, ValueError, TypeError) as error:
-        raise KlayerError(f"{path} cannot be read ({error}): run `dvc repro` again") from error
-
-
-def _table(path: str) -> pd.DataFrame:
-    try:
-        return pd.read_csv(path)
-    except FileNotFoundError:
-        raise KlayerError(f"{path} is missing: run `dvc repro`, which makes it") from None
-    except (OSError, ValueError) as error:
         raise KlayerError(f"{path} cannot be read ({error}): run `dvc repro` again") from error
