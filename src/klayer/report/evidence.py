@@ -44,26 +44,6 @@ Pair = tuple[Run, Run]  # without and with BN
 
 
 @dataclass(frozen=True)
-class Study:
-    """What verdicts are computed from: final measures by seed, and the search."""
-
-    settings: Mapping[str, Mapping[str, Any]]  # of each run
-    seeds: Mapping[str, pd.DataFrame]  # of each run, seed as index: test_accuracy, learnt, ...
-    search: pd.DataFrame  # phase, l2, seed, validation_accuracy
-
-    def table(self, names: Sequence[str], measure: str = "test_accuracy") -> pd.DataFrame | None:
-        """A column for each run, a row for each seed that all of them have, in order.
-
-        None when a run or a common seed is missing.
-        """
-        if not names or any(name not in self.seeds for name in names):
-            return None
-        columns = [self.seeds[name][measure] for name in names]
-        table = pd.concat(columns, axis=1, join="inner", keys=list(names)).sort_index()
-        return table if len(table) else None
-
-
-@dataclass(frozen=True)
 class Evidence:
     """All that the report stands on."""
 
@@ -88,17 +68,21 @@ class Evidence:
         """The best λ, trained by the first schedule, that of the search."""
         return self.runs[self.schedules[0]]
 
-    @property
-    def study(self) -> Study:
-        """The part that verdicts are computed from."""
-        settings = {name: run.settings for name, run in self.runs.items()}
-        seeds = {name: run.seeds for name, run in self.runs.items()}
-        return Study(settings, seeds, self.search_runs)
-
     def pair(self, name: str) -> Pair | None:
         """The runs without and with BN, if both are there."""
         both = self.runs.get(name), self.runs.get(f"{name}_bn")
         return (both[0], both[1]) if both[0] and both[1] else None
+
+    def table(self, names: Sequence[str], measure: str = "test_accuracy") -> pd.DataFrame | None:
+        """A column for each run, a row for each seed that all of them have, in order.
+
+        None when a run or a common seed is missing.
+        """
+        if not names or any(name not in self.runs for name in names):
+            return None
+        columns = [self.runs[name].seeds[measure] for name in names]
+        table = pd.concat(columns, axis=1, join="inner", keys=list(names)).sort_index()
+        return table if len(table) else None
 
 
 def collect() -> Evidence:

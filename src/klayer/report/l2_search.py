@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from klayer.report.evidence import Study
 from klayer.report.statistics import Estimate, Values, quantile
 from klayer.report.verdicts import DRAWS, Answer, Verdict
 
@@ -67,9 +66,8 @@ class Search:
         return Estimate(gain, self.noise, self.freedom + 1, error)
 
 
-def search(study: Study) -> Search | None:
+def search(runs: pd.DataFrame) -> Search | None:
     """From the table of all runs; None without λ = 0 or with a single seed."""
-    runs = study.search
     coarse = runs[runs["phase"] == "coarse"].groupby("l2")["validation_accuracy"].mean()
     fine = runs[runs["phase"] != "coarse"].pivot_table(
         index="l2", columns="seed", values="validation_accuracy"
@@ -79,9 +77,9 @@ def search(study: Study) -> Search | None:
     return Search(coarse, fine)
 
 
-def answer(study: Study) -> Answer | None:
+def answer(runs: pd.DataFrame) -> Answer | None:
     """Whether λ = 0 may be the best. Its stability is that of simulated tables: means + noise."""
-    found = search(study)
+    found = search(runs)
     if found is None:
         return None
     means, shape = found.means.to_numpy(np.float64), found.fine.shape

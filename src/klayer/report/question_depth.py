@@ -8,7 +8,7 @@ from klayer.report import words
 from klayer.report.charts import FLOOR, at_probe, layers_figure, lines_of, training_figure
 from klayer.report.document import Key, Section, Text
 from klayer.report.drawing import GREEN
-from klayer.report.evidence import Evidence, Run, Study
+from klayer.report.evidence import Evidence, Run
 from klayer.report.statistics import Values, estimate, signs_of_means
 from klayer.report.verdicts import GAIN, Answer, judge
 
@@ -32,7 +32,7 @@ LEARNS = 0.5  # share of networks: more is trainable, no more is not
 
 def section(evidence: Evidence) -> Section:
     """BN in the 9-layer network, and why it dies without."""
-    pair, found = evidence.pair("nine_layer"), answer(evidence.study, "nine_layer_bn")
+    pair, found = evidence.pair("nine_layer"), answer(evidence, "nine_layer_bn")
     if pair is None or found is None:
         why = (
             "Not answered: params.yaml does not have both nine_layer and nine_layer_bn with a seed."
@@ -41,7 +41,7 @@ def section(evidence: Evidence) -> Section:
     lines, texts = lines_of(pair), [Text(_why(*pair))]
     if he := evidence.runs.get("nine_layer_he"):
         lines.append((Key("without BN, He initialisation", GREEN), he))
-        texts.append(Text(_he(evidence.study, he)))
+        texts.append(Text(_he(evidence, he)))
     caption = (
         "What reaches each layer. Deviation over the images and units of a mini-batch; mean over "
         f"seeds. What is under {FLOOR:g} is drawn there."
@@ -51,10 +51,10 @@ def section(evidence: Evidence) -> Section:
     return Section("deep", TITLE, _answer(*pair, found), (training, *texts, layers))
 
 
-def answer(study: Study, better: str) -> Answer | None:
+def answer(evidence: Evidence, better: str) -> Answer | None:
     """The verdict on a run against `nine_layer`: a gain, and how many networks learn."""
     names = ("nine_layer", better)
-    accuracy, learnt = study.table(names), study.table(names, "learnt")
+    accuracy, learnt = evidence.table(names), evidence.table(names, "learnt")
     if accuracy is None or learnt is None:
         return None
     table = np.concatenate([accuracy.to_numpy(np.float64), learnt.to_numpy(np.float64)], axis=1)
@@ -102,8 +102,8 @@ def _why(plain: Run, normalised: Run) -> str:
     )
 
 
-def _he(study: Study, run: Run) -> str:
-    found = answer(study, run.name)
+def _he(evidence: Evidence, run: Run) -> str:
+    found = answer(evidence, run.name)
     if found is None:
         return "He initialisation cannot be compared: it has no seed in common."
     return (

@@ -12,7 +12,7 @@ from klayer.report import words
 from klayer.report.charts import draw_seeds, lines_of, training_figure
 from klayer.report.document import Figure, Key, Panel, Section, Table
 from klayer.report.drawing import BLUE, INK
-from klayer.report.evidence import Evidence, Pair, Study
+from klayer.report.evidence import Evidence, Pair
 from klayer.report.statistics import estimate
 from klayer.report.verdicts import Answer, paired_answer
 
@@ -24,7 +24,7 @@ SOURCE = "plots/seeds/NAME.csv, NAME_bn.csv · stage train@NAME · dvc repro tra
 
 def section(evidence: Evidence) -> Section:
     """The 3-layer pair, its curves, and a forest plot of all pairs."""
-    pair, found = evidence.pair("three_layer"), answer(evidence.study, "three_layer")
+    pair, found = evidence.pair("three_layer"), answer(evidence, "three_layer")
     if pair is None or found is None:
         why = "Not answered: params.yaml does not have both three_layer and three_layer_bn."
         return Section("shallow", TITLE, why)
@@ -35,18 +35,18 @@ def section(evidence: Evidence) -> Section:
     caption = "3 layers with and without BN: training with the same mini-batches."
     figure = training_figure("three_layer", caption, lines_of(pair))
     pairs = {name: both for name in evidence.runs if (both := evidence.pair(name))}
-    return Section("shallow", TITLE, said, (figure, _figure(pairs), _table(evidence.study, pairs)))
+    return Section("shallow", TITLE, said, (figure, _figure(pairs), _table(evidence, pairs)))
 
 
-def answer(study: Study, name: str) -> Answer | None:
+def answer(evidence: Evidence, name: str) -> Answer | None:
     """The verdict on the run NAME_bn against NAME, by test accuracy."""
-    return paired_answer(study, name, f"{name}_bn", QUESTIONS.get(name, name))
+    return paired_answer(evidence, name, f"{name}_bn", QUESTIONS.get(name, name))
 
 
-def _table(study: Study, pairs: Mapping[str, Pair]) -> Table:
+def _table(evidence: Evidence, pairs: Mapping[str, Pair]) -> Table:
     rows = []
     for name, pair in pairs.items():
-        found = answer(study, name)
+        found = answer(evidence, name)
         gain = words.difference(found.estimate if found else None)
         accuracies = [words.spread(estimate(run.test_accuracy)) for run in pair]
         rows.append((name, *accuracies, gain, found.verdict.short if found else ""))

@@ -22,7 +22,7 @@ SAME = 0.1  # decades: the report gives 8 decimals, so its smallest λ are known
 
 def section(evidence: Evidence) -> Section:
     """The best λ against all others, λ = 0 among them."""
-    found, judged = search(evidence.study), answer(evidence.study)
+    found, judged = search(evidence.search_runs), answer(evidence.search_runs)
     best = float(evidence.search["best_l2"])
     if found is None or judged is None:
         why = f"Not answered for the best λ, {words.l2(best)}: it takes λ = 0 and two seeds."

@@ -12,7 +12,7 @@ from klayer.report import words
 from klayer.report.charts import draw_seeds
 from klayer.report.document import Figure, Key, Panel, Section, Table, Text
 from klayer.report.drawing import BLUE, INK, ORANGE
-from klayer.report.evidence import Evidence, Run, Study
+from klayer.report.evidence import Evidence, Run
 from klayer.report.reference import BEST, CHANCE, RUNS, Reported
 from klayer.report.statistics import Estimate, Values, estimate, rank, signs
 from klayer.report.verdicts import Answer, judge
@@ -46,15 +46,15 @@ def section(evidence: Evidence) -> Section:
         return Section("numbers", TITLE, why, (table,))
     pairs = [(row, evidence.runs[row.run]) for row in (*RUNS, BEST) if row.run in evidence.runs]
     learning = [(row, run) for row, run in pairs if row.learns]
-    said = _answer(answer(evidence.study), learning, _chance(pairs))
-    texts = Text(EXPLANATION), Text(_without_best(evidence.study))
+    said = _answer(answer(evidence), learning, _chance(pairs))
+    texts = Text(EXPLANATION), Text(_without_best(evidence))
     return Section("numbers", TITLE, said, (table, texts[0], _figure(learning), texts[1]))
 
 
-def answer(study: Study, reported: Iterable[Reported] = (*RUNS, BEST)) -> Answer | None:
+def answer(evidence: Evidence, reported: Iterable[Reported] = (*RUNS, BEST)) -> Answer | None:
     """The joint verdict over all rows that learn, None when no row was run."""
-    rows = [row for row in reported if row.learns and row.run in study.seeds]
-    table = study.table([row.run for row in rows])
+    rows = [row for row in reported if row.learns and row.run in evidence.runs]
+    table = evidence.table([row.run for row in rows])
     if table is None:
         return None
     values = table.to_numpy(np.float64)
@@ -117,8 +117,8 @@ def _chance(pairs: Iterable[Compared]) -> str:
     )
 
 
-def _without_best(study: Study) -> str:
-    joint = answer(study, RUNS)
+def _without_best(evidence: Evidence) -> str:
+    joint = answer(evidence, RUNS)
     if joint is None:
         return "Without the best λ there is no number to compare."
     return (

@@ -10,7 +10,7 @@ from scipy import special
 
 from klayer.report import words
 from klayer.report.document import Block, Section, Table, Text
-from klayer.report.evidence import Evidence, Run, Study
+from klayer.report.evidence import Evidence, Run
 from klayer.report.reference import BEST, BEST_VALIDATION, TRIED
 from klayer.report.statistics import Values, estimate, quantile
 from klayer.report.verdicts import Answer, Verdict, judge, paired_answer
@@ -47,7 +47,7 @@ def section(evidence: Evidence) -> Section:
     caption = f"Best λ: reported {BEST.test_accuracy} in test, {BEST_VALIDATION} in validation"
     fair = FAIR if evidence.synthetic else f"{FAIR} {_outside(runs)}".strip()
     blocks: list[Block] = [Table(caption, HEAD, rows, SOURCE), Text(fair)]
-    if cycles := cycles_answer(evidence.study):
+    if cycles := cycles_answer(evidence):
         said = f"{CYCLES[cycles.direction]} ({cycles.verdict})"
         blocks.append(Text(f"{said}: {words.difference(cycles.estimate)}."))
     if evidence.synthetic:
@@ -55,9 +55,9 @@ def section(evidence: Evidence) -> Section:
     return Section("schedules", TITLE, _answer(runs), blocks)
 
 
-def cycles_answer(study: Study) -> Answer | None:
+def cycles_answer(evidence: Evidence) -> Answer | None:
     """The verdict on three cycles less two, by test accuracy."""
-    return paired_answer(study, "best_two_cycles", "best_three_cycles", "cycles")
+    return paired_answer(evidence, "best_two_cycles", "best_three_cycles", "cycles")
 
 
 def _agreement(run: Run) -> Verdict:

@@ -14,7 +14,7 @@ from klayer.report import words
 from klayer.report.charts import draw_measure, layers_figure, legend, lines_of
 from klayer.report.document import Figure, Key, Panel, Section, Table
 from klayer.report.drawing import BLUE, GREEN, ORANGE, PURPLE
-from klayer.report.evidence import Evidence, Pair, Study
+from klayer.report.evidence import Evidence, Pair
 from klayer.report.statistics import Values, estimate, paired_difference, signs_of_means
 from klayer.report.verdicts import Answer, judge
 
@@ -32,29 +32,29 @@ STYLES: Sequence[tuple[str, Literal[":", "-"]]] = (("no BN", ":"), ("BN", "-"))
 
 def section(evidence: Evidence) -> Section:
     """Compares how far the accuracy moves over the deviations, with and without BN."""
-    found = answer(evidence.study)
+    found = answer(evidence)
     if found is None:
         why = (
             "Not answered: params.yaml has fewer than two pairs NAME and NAME_bn with normal "
             "initial weights and a seed in common."
         )
         return Section("start", TITLE, why)
-    pairs = [pair for plain, _ in names(evidence.study) if (pair := evidence.pair(plain))]
+    pairs = [pair for plain, _ in names(evidence) if (pair := evidence.pair(plain))]
     blocks = (_table(pairs), _curves(pairs), _layers(pairs))
-    return Section("start", TITLE, _answer(evidence.study, found), blocks)
+    return Section("start", TITLE, _answer(evidence, found), blocks)
 
 
-def names(study: Study) -> list[tuple[str, str]]:
+def names(evidence: Evidence) -> list[tuple[str, str]]:
     """The pairs of runs with normal initial weights, the largest deviation first."""
-    normal = [n for n, about in study.settings.items() if about["initialisation"] == "normal"]
+    normal = [n for n, run in evidence.runs.items() if run.settings["initialisation"] == "normal"]
     pairs = [(name, f"{name}_bn") for name in normal if f"{name}_bn" in normal]
-    return sorted(pairs, key=lambda pair: -study.settings[pair[0]]["sigma"])
+    return sorted(pairs, key=lambda pair: -evidence.runs[pair[0]].settings["sigma"])
 
 
-def answer(study: Study) -> Answer | None:
+def answer(evidence: Evidence) -> Answer | None:
     """The verdict on the range over the deviations, without BN less with; None under two pairs."""
-    pairs = names(study)
-    table = study.table([name for pair in zip(*pairs, strict=True) for name in pair])
+    pairs = names(evidence)
+    table = evidence.table([name for pair in zip(*pairs, strict=True) for name in pair])
     if len(pairs) < 2 or table is None:
         return None
     values = table.to_numpy(np.float64)  # columns: all without BN, then all with
@@ -68,10 +68,12 @@ def _less(tables: Values) -> Values:
     return np.asarray(np.ptp(tables[..., :half], axis=-1) - np.ptp(tables[..., half:], axis=-1))
 
 
-def _answer(study: Study, found: Answer) -> str:
-    pairs = names(study)
-    largest, smallest = (study.settings[plain]["sigma"] for plain, _ in (pairs[0], pairs[-1]))
-    tables = [study.table(of_kind) for of_kind in zip(*pairs, strict=True)]
+def _answer(evidence: Evidence, found: Answer) -> str:
+    pairs = names(evidence)
+    largest, smallest = (
+        evidence.runs[plain].settings["sigma"] for plain, _ in (pairs[0], pairs[-1])
+    )
+    tables = [evidence.table(of_kind) for of_kind in zip(*pairs, strict=True)]
     without, with_bn = (
         words.points(float(np.ptp(table, axis=1).mean()), sign=False)
         for table in tables

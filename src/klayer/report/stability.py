@@ -15,7 +15,7 @@ from klayer.report import (
     words,
 )
 from klayer.report.document import Section, Table
-from klayer.report.evidence import STABILITY, Evidence, Study
+from klayer.report.evidence import STABILITY, Evidence
 from klayer.report.reference import BEST, RUNS
 from klayer.report.verdicts import Answer
 
@@ -24,26 +24,26 @@ COLUMNS = ["question", "seeds", "kernels", "direction", "word", "estimate", "low
 SOURCE = f"{STABILITY} · klayer stability"
 
 
-def close_answers(study: Study) -> list[Answer]:
+def close_answers(evidence: Evidence) -> list[Answer]:
     """The verdicts that a few tenths of a point decide, where their runs are there."""
     found = (
-        question_reported.answer(study),
-        question_gain.answer(study, "three_layer"),
-        question_gain.answer(study, "sigma_1e-1"),
-        question_start.answer(study),
-        l2_search.answer(study),
-        question_schedules.cycles_answer(study),
+        question_reported.answer(evidence),
+        question_gain.answer(evidence, "three_layer"),
+        question_gain.answer(evidence, "sigma_1e-1"),
+        question_start.answer(evidence),
+        l2_search.answer(evidence.search_runs),
+        question_schedules.cycles_answer(evidence),
     )
     return [answer for answer in found if answer]
 
 
-def close_runs(study: Study) -> list[str]:
+def close_runs(evidence: Evidence) -> list[str]:
     """The runs that those verdicts are computed from."""
     pairs = ("three_layer", "three_layer_bn")
     reported = [row.run for row in (*RUNS, BEST) if row.learns]
-    normal = [name for pair in question_start.names(study) for name in pair]
+    normal = [name for pair in question_start.names(evidence) for name in pair]
     runs = (*pairs, *reported, *normal, "best_two_cycles", "best_three_cycles")
-    return [name for name in dict.fromkeys(runs) if name in study.settings]
+    return [name for name in dict.fromkeys(runs) if name in evidence.runs]
 
 
 def table(answers: Sequence[Answer], seeds: str, kernels: str) -> pd.DataFrame:
@@ -63,7 +63,7 @@ def section(evidence: Evidence) -> Section:
     if again is None or evidence.synthetic:
         why = "Not known: `klayer stability`, which trains fresh seeds, has not been run."
         return Section("stability", TITLE, why)
-    ours = {answer.question: answer.verdict for answer in close_answers(evidence.study)}
+    ours = {answer.question: answer.verdict for answer in close_answers(evidence)}
     rows: list[tuple[str, ...]] = []
     others: list[str] = []
     contradicted: list[str] = []

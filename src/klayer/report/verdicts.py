@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from klayer.report.evidence import Study
+from klayer.report.evidence import Evidence
 from klayer.report.statistics import Estimate, Values, estimate, signs_of_means
 
 DRAWS = 2000
@@ -81,10 +81,10 @@ def judge(table: Values, direction: Direction, words: Mapping[int, str]) -> Verd
 
 
 def paired_answer(
-    study: Study, plain: str, other: str, question: str, words: Mapping[int, str] = GAIN
+    evidence: Evidence, plain: str, other: str, question: str, words: Mapping[int, str] = GAIN
 ) -> Answer | None:
     """The verdict on one run less another, seed by seed; None when a run is missing."""
-    table = study.table((plain, other))
+    table = evidence.table((plain, other))
     if table is None:
         return None
     gain = (table[other] - table[plain]).to_numpy(np.float64)
