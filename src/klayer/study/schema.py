@@ -11,7 +11,6 @@ from typing import Any
 
 from klayer.data.sources import DataConfig
 from klayer.files import write_text
-from klayer.params import Section
 from klayer.study.gradient_settings import CheckGradients
 from klayer.study.search_settings import Search
 from klayer.training.settings import Training
@@ -22,21 +21,23 @@ NAME = "^[A-Za-z0-9_-]+$"
 
 def schema() -> dict[str, Any]:
     """The JSON schema of params.yaml, of the classes that check its sections."""
-    changes = _changes(Training)
-    search = _section(Search)
-    search["properties"]["training"] |= {"$ref": "#/$defs/changes"}
-    search["properties"]["schedules"] |= _named({"$ref": "#/$defs/changes"})
+    changes = Training.model_json_schema()
+    del changes["required"]
+    changes |= {"type": ["object", "null"], "description": "What differs from `training`."}
+    one = {"$ref": "#/$defs/changes"}
+    by_name = {"type": "object", "additionalProperties": False, "patternProperties": {NAME: one}}
+    search = Search.model_json_schema()
+    search["properties"]["training"] |= one
+    search["properties"]["schedules"] |= by_name
+    described = {"description": "What each experiment changes of `training`, by its name."}
+    definitions = search.pop("$defs", {}) | {"changes": changes}
     sections = {
-        "data": _section(DataConfig),
-        "training": _section(Training),
-        "experiments": {
-            "description": "What each experiment changes of `training`, by its name.",
-            **_named({"$ref": "#/$defs/changes"}),
-        },
-        "check_gradients": _section(CheckGradients),
+        "data": DataConfig.model_json_schema(),
+        "training": Training.model_json_schema(),
+        "experiments": described | by_name,
+        "check_gradients": CheckGradients.model_json_schema(),
         "search": search,
     }
-    definitions = search.pop("$defs", {}) | {"changes": changes}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "params.yaml of klayer",
@@ -45,25 +46,6 @@ def schema() -> dict[str, Any]:
         "required": [*sections],
         "properties": sections,
         "$defs": definitions,
-    }
-
-
-def _section(kind: type[Section]) -> dict[str, Any]:
-    return kind.model_json_schema()
-
-
-def _changes(kind: type[Section]) -> dict[str, Any]:
-    """The same keys, none of which is required; none at all is `null` in YAML."""
-    section = kind.model_json_schema()
-    section.pop("required")
-    return section | {"type": ["object", "null"], "description": "What differs from `training`."}
-
-
-def _named(values: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "patternProperties": {NAME: values},
     }
 
 
