@@ -132,13 +132,19 @@ def _title(run: Run) -> str:
 
 def _row(run: Run, synthetic: bool) -> tuple[str, ...]:
     test, validation = estimate(run.test_accuracy), estimate(run.seeds["validation_accuracy"])
-    start, middle = (_title(run), words.spread(test)), words.spread(validation)
     if synthetic or test.count < 2:
-        return (*start, "", middle, "", "", "not comparable")
+        accuracies = (words.spread(test), "", words.spread(validation))
+        return (_title(run), *accuracies, "", "", "not comparable")
     verdict = _agreement(run)
-    agrees = f"{verdict.direction}, {verdict.short}".replace(f"{NEITHER}, not shown", NEITHER)
-    ranges = (_range(test.prediction), _range(validation.prediction), _range(_highest_of(run)))
-    return (*start, ranges[0], middle, *ranges[1:], agrees)
+    return (
+        _title(run),
+        words.spread(test),
+        _range(test.prediction),
+        words.spread(validation),
+        _range(validation.prediction),
+        _range(_highest_of(run)),
+        f"{verdict.direction}, {verdict.short}".replace(f"{NEITHER}, not shown", NEITHER),
+    )
 
 
 def _range(accuracies: tuple[float, float] | None) -> str:
