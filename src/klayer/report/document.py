@@ -63,12 +63,12 @@ class Figure:
     source: str = ""  # how to get this: file · stage · command
 
     @property
-    def files(self) -> list[tuple[str, Path]]:
+    def files(self) -> tuple[tuple[str, Path], ...]:
         """The panels' titles and PNG files."""
         start = REPORTS / "figures" / self.name
         if len(self.panels) == 1:
-            return [(self.panels[0].title, Path(f"{start}.png"))]
-        return [(panel.title, Path(f"{start}_{i}.png")) for i, panel in enumerate(self.panels, 1)]
+            return ((self.panels[0].title, Path(f"{start}.png")),)
+        return tuple((p.title, Path(f"{start}_{i}.png")) for i, p in enumerate(self.panels, 1))
 
 
 @dataclass(frozen=True)
