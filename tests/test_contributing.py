@@ -104,8 +104,6 @@ def test_a_section_of_the_report(copy: Path) -> None:
     contents = contents.replace(
         "    question_start,\n", "    question_start,\n    question_width,\n"
     )
-    last = "        question_start.section(evidence),\n"
-    contents = contents.replace(last, f"{last}        question_width.section(evidence),\n")
     (report / "contents.py").write_text(contents)
     chosen = {"three_layer_bn": {"block": BN}} | experiments("An experiment")
     write_evidence(copy, experiments=chosen, accuracies=ACCURACIES | {"wide_bn": 0.56})

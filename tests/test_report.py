@@ -100,7 +100,7 @@ def test_the_joint_answer_by_hand(project: Path) -> None:
     table = pd.concat(files, axis=1)
     reported = np.mean([row.test_accuracy for row in (*RUNS, BEST) if row.run in names])
     error = np.sqrt(table.mean(axis=1).var() / len(table) + table.var().sum() / len(names) ** 2)
-    joint = question_reported.answer(collect().study)
+    joint = question_reported.answer(collect())
     assert joint is not None
     assert joint.estimate is not None
     assert joint.estimate.mean == pytest.approx(table.to_numpy().mean() - reported)
@@ -228,7 +228,7 @@ def test_every_table_and_picture_says_how_to_get_it(project: Path) -> None:
 def test_stability_is_told_when_it_has_been_run(project: Path) -> None:
     write_evidence(project)
     assert section("stability").answer.startswith("Not known: `klayer stability`")
-    answers = stability.close_answers(collect().study)
+    answers = stability.close_answers(collect())
     again = stability.table(answers, "17-32", "portable")
     (project / "reports").mkdir(exist_ok=True)
     again.to_csv(project / "plots/stability.csv", index=False)

@@ -43,13 +43,13 @@ def ask(*arguments: str, status: int = 0) -> str:
 
 
 def test_only_runs_of_close_questions_are_trained(study: Path) -> None:
-    runs = close_runs(collect().study)
+    runs = close_runs(collect())
     assert "nine_layer" not in runs
     assert {"three_layer", "three_layer_bn", "best_two_cycles", "best_three_cycles"} <= set(runs)
 
 
 def test_every_close_question_is_asked_again(study: Path) -> None:
-    asked = [answer.question for answer in close_answers(collect().study)]
+    asked = [answer.question for answer in close_answers(collect())]
     ask("--seeds", "17-20")
     again = pd.read_csv(FILE)
     assert again["question"].tolist() == asked

@@ -17,11 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from klayer.data.archive import FOLDER
+from klayer.data.archive import BATCH, FOLDER, TRAINING
 from klayer.data.dataset import PIXELS
 from klayer.files import whole_folder
 
-BATCH = 10_000
 CLASSES = 10
 CHUNK = 100  # images
 GRID = 8  # a field is drawn on 8 x 8 points and interpolated to 32 x 32 pixels
@@ -35,7 +34,7 @@ def write_batches(seed: int, folder: Path = FOLDER) -> None:
     """
     generator = np.random.default_rng(seed)
     marks = _class_marks(generator)
-    titles = {f"data_batch_{n}": f"training batch {n} of 5" for n in range(1, 6)}
+    titles = {name: f"training batch {n} of 5" for n, name in enumerate(TRAINING, 1)}
     titles["test_batch"] = "testing batch 1 of 1"
     names = b"".join(_text(b"class_%d" % c) for c in range(CLASSES))
     with whole_folder(folder) as partial:

@@ -13,14 +13,28 @@ from klayer.report import (
     question_start,
     stability,
 )
-from klayer.report.document import Block, Document, Table, Text
+from klayer.report.document import Document, Table, Text
 from klayer.report.evidence import Evidence
 
+QUESTIONS = (
+    question_reported,
+    question_gain,
+    question_depth,
+    question_start,
+    question_l2,
+    question_schedules,
+    question_gradients,
+    stability,
+    final_network,
+)
 SYNTHETIC = (
     "These results are from synthetic images that the project made itself, not from CIFAR-10: "
     "nothing here can be compared with the reported numbers."
 )
-RULE = (
+LEAD = (
+    "A student's report on fully connected networks with batch normalisation (BN), trained on "
+    "CIFAR-10 by mini-batch gradient descent with a cyclical learning rate, is repeated here with "
+    "several seeds a number. All numbers and conclusions are computed from the tables of the runs. "
     "Every verdict follows docs/evidence.md, which was fixed before the runs. It is shown (or not "
     "shown) when at least 90 % of 2,000 redrawn sets of seeds (of 2,000 simulated searches for λ) "
     "give the same one, else suggested."
@@ -30,32 +44,10 @@ SOURCE = "metrics/data.json, plots/seeds/*.csv, plots/search_l2_runs.csv · all 
 
 def document(evidence: Evidence) -> Document:
     """Lead and sections."""
-    sections = (
-        question_reported.section(evidence),
-        question_gain.section(evidence),
-        question_depth.section(evidence),
-        question_start.section(evidence),
-        question_l2.section(evidence),
-        question_schedules.section(evidence),
-        question_gradients.section(evidence),
-        stability.section(evidence),
-        final_network.section(evidence),
-    )
+    warning = [Text(SYNTHETIC, warning=True)] if evidence.synthetic else []
     title = "k-layer networks with and without batch normalisation"
-    return Document(title, tuple(_lead(evidence)), sections)
-
-
-def _lead(evidence: Evidence) -> list[Block]:
-    lead: list[Block] = [Text(SYNTHETIC, warning=True)] if evidence.synthetic else []
-    lead.append(
-        Text(
-            "A student's report on fully connected networks with batch normalisation (BN), trained "
-            "on CIFAR-10 by mini-batch gradient descent with a cyclical learning rate, is repeated "
-            "here with several seeds a number. All numbers and conclusions are computed from "
-            f"the tables of the runs. {RULE}"
-        )
-    )
-    return [*lead, _runs(evidence)]
+    sections = [question.section(evidence) for question in QUESTIONS]
+    return Document(title, (*warning, Text(LEAD), _runs(evidence)), sections)
 
 
 def _runs(evidence: Evidence) -> Table:

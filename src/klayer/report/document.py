@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -26,8 +26,8 @@ class Table:
     """The first column names the rows, the others hold numbers or words."""
 
     caption: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+    head: Sequence[str]
+    rows: Sequence[tuple[str, ...]]
     source: str = ""  # how to get this: file · stage · command
 
 
@@ -57,18 +57,18 @@ class Figure:
 
     name: str
     caption: str
-    panels: tuple[Panel, ...]
-    legend: tuple[Key, ...] = ()
+    panels: Sequence[Panel]
+    legend: Sequence[Key] = ()
     wide: bool = False  # each panel takes the whole width of the page
     source: str = ""  # how to get this: file · stage · command
 
     @property
     def files(self) -> tuple[tuple[str, Path], ...]:
         """The panels' titles and PNG files."""
-        names = [f"{self.name}_{i}" for i in range(1, len(self.panels) + 1)]
-        names = names if len(names) > 1 else [self.name]
-        paths = [REPORTS / "figures" / f"{name}.png" for name in names]
-        return tuple((panel.title, path) for panel, path in zip(self.panels, paths, strict=True))
+        start = REPORTS / "figures" / self.name
+        if len(self.panels) == 1:
+            return ((self.panels[0].title, Path(f"{start}.png")),)
+        return tuple((p.title, Path(f"{start}_{i}.png")) for i, p in enumerate(self.panels, 1))
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Pictures:
     """PNG files that another stage made, with their titles."""
 
     caption: str
-    files: tuple[tuple[str, Path], ...]
+    files: Sequence[tuple[str, Path]]
     source: str = ""  # how to get this: file · stage · command
 
 
@@ -85,7 +85,7 @@ class Example:
     """A test image with the most probable classes."""
 
     actual: str
-    probabilities: tuple[tuple[str, float], ...]
+    probabilities: Sequence[tuple[str, float]]
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Examples:
 
     caption: str
     sheet: Path
-    examples: tuple[Example, ...]
+    examples: Sequence[Example]
     source: str = ""  # how to get this: file · stage · command
 
 
@@ -108,7 +108,7 @@ class Section:
     anchor: str
     title: str
     answer: str
-    blocks: tuple[Block, ...]
+    blocks: Sequence[Block] = ()
 
 
 @dataclass(frozen=True)
@@ -116,5 +116,5 @@ class Document:
     """The whole report."""
 
     title: str
-    lead: tuple[Block, ...]
-    sections: tuple[Section, ...]
+    lead: Sequence[Block]
+    sections: Sequence[Section]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -14,6 +14,7 @@ from klayer import params
 from klayer.errors import KlayerError
 
 Numbers = Mapping[str, float]
+Read = TypeVar("Read")
 STABILITY = Path("plots/stability.csv")  # of `klayer stability`
 
 
@@ -38,30 +39,8 @@ class Run:
         """How many networks diverged or learnt nothing."""
         return int((self.seeds["learnt"] == 0).sum())
 
-    @property
-    def normalised(self) -> bool:
-        """Whether its hidden layers have BN."""
-        return "batch_norm" in self.settings["block"]
 
-
-@dataclass(frozen=True)
-class Study:
-    """What verdicts are computed from: final measures by seed, and the search."""
-
-    settings: Mapping[str, Mapping[str, Any]]  # of each run
-    seeds: Mapping[str, pd.DataFrame]  # of each run, seed as index: test_accuracy, learnt, ...
-    search: pd.DataFrame  # phase, l2, seed, validation_accuracy
-
-    def table(self, names: Sequence[str], measure: str = "test_accuracy") -> pd.DataFrame | None:
-        """A column for each run, a row for each seed that all of them have, in order.
-
-        None when a run or a common seed is missing.
-        """
-        if not names or any(name not in self.seeds for name in names):
-            return None
-        columns = [self.seeds[name][measure] for name in names]
-        table = pd.concat(columns, axis=1, join="inner", keys=list(names)).sort_index()
-        return table if len(table) else None
+Pair = tuple[Run, Run]  # without and with BN
 
 
 @dataclass(frozen=True)
@@ -89,41 +68,42 @@ class Evidence:
         """The best λ, trained by the first schedule, that of the search."""
         return self.runs[self.schedules[0]]
 
-    @property
-    def study(self) -> Study:
-        """The part that verdicts are computed from."""
-        return Study(
-            {name: run.settings for name, run in self.runs.items()},
-            {name: run.seeds for name, run in self.runs.items()},
-            self.search_runs,
-        )
-
-    def pair(self, name: str) -> tuple[Run, Run] | None:
+    def pair(self, name: str) -> Pair | None:
         """The runs without and with BN, if both are there."""
         both = self.runs.get(name), self.runs.get(f"{name}_bn")
         return (both[0], both[1]) if both[0] and both[1] else None
+
+    def table(self, names: Sequence[str], measure: str = "test_accuracy") -> pd.DataFrame | None:
+        """A column for each run, a row for each seed that all of them have, in order.
+
+        None when a run or a common seed is missing.
+        """
+        if not names or any(name not in self.runs for name in names):
+            return None
+        columns = [self.runs[name].seeds[measure] for name in names]
+        table = pd.concat(columns, axis=1, join="inner", keys=list(names)).sort_index()
+        return table if len(table) else None
 
 
 def collect() -> Evidence:
     """Raises KlayerError when a file is missing or cannot be read, with its name."""
     sections = params.read()
-    experiments = params.names(sections, "experiments")
     schedules = tuple(f"best_{name}" for name in params.names(sections, "search.schedules"))
     search = read_numbers("metrics/search_l2.json")
     if not schedules:
         raise KlayerError("params.yaml: search.schedules is empty: add one, two_cycles: {}")
-    settings = {name: settings_of(sections, name, search) for name in (*experiments, *schedules)}
+    names = (*params.names(sections, "experiments"), *schedules)
     return Evidence(
         data=read_numbers("metrics/data.json"),
         gradients=read_numbers("metrics/check_gradients.json"),
         gradient_errors=read_table("plots/check_gradients.csv"),
-        runs={name: _run(name, about) for name, about in settings.items()},
+        runs={name: _run(name, settings_of(sections, name, search)) for name in names},
         schedules=schedules,
         search=search,
         search_runs=read_table("plots/search_l2_runs.csv"),
         confusion=read_table(f"plots/runs/{schedules[0]}/confusion.csv"),
         examples=read_table(f"plots/runs/{schedules[0]}/examples.csv"),
-        stability=read_table(str(STABILITY)) if STABILITY.exists() else None,
+        stability=read_table(STABILITY) if STABILITY.exists() else None,
     )
 
 
@@ -138,31 +118,31 @@ def settings_of(sections: Mapping[str, Any], name: str, search: Numbers) -> dict
 
 
 def _run(name: str, settings: Mapping[str, Any]) -> Run:
+    folder = Path("plots/runs") / name
     return Run(
         name,
         settings,
-        read_table(f"plots/seeds/{name}.csv").set_index("seed"),
-        read_table(f"plots/train/{name}.csv"),
-        read_table(f"plots/runs/{name}/layers.csv"),
-        Path(f"plots/runs/{name}/weights.png"),
+        seeds=read_table(f"plots/seeds/{name}.csv").set_index("seed"),
+        curves=read_table(f"plots/train/{name}.csv"),
+        layers=read_table(folder / "layers.csv"),
+        weights=folder / "weights.png",
     )
 
 
 def read_numbers(path: str) -> Numbers:
     """A JSON file of another stage. Raises KlayerError when it cannot be read."""
+    return _read(path, lambda: dict(json.loads(Path(path).read_text(encoding="utf-8"))))
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """A CSV file of another stage. Raises KlayerError when it cannot be read."""
+    return _read(path, lambda: pd.read_csv(path))
+
+
+def _read(path: str | Path, read: Callable[[], Read]) -> Read:
     try:
-        return dict(json.loads(Path(path).read_text(encoding="utf-8")))
+        return read()
     except FileNotFoundError:
         raise KlayerError(f"{path} is missing: run `dvc repro`, which makes it") from None
     except (OSError, ValueError, TypeError) as error:
-        raise KlayerError(f"{path} cannot be read ({error}): run `dvc repro` again") from error
-
-
-def read_table(path: str) -> pd.DataFrame:
-    """A CSV file of another stage. Raises KlayerError when it cannot be read."""
-    try:
-        return pd.read_csv(path)
-    except FileNotFoundError:
-        raise KlayerError(f"{path} is missing: run `dvc repro`, which makes it") from None
-    except (OSError, ValueError) as error:
         raise KlayerError(f"{path} cannot be read ({error}): run `dvc repro` again") from error

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
-from numpy.typing import NDArray
 
 from klayer.report import words
-from klayer.report.curves import Line, training_figure
-from klayer.report.document import Example, Examples, Figure, Panel, Pictures, Section
+from klayer.report.charts import training_figure
+from klayer.report.document import Example, Examples, Figure, Key, Panel, Pictures, Section
 from klayer.report.drawing import BLUE, GREEN, INK, ORANGE, PURPLE
 from klayer.report.evidence import Evidence
 from klayer.report.statistics import estimate
@@ -36,12 +36,7 @@ def section(evidence: Evidence) -> Section:
         f"With λ = {words.l2(l2)}, trained as in the search, its test accuracy is "
         f"{words.spread(accuracy)}. {_mistakes(evidence.confusion)}"
     )
-    blocks = (
-        _confusion(evidence),
-        _examples(evidence),
-        _training(evidence),
-        _weights(evidence),
-    )
+    blocks = (_confusion(evidence), _examples(evidence), _training(evidence), _weights(evidence))
     return Section("final", "What does the final network do?", answer, blocks)
 
 
@@ -54,21 +49,23 @@ def _source(evidence: Evidence, table: str) -> str:
 
 def _confusion(evidence: Evidence) -> Figure:
     table = evidence.confusion
-    names = list(dict.fromkeys(table["actual"]))
-    counts = table.pivot_table(index="actual", columns="predicted", values="count", sort=False)
-    shares = counts.reindex(index=names, columns=names).to_numpy(np.float64)
-    shares = shares / np.maximum(shares.sum(axis=1, keepdims=True), 1)
-    title = "Predicted class (% of each row)"
-    panel = Panel(title, lambda axes: _draw(axes, shares, names), 1.1, 0.95)
+    names = table["actual"].unique()
+    counts = table.pivot(index="actual", columns="predicted", values="count")
+    counts = counts.reindex(index=names, columns=names)
+    shares = counts.div(counts.sum(axis=1).clip(lower=1), axis=0)
+    draw = partial(_draw, shares=shares)
+    panel = Panel("Predicted class (% of each row)", draw, left=1.1, bottom=0.95)
     caption = "The test images by class, mean over seeds."
     return Figure("confusion", caption, (panel,), source=_source(evidence, "confusion"))
 
 
-def _draw(axes: Axes, shares: NDArray[np.float64], names: list[str]) -> None:
+def _draw(axes: Axes, shares: pd.DataFrame) -> None:
+    """shares (actual classes, predicted classes)."""
     paint = LinearSegmentedColormap.from_list("share", ["white", BLUE])
-    axes.imshow(shares, paint, aspect="auto", vmin=0, vmax=max(1.3 * shares.max(), 1e-9))
-    for row, column in np.ndindex(shares.shape):
-        text = f"{100 * shares[row, column]:.0f}"
+    values, names = shares.to_numpy(), [str(name) for name in shares]
+    axes.imshow(values, paint, aspect="auto", vmin=0, vmax=max(1.3 * values.max(), 1e-9))
+    for (row, column), share in np.ndenumerate(values):
+        text = f"{100 * share:.0f}"
         axes.text(column, row, text, ha="center", va="center", fontsize=7, color=INK)
     axes.set_xticks(range(len(names)), names, rotation=60, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(names)), names)
@@ -81,7 +78,7 @@ def _mistakes(confusion: pd.DataFrame) -> str:
     right = confusion[confusion["actual"] == confusion["predicted"]].set_index("actual")["count"]
     known = right / confusion.groupby("actual")["count"].sum()
     wrong = confusion[confusion["actual"] != confusion["predicted"]]
-    worst = wrong.sort_values("count", ascending=False, kind="stable").iloc[0]
+    worst = wrong.iloc[wrong["count"].argmax()]
     return (
         f"It knows {known.idxmax()} best ({100 * known.max():.0f} %) and {known.idxmin()} worst "
         f"({100 * known.min():.0f} %). Its most frequent mistake: {worst['actual']} taken for "
@@ -96,19 +93,17 @@ def _examples(evidence: Evidence) -> Examples:
         pairs = tuple(zip(top["class"], top["probability"].astype(float), strict=True))
         examples.append(Example(str(rows["actual"].iloc[0]), pairs))
     caption = "The first test images, with the probabilities (mean over seeds)."
-    return Examples(caption, SHEET, tuple(examples), _source(evidence, "examples"))
+    return Examples(caption, SHEET, examples, _source(evidence, "examples"))
 
 
 def _training(evidence: Evidence) -> Figure:
     """The longest schedule is drawn first, so that the others can be seen on it."""
-    runs = [evidence.runs[name] for name in evidence.schedules]
     lines = [
-        Line(run.name.removeprefix("best_").replace("_", " "), colour, run)
-        for run, colour in zip(runs, itertools.cycle(COLOURS))
+        (Key(name.removeprefix("best_").replace("_", " "), colour), evidence.runs[name])
+        for name, colour in zip(evidence.schedules, itertools.cycle(COLOURS))
     ]
-    lines.sort(key=lambda line: -line.run.curves["step"].iloc[-1])
-    caption = "The best λ, trained by each schedule."
-    return training_figure("train_best", caption, lines)
+    lines.sort(key=lambda line: -line[1].curves["step"].iloc[-1])
+    return training_figure("train_best", "The best λ, trained by each schedule.", lines)
 
 
 def _weights(evidence: Evidence) -> Pictures:
@@ -119,4 +114,4 @@ def _weights(evidence: Evidence) -> Pictures:
         "largest weight, grey is 0."
     )
     source = "plots/runs/NAME/weights.png · stage train@NAME · dvc repro train@NAME"
-    return Pictures(caption, tuple(files), source)
+    return Pictures(caption, files, source)

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from klayer.report.evidence import Study
 from klayer.report.statistics import Estimate, Values, quantile
 from klayer.report.verdicts import DRAWS, Answer, Verdict
 
@@ -43,7 +42,7 @@ class Search:
     @property
     def width(self) -> float:
         """How far below the highest mean a value may lie and still be the best."""
-        return float(_width(self.noise, self.freedom, *self.fine.shape))
+        return float(_width(self.fine.to_numpy(np.float64)))
 
     @property
     def candidates(self) -> list[float]:
@@ -67,40 +66,36 @@ class Search:
         return Estimate(gain, self.noise, self.freedom + 1, error)
 
 
-def search(study: Study) -> Search | None:
+def search(runs: pd.DataFrame) -> Search | None:
     """From the table of all runs; None without λ = 0 or with a single seed."""
-    runs = study.search
     coarse = runs[runs["phase"] == "coarse"].groupby("l2")["validation_accuracy"].mean()
     fine = runs[runs["phase"] != "coarse"].pivot_table(
         index="l2", columns="seed", values="validation_accuracy"
     )
-    if fine.shape[0] < 2 or fine.shape[1] < 2 or fine.index[0] != 0 or fine.isna().any(axis=None):
+    if min(fine.shape) < 2 or fine.index[0] != 0 or fine.isna().any(axis=None):
         return None
     return Search(coarse, fine)
 
 
-def answer(study: Study) -> Answer | None:
+def answer(runs: pd.DataFrame) -> Answer | None:
     """Whether λ = 0 may be the best. Its stability is that of simulated tables: means + noise."""
-    found = search(study)
+    found = search(runs)
     if found is None:
         return None
     means, shape = found.means.to_numpy(np.float64), found.fine.shape
     luck = np.random.default_rng(1).standard_normal((DRAWS, *shape)) * found.noise
-    again = _directions(means[:, np.newaxis] + luck)
     code = int(_directions(found.fine.to_numpy(np.float64)))
+    share = float((_directions(means[:, np.newaxis] + luck) == code).mean())
     gain = float(means[1:].max() - means[0])
     error = found.width / float(quantile(found.freedom))  # so that the interval is Hsu's: ± width
     estimate = Estimate(gain, found.noise, found.freedom + 1, error)
-    share = float((again == code).mean())
     return Answer("l2", Verdict(WORDS[code], code != 0, share, "simulated searches"), estimate)
 
 
 def _directions(tables: Values) -> np.ndarray:
     """Of tables (..., values, seeds), λ = 0 the first row."""
-    rows, columns = tables.shape[-2:]
-    width = _width(_noise(tables), (rows - 1) * (columns - 1), rows, columns)
     means = tables.mean(axis=-1)
-    may = means > (means.max(axis=-1) - width)[..., np.newaxis]
+    may = means > (means.max(axis=-1) - _width(tables))[..., np.newaxis]
     return np.where(may[..., 0], -1 * ~may[..., 1:].any(axis=-1), 1)
 
 
@@ -111,8 +106,10 @@ def _noise(tables: Values) -> Values:
     return np.asarray(np.sqrt((residual**2).sum(axis=(-1, -2)) / ((rows - 1) * (columns - 1))))
 
 
-def _width(noise: float | Values, freedom: int, rows: int, columns: int) -> Values:
-    return np.asarray(hsu(rows - 1, freedom) * noise * np.sqrt(2 / columns))
+def _width(tables: Values) -> Values:
+    rows, columns = tables.shape[-2:]
+    critical = hsu(rows - 1, (rows - 1) * (columns - 1))
+    return np.asarray(critical * _noise(tables) * np.sqrt(2 / columns))
 
 
 @cache

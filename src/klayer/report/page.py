@@ -10,7 +10,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from klayer.errors import KlayerError
-from klayer.report.document import REPORTS, Block, Document, Table
+from klayer.report.document import REPORTS, Document, Table
 from klayer.report.drawing import NAMES
 
 
@@ -33,18 +33,14 @@ def _filled(template: str, document: Document) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "kind": _kind,
+        "kind": lambda block: type(block).__name__,
         "name": NAMES.__getitem__,
         "percent": lambda share: f"{100 * share:.0f} %",
         "embedded": _embedded,
-        "linked": _linked,
+        "linked": lambda path: Path(os.path.relpath(path, REPORTS)).as_posix(),
         "columns": _columns,
     }
     return environment.get_template(template).render(document=document).strip() + "\n"
-
-
-def _kind(block: Block) -> str:
-    return type(block).__name__
 
 
 def _embedded(path: Path) -> str:
@@ -53,11 +49,6 @@ def _embedded(path: Path) -> str:
         return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
     except OSError as error:
         raise KlayerError(f"{path} cannot be read ({error.strerror}): run `dvc repro`") from error
-
-
-def _linked(path: Path) -> str:
-    """A file's address from reports/ on."""
-    return Path(os.path.relpath(path, REPORTS)).as_posix()
 
 
 def _columns(table: Table) -> str:

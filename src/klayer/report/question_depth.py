@@ -5,50 +5,56 @@ from __future__ import annotations
 import numpy as np
 
 from klayer.report import words
-from klayer.report.curves import Line, training_figure
-from klayer.report.document import Block, Key, Section, Text
-from klayer.report.drawing import BLUE, GREEN, ORANGE
-from klayer.report.evidence import Evidence, Run, Study
-from klayer.report.layer_charts import FLOOR, at_probe, layers_figure
-from klayer.report.statistics import Values, estimate, paired_difference, signs_of_means
-from klayer.report.verdicts import Answer, judge
+from klayer.report.charts import FLOOR, at_probe, layers_figure, lines_of, training_figure
+from klayer.report.document import Key, Section, Text
+from klayer.report.drawing import GREEN
+from klayer.report.evidence import Evidence, Run
+from klayer.report.statistics import Values, estimate, signs_of_means
+from klayer.report.verdicts import GAIN, Answer, judge
 
 TITLE = "Does BN make the 9-layer network trainable?"
-WORDS = {2: "makes it trainable", 1: "helps", 0: "no difference", -1: "harms"}
+WORDS = {2: "makes it trainable", **GAIN}
+OF_BN = {
+    "makes it trainable": "Yes",
+    "helps": "It helps, but does not decide whether the network learns",
+    "harms": "No, it harms",
+    "no difference": "No difference",
+}
+OF_HE = {
+    "makes it trainable": "It is the small initial weights, not depth alone, that keep the "
+    "plain network at chance",
+    "helps": "Larger initial weights help, but do not decide whether it learns",
+    "harms": "Larger initial weights harm",
+    "no difference": "Larger initial weights alone make no difference",
+}
 LEARNS = 0.5  # share of networks: more is trainable, no more is not
 
 
 def section(evidence: Evidence) -> Section:
     """BN in the 9-layer network, and why it dies without."""
-    pair, found = evidence.pair("nine_layer"), answer(evidence.study, "nine_layer_bn")
+    pair, found = evidence.pair("nine_layer"), answer(evidence, "nine_layer_bn")
     if pair is None or found is None:
         why = (
             "Not answered: params.yaml does not have both nine_layer and nine_layer_bn with a seed."
         )
-        return Section("deep", TITLE, why, ())
-    lines = [Line("without BN", ORANGE, pair[0]), Line("with BN", BLUE, pair[1])]
-    texts = [Text(_why(*pair))]
-    he = evidence.runs.get("nine_layer_he")
-    if he:
-        lines.append(Line("without BN, He initialisation", GREEN, he))
-        texts.append(Text(_he(evidence.study, he)))
-    keyed = [(Key(line.label, line.colour), line.run) for line in lines]
+        return Section("deep", TITLE, why)
+    lines, texts = lines_of(pair), [Text(_why(*pair))]
+    if he := evidence.runs.get("nine_layer_he"):
+        lines.append((Key("without BN, He initialisation", GREEN), he))
+        texts.append(Text(_he(evidence, he)))
     caption = (
         "What reaches each layer. Deviation over the images and units of a mini-batch; mean over "
         f"seeds. What is under {FLOOR:g} is drawn there."
     )
-    blocks: list[Block] = [
-        training_figure("nine_layer", "9 layers with and without BN.", lines),
-        *texts,
-        layers_figure("nine_layer_layers", caption, keyed),
-    ]
-    return Section("deep", TITLE, _answer(*pair, found), tuple(blocks))
+    training = training_figure("nine_layer", "9 layers with and without BN.", lines)
+    layers = layers_figure("nine_layer_layers", caption, lines)
+    return Section("deep", TITLE, _answer(*pair, found), (training, *texts, layers))
 
 
-def answer(study: Study, better: str) -> Answer | None:
+def answer(evidence: Evidence, better: str) -> Answer | None:
     """The verdict on a run against `nine_layer`: a gain, and how many networks learn."""
     names = ("nine_layer", better)
-    accuracy, learnt = study.table(names), study.table(names, "learnt")
+    accuracy, learnt = evidence.table(names), evidence.table(names, "learnt")
     if accuracy is None or learnt is None:
         return None
     table = np.concatenate([accuracy.to_numpy(np.float64), learnt.to_numpy(np.float64)], axis=1)
@@ -65,17 +71,11 @@ def _directions(tables: Values) -> np.ndarray:
 
 
 def _answer(plain: Run, normalised: Run, found: Answer) -> str:
-    said = {
-        "makes it trainable": "Yes",
-        "helps": "It helps, but does not decide whether the network learns",
-        "harms": "No, it harms",
-        "no difference": "No difference",
-    }[found.verdict.direction]
     return (
-        f"{said} ({found.verdict}): without BN {plain.failed} of {len(plain.seeds)} networks learn "
-        f"nothing, with BN {normalised.failed} of {len(normalised.seeds)}; test accuracy "
-        f"{words.accuracy(plain.test_accuracy.mean())} without and "
-        f"{words.accuracy(normalised.test_accuracy.mean())} with BN, "
+        f"{OF_BN[found.direction]} ({found.verdict}): without BN {plain.failed} of "
+        f"{len(plain.seeds)} networks learn nothing, with BN {normalised.failed} of "
+        f"{len(normalised.seeds)}; test accuracy {words.accuracy(plain.test_accuracy.mean())} "
+        f"without and {words.accuracy(normalised.test_accuracy.mean())} with BN, "
         f"{words.difference(found.estimate)}."
     )
 
@@ -87,8 +87,7 @@ def _fading(run: Run) -> float:
 
 
 def _why(plain: Run, normalised: Run) -> str:
-    first = at_probe(plain, 0)["gradient_norm"].iloc[0]
-    first_bn = at_probe(normalised, 0)["gradient_norm"].iloc[0]
+    first, first_bn = (at_probe(run, 0)["gradient_norm"].iloc[0] for run in (plain, normalised))
     of_plain, of_bn = _fading(plain), _fading(normalised)
     reason = (
         "different images give nearly the same scores, so there is nothing to learn from"
@@ -103,21 +102,13 @@ def _why(plain: Run, normalised: Run) -> str:
     )
 
 
-def _he(study: Study, run: Run) -> str:
-    found = answer(study, run.name)
+def _he(evidence: Evidence, run: Run) -> str:
+    found = answer(evidence, run.name)
     if found is None:
         return "He initialisation cannot be compared: it has no seed in common."
-    said = {
-        "makes it trainable": "It is the small initial weights, not depth alone, that keep the "
-        "plain network at chance",
-        "helps": "Larger initial weights help, but do not decide whether it learns",
-        "harms": "Larger initial weights harm",
-        "no difference": "Larger initial weights alone make no difference",
-    }[found.verdict.direction]
-    gain = paired_difference(run.test_accuracy, study.seeds["nine_layer"]["test_accuracy"])
     return (
-        f"{said} ({found.verdict}): with He initialisation and no BN {run.failed} of "
-        f"{len(run.seeds)} networks learn nothing, and the test accuracy is "
-        f"{words.spread(estimate(run.test_accuracy))}, {words.difference(gain)}. At the start its "
-        f"scores shrink {words.factor(_fading(run))}-fold."
+        f"{OF_HE[found.direction]} ({found.verdict}): with He initialisation and no BN "
+        f"{run.failed} of {len(run.seeds)} networks learn nothing, and the test accuracy is "
+        f"{words.spread(estimate(run.test_accuracy))}, {words.difference(found.estimate)}. At the "
+        f"start its scores shrink {words.factor(_fading(run))}-fold."
     )

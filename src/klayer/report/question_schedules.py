@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -9,16 +10,19 @@ from scipy import special
 
 from klayer.report import words
 from klayer.report.document import Block, Section, Table, Text
-from klayer.report.evidence import Evidence, Run, Study
-from klayer.report.question_gain import paired_answer
+from klayer.report.evidence import Evidence, Run
 from klayer.report.reference import BEST, BEST_VALIDATION, TRIED
 from klayer.report.statistics import Values, estimate, quantile
-from klayer.report.verdicts import Answer, Verdict, judge
+from klayer.report.verdicts import Answer, Verdict, judge, paired_answer
 
 TITLE = "Which schedule explains the reported best λ?"
 NEITHER = "neither"
 WORDS = {0: NEITHER, 1: "test only", 2: "validation only", 3: "both"}
-CYCLES = {1: "helps", 0: "no difference", -1: "harms"}
+CYCLES = {
+    "helps": "A third cycle helps",
+    "harms": "A third cycle harms",
+    "no difference": "A third cycle makes no difference",
+}
 SOURCE = "plots/seeds/best_SCHEDULE.csv · stage train_best@SCHEDULE · dvc repro train_best"
 HEAD = (
     "schedule",
@@ -39,29 +43,27 @@ FAIR = (
 def section(evidence: Evidence) -> Section:
     """Each schedule against the reported pair of accuracies."""
     runs = [evidence.runs[name] for name in evidence.schedules]
-    rows = tuple(_row(evidence.study, run, evidence.synthetic) for run in runs)
+    rows = [_row(run, evidence.synthetic) for run in runs]
     caption = f"Best λ: reported {BEST.test_accuracy} in test, {BEST_VALIDATION} in validation"
     fair = FAIR if evidence.synthetic else f"{FAIR} {_outside(runs)}".strip()
     blocks: list[Block] = [Table(caption, HEAD, rows, SOURCE), Text(fair)]
-    cycles = cycles_answer(evidence.study)
-    if cycles is not None:
-        said = {"helps": "A third cycle helps", "harms": "A third cycle harms"}
-        word = said.get(cycles.verdict.direction, "A third cycle makes no difference")
-        blocks.append(Text(f"{word} ({cycles.verdict}): {words.difference(cycles.estimate)}."))
+    if cycles := cycles_answer(evidence):
+        said = f"{CYCLES[cycles.direction]} ({cycles.verdict})"
+        blocks.append(Text(f"{said}: {words.difference(cycles.estimate)}."))
     if evidence.synthetic:
-        return Section("schedules", TITLE, "Not answered: the images are synthetic.", tuple(blocks))
-    return Section("schedules", TITLE, _answer(evidence.study, runs), tuple(blocks))
+        return Section("schedules", TITLE, "Not answered: the images are synthetic.", blocks)
+    return Section("schedules", TITLE, _answer(runs), blocks)
 
 
-def cycles_answer(study: Study) -> Answer | None:
+def cycles_answer(evidence: Evidence) -> Answer | None:
     """The verdict on three cycles less two, by test accuracy."""
-    return paired_answer(study, "best_two_cycles", "best_three_cycles", "cycles", CYCLES)
+    return paired_answer(evidence, "best_two_cycles", "best_three_cycles", "cycles")
 
 
-def answer(study: Study, name: str) -> Answer:
+def _agreement(run: Run) -> Verdict:
     """In which of the two reported accuracies a schedule agrees."""
-    table = study.seeds[name][["test_accuracy", "validation_accuracy"]].to_numpy(np.float64)
-    return Answer(name, judge(table, _directions, WORDS), None)
+    table = run.seeds[["test_accuracy", "validation_accuracy"]].to_numpy(np.float64)
+    return judge(table, _directions, WORDS)
 
 
 def _directions(tables: Values) -> np.ndarray:
@@ -88,21 +90,20 @@ def highest(count: int) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _answer(study: Study, runs: list[Run]) -> str:
-    answers = [(run.name, answer(study, run.name).verdict) for run in runs]
-    both = [f"{_title(name)} ({v})" for name, v in answers if v.direction == "both"]
-    rest = [(name, v) for name, v in answers if v.direction != "both"]
-    others = [f"{_title(name)}: {v.direction} ({_plain(v)})" for name, v in rest]
-    said = (
-        f"Agreeing in test and in validation: {', '.join(both)}" if both else "None agrees in both"
-    )
-    return f"{said}. {'Others: ' + '; '.join(others) + '.' if others else ''}".strip()
-
-
-def _plain(verdict: Verdict) -> str:
-    """Of `neither`, "not shown" would say its contrary: it is agreement that is not shown."""
-    said = str(verdict)
-    return said.removeprefix("not shown: ") if verdict.direction == NEITHER else said
+def _answer(runs: Sequence[Run]) -> str:
+    both, others = [], []
+    for run in runs:
+        verdict = _agreement(run)
+        if verdict.direction == "both":
+            both.append(f"{_title(run)} ({verdict})")
+        else:
+            # Of `neither`, "not shown" would say its contrary: it is agreement that is not shown.
+            prefix = "not shown: " if verdict.direction == NEITHER else ""
+            said = str(verdict).removeprefix(prefix)
+            others.append(f"{_title(run)}: {verdict.direction} ({said})")
+    agreeing = f"Agreeing in test and in validation: {', '.join(both)}."
+    answer = agreeing if both else "None agrees in both."
+    return f"{answer} Others: {'; '.join(others)}." if others else answer
 
 
 def _highest_of(run: Run) -> tuple[float, float]:
@@ -112,38 +113,31 @@ def _highest_of(run: Run) -> tuple[float, float]:
     return low, high
 
 
-def _outside(runs: list[Run]) -> str:
+def _outside(runs: Sequence[Run]) -> str:
     """Which schedules' highest of 50 lie under the reported one, which above, and what it means."""
-    predicted = {_title(run.name): _highest_of(run) for run in runs if len(run.seeds) > 1}
+    predicted = {_title(run): _highest_of(run) for run in runs if len(run.seeds) > 1}
     under = [name for name, (_, high) in predicted.items() if high < BEST_VALIDATION]
     above = [name for name, (low, _) in predicted.items() if low > BEST_VALIDATION]
-    said = (
-        (
-            under,
-            "under it and may still be the report's: values of λ that differ raise the highest",
-        ),
-        (above, "above it and is not the report's"),
-    )
-    return " ".join(f"The highest by {', '.join(n)} lies {where}." for n, where in said if n)
+    meaning = {
+        "under it and may still be the report's: values of λ that differ raise the highest": under,
+        "above it and is not the report's": above,
+    }
+    return " ".join(f"The highest by {', '.join(n)} lies {m}." for m, n in meaning.items() if n)
 
 
-def _title(name: str) -> str:
-    return (
-        name.removeprefix("best_")
-        .replace("ns_", "n_s = ")
-        .replace("_", " ", 1)
-        .replace("n s", "n_s")
-    )
+def _title(run: Run) -> str:
+    name = run.name.removeprefix("best_")
+    return name.replace("ns_", "n_s = ", 1) if name.startswith("ns_") else name.replace("_", " ", 1)
 
 
-def _row(study: Study, run: Run, synthetic: bool) -> tuple[str, ...]:
+def _row(run: Run, synthetic: bool) -> tuple[str, ...]:
     test, validation = estimate(run.test_accuracy), estimate(run.seeds["validation_accuracy"])
-    name = _title(run.name)
     if synthetic or test.count < 2:
-        return (name, words.spread(test), "", words.spread(validation), "", "", "not comparable")
-    verdict = answer(study, run.name).verdict
+        accuracies = (words.spread(test), "", words.spread(validation))
+        return (_title(run), *accuracies, "", "", "not comparable")
+    verdict = _agreement(run)
     return (
-        name,
+        _title(run),
         words.spread(test),
         _range(test.prediction),
         words.spread(validation),

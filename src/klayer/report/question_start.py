@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -10,22 +11,20 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
 from klayer.report import words
-from klayer.report.curves import Line, draw_measure, legend
-from klayer.report.document import Block, Figure, Key, Panel, Section, Table
+from klayer.report.charts import draw_measure, layers_figure, legend, lines_of
+from klayer.report.document import Figure, Key, Panel, Section, Table
 from klayer.report.drawing import BLUE, GREEN, ORANGE, PURPLE
-from klayer.report.evidence import Evidence, Run, Study
-from klayer.report.layer_charts import layers_figure
-from klayer.report.statistics import (
-    Estimate,
-    Values,
-    estimate,
-    paired_difference,
-    signs_of_means,
-)
+from klayer.report.evidence import Evidence, Pair
+from klayer.report.statistics import Values, estimate, paired_difference, signs_of_means
 from klayer.report.verdicts import Answer, judge
 
-Pair = tuple[Run, Run]
+TITLE = "Does BN make the initial weights matter less?"
 WORDS = {1: "less", 0: "no difference", -1: "more"}
+SAID = {
+    "less": "Yes",
+    "more": "No, it makes them matter more",
+    "no difference": "No difference",
+}
 SOURCE = "plots/seeds/sigma_*.csv · stage train@sigma_* · dvc repro train"
 COLOURS = (BLUE, GREEN, PURPLE, ORANGE)  # of the deviations
 STYLES: Sequence[tuple[str, Literal[":", "-"]]] = (("no BN", ":"), ("BN", "-"))
@@ -33,106 +32,88 @@ STYLES: Sequence[tuple[str, Literal[":", "-"]]] = (("no BN", ":"), ("BN", "-"))
 
 def section(evidence: Evidence) -> Section:
     """Compares how far the accuracy moves over the deviations, with and without BN."""
-    title, pairs = "Does BN make the initial weights matter less?", _pairs(evidence)
-    found = answer(evidence.study)
+    found = answer(evidence)
     if found is None:
         why = (
             "Not answered: params.yaml has fewer than two pairs NAME and NAME_bn with normal "
             "initial weights and a seed in common."
         )
-        return Section("start", title, why, ())
-    blocks: list[Block] = [_table(pairs), _curves(pairs), _layers(pairs)]
-    return Section("start", title, _answer(evidence.study, pairs, found), tuple(blocks))
+        return Section("start", TITLE, why)
+    pairs = [pair for plain, _ in names(evidence) if (pair := evidence.pair(plain))]
+    blocks = (_table(pairs), _curves(pairs), _layers(pairs))
+    return Section("start", TITLE, _answer(evidence, found), blocks)
 
 
-def _pairs(evidence: Evidence) -> list[Pair]:
-    """Without and with BN, the largest deviation first."""
-    pairs = [evidence.pair(plain) for plain, _ in names(evidence.study)]
-    return [pair for pair in pairs if pair]
-
-
-def names(study: Study) -> list[tuple[str, str]]:
+def names(evidence: Evidence) -> list[tuple[str, str]]:
     """The pairs of runs with normal initial weights, the largest deviation first."""
-    normal = [n for n, about in study.settings.items() if about["initialisation"] == "normal"]
+    normal = [n for n, run in evidence.runs.items() if run.settings["initialisation"] == "normal"]
     pairs = [(name, f"{name}_bn") for name in normal if f"{name}_bn" in normal]
-    return sorted(pairs, key=lambda pair: -study.settings[pair[0]]["sigma"])
+    return sorted(pairs, key=lambda pair: -evidence.runs[pair[0]].settings["sigma"])
 
 
-def answer(study: Study) -> Answer | None:
+def answer(evidence: Evidence) -> Answer | None:
     """The verdict on the range over the deviations, without BN less with; None under two pairs."""
-    pairs = names(study)
-    table = study.table([name for pair in zip(*pairs, strict=True) for name in pair])
+    pairs = names(evidence)
+    table = evidence.table([name for pair in zip(*pairs, strict=True) for name in pair])
     if len(pairs) < 2 or table is None:
         return None
     values = table.to_numpy(np.float64)  # columns: all without BN, then all with
-    return Answer("start", judge(values, _directions, WORDS), estimate(_less(values)))
-
-
-def _ranges(tables: Values) -> Values:
-    """Largest less smallest accuracy of each seed."""
-    return np.asarray(tables.max(axis=-1) - tables.min(axis=-1))
+    verdict = judge(values, lambda tables: signs_of_means(_less(tables)), WORDS)
+    return Answer("start", verdict, estimate(_less(values)))
 
 
 def _less(tables: Values) -> Values:
+    """How much smaller the range of each seed's accuracies is with BN."""
     half = tables.shape[-1] // 2
-    return _ranges(tables[..., :half]) - _ranges(tables[..., half:])
+    return np.asarray(np.ptp(tables[..., :half], axis=-1) - np.ptp(tables[..., half:], axis=-1))
 
 
-def _directions(tables: Values) -> np.ndarray:
-    return signs_of_means(_less(tables))
-
-
-def _answer(study: Study, pairs: Sequence[Pair], found: Answer) -> str:
-    said = {
-        "less": "Yes",
-        "more": "No, it makes them matter more",
-        "no difference": "No difference",
-    }
-    sigmas = [pair[0].settings["sigma"] for pair in pairs]
-    ranges = []
-    for of_kind in zip(*names(study), strict=True):
-        table = study.table(of_kind)
-        ranges.append(0.0 if table is None else float(_ranges(table.to_numpy(np.float64)).mean()))
+def _answer(evidence: Evidence, found: Answer) -> str:
+    pairs = names(evidence)
+    largest, smallest = (
+        evidence.runs[plain].settings["sigma"] for plain, _ in (pairs[0], pairs[-1])
+    )
+    tables = [evidence.table(of_kind) for of_kind in zip(*pairs, strict=True)]
+    without, with_bn = (
+        words.points(float(np.ptp(table, axis=1).mean()), sign=False)
+        for table in tables
+        if table is not None
+    )
     return (
-        f"{said[found.verdict.direction]} ({found.verdict}): over σ from {sigmas[-1]:g} to "
-        f"{sigmas[0]:g} the test accuracy ranges over {words.points(ranges[0], sign=False)} points "
-        f"without BN and over {words.points(ranges[1], sign=False)} with BN; the range is smaller "
-        f"by {words.difference(found.estimate)}."
+        f"{SAID[found.direction]} ({found.verdict}): over σ from {smallest:g} to {largest:g} the "
+        f"test accuracy ranges over {without} points without BN and over {with_bn} with BN; the "
+        f"range is smaller by {words.difference(found.estimate)}."
     )
 
 
 def _table(pairs: Sequence[Pair]) -> Table:
-    rows = [_row(plain, normalised) for plain, normalised in pairs]
+    rows = [
+        (
+            f"{plain.settings['sigma']:g}",
+            words.spread(estimate(plain.test_accuracy)),
+            f"{plain.failed} of {len(plain.seeds)}",
+            words.spread(estimate(normalised.test_accuracy)),
+            words.difference(paired_difference(normalised.test_accuracy, plain.test_accuracy)),
+        )
+        for plain, normalised in pairs
+    ]
     head = ("σ", "without BN", "learnt nothing", "with BN", "BN's gain (points, 95 % interval)")
-    return Table("Test accuracy (mean ± std over seeds)", head, tuple(rows), SOURCE)
-
-
-def _row(plain: Run, normalised: Run) -> tuple[str, ...]:
-    gain: Estimate | None = paired_difference(normalised.test_accuracy, plain.test_accuracy)
-    return (
-        f"{plain.settings['sigma']:g}",
-        words.spread(estimate(plain.test_accuracy)),
-        f"{plain.failed} of {len(plain.seeds)}",
-        words.spread(estimate(normalised.test_accuracy)),
-        words.difference(gain),
-    )
+    return Table("Test accuracy (mean ± std over seeds)", head, rows, SOURCE)
 
 
 def _curves(pairs: Sequence[Pair]) -> Figure:
-    both = [
-        [Line("without BN", ORANGE, plain), Line("with BN", BLUE, normalised)]
-        for plain, normalised in pairs
-    ]
     panels = [
-        Panel(
-            f"Loss, σ = {lines[0].run.settings['sigma']:g}",
-            lambda axes, lines=lines: draw_measure(axes, lines, "loss"),  # type: ignore[misc]
-        )
-        for lines in both
+        Panel("Test accuracy, each seed", partial(_draw, pairs=pairs)),
+        *(
+            Panel(
+                f"Loss, σ = {pair[0].settings['sigma']:g}",
+                partial(draw_measure, lines=lines_of(pair), measure="loss"),
+            )
+            for pair in pairs
+        ),
     ]
-    panels.insert(0, Panel("Test accuracy, each seed", lambda axes: _draw(axes, pairs)))
     caption = "3 layers with normal initial weights of standard deviation σ in every layer."
-    return Figure("sigma", caption, tuple(panels), legend(both[0]), source=SOURCE)
+    return Figure("sigma", caption, panels, legend(lines_of(pairs[0])), source=SOURCE)
 
 
 def _draw(axes: Axes, pairs: Sequence[Pair]) -> None:

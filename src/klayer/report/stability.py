@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 
@@ -16,82 +15,70 @@ from klayer.report import (
     words,
 )
 from klayer.report.document import Section, Table
-from klayer.report.evidence import STABILITY, Evidence, Study
+from klayer.report.evidence import STABILITY, Evidence
 from klayer.report.reference import BEST, RUNS
 from klayer.report.verdicts import Answer
 
 TITLE = "Would other seeds say the same?"
-COLUMNS = ("question", "seeds", "kernels", "direction", "word", "estimate", "low", "high")
+COLUMNS = ["question", "seeds", "kernels", "direction", "word", "estimate", "low", "high"]
 SOURCE = f"{STABILITY} · klayer stability"
 
 
-def close_answers(study: Study) -> list[Answer]:
+def close_answers(evidence: Evidence) -> list[Answer]:
     """The verdicts that a few tenths of a point decide, where their runs are there."""
     found = (
-        question_reported.answer(study),
-        question_gain.answer(study, "three_layer"),
-        question_gain.answer(study, "sigma_1e-1"),
-        question_start.answer(study),
-        l2_search.answer(study),
-        question_schedules.cycles_answer(study),
+        question_reported.answer(evidence),
+        question_gain.answer(evidence, "three_layer"),
+        question_gain.answer(evidence, "sigma_1e-1"),
+        question_start.answer(evidence),
+        l2_search.answer(evidence.search_runs),
+        question_schedules.cycles_answer(evidence),
     )
     return [answer for answer in found if answer]
 
 
-def close_runs(study: Study) -> list[str]:
+def close_runs(evidence: Evidence) -> list[str]:
     """The runs that those verdicts are computed from."""
     pairs = ("three_layer", "three_layer_bn")
     reported = [row.run for row in (*RUNS, BEST) if row.learns]
-    normal = [name for pair in question_start.names(study) for name in pair]
+    normal = [name for pair in question_start.names(evidence) for name in pair]
     runs = (*pairs, *reported, *normal, "best_two_cycles", "best_three_cycles")
-    return [name for name in dict.fromkeys(runs) if name in study.settings]
+    return [name for name in dict.fromkeys(runs) if name in evidence.runs]
 
 
 def table(answers: Sequence[Answer], seeds: str, kernels: str) -> pd.DataFrame:
     """A row for each verdict, in points."""
     rows = []
     for answer in answers:
-        low, high = (answer.estimate and answer.estimate.interval) or (0.0, 0.0)
-        mean = answer.estimate.mean if answer.estimate else 0.0
-        verdict = answer.verdict
+        found, verdict = answer.estimate, answer.verdict
+        numbers = (found.mean, *(found.interval or (0.0, 0.0))) if found else (0.0, 0.0, 0.0)
         about = (answer.question, seeds, kernels, verdict.direction, verdict.word)
-        rows.append((*about, *(round(100 * value, 4) for value in (mean, low, high))))
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+        rows.append((*about, *(round(100 * value, 4) for value in numbers)))
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def section(evidence: Evidence) -> Section:
     """The study's verdicts beside those of the fresh seeds."""
     again = evidence.stability
     if again is None or evidence.synthetic:
-        answer = "Not known: `klayer stability`, which trains fresh seeds, has not been run."
-        return Section("stability", TITLE, answer, ())
-    ours = {answer.question: answer for answer in close_answers(evidence.study)}
+        why = "Not known: `klayer stability`, which trains fresh seeds, has not been run."
+        return Section("stability", TITLE, why)
+    ours = {answer.question: answer.verdict for answer in close_answers(evidence)}
     rows: list[tuple[str, ...]] = []
     others: list[str] = []
     contradicted: list[str] = []
-    for row in again.itertuples():
-        mine = ours.get(str(row.question))
-        if mine is None:
-            continue  # its runs are not in params.yaml
-        rows.append(_row(mine, row))
-        if mine.verdict.direction != row.direction:
-            firm = mine.verdict.word in ("shown", "not shown")
-            (contradicted if firm else others).append(str(row.question))
+    for row in again[again["question"].isin(list(ours))].itertuples():
+        question, mine = str(row.question), ours[str(row.question)]
+        same = mine.direction == row.direction
+        verdicts = (f"{mine.direction} ({mine.word})", f"{row.direction} ({row.word})")
+        about = (*verdicts, str(row.seeds), str(row.kernels))
+        points = f"{words.points(float(str(row.estimate)) / 100)} points"
+        rows.append((question, *about, points, "yes" if same else "no"))
+        if not same:
+            (contradicted if mine.word in ("shown", "not shown") else others).append(question)
     head = ("question", "the study", "again", "seeds", "kernels", "estimate again", "same")
-    tables = (Table("Verdicts of the study and of other seeds", head, tuple(rows), SOURCE),)
-    return Section("stability", TITLE, _answer(len(rows), others, contradicted), tables)
-
-
-def _row(mine: Answer, again: Any) -> tuple[str, ...]:
-    return (
-        str(again.question),
-        f"{mine.verdict.direction} ({mine.verdict.word})",
-        f"{again.direction} ({again.word})",
-        str(again.seeds),
-        str(again.kernels),
-        f"{words.points(float(again.estimate) / 100)} points",
-        "yes" if mine.verdict.direction == again.direction else "no",
-    )
+    found = Table("Verdicts of the study and of other seeds", head, rows, SOURCE)
+    return Section("stability", TITLE, _answer(len(rows), others, contradicted), (found,))
 
 
 def _answer(count: int, others: list[str], contradicted: list[str]) -> str:

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from klayer.report.statistics import Estimate, Values
+from klayer.report.evidence import Evidence
+from klayer.report.statistics import Estimate, Values, estimate, signs_of_means
 
 DRAWS = 2000
 STABLE = 0.9  # share of draws that say the same
+GAIN = {1: "helps", 0: "no difference", -1: "harms"}
 
 # Of tables (..., n seeds, k columns), the code of the direction of each: 0 for no difference.
 Direction = Callable[[Values], NDArray[np.int_]]
@@ -61,6 +63,11 @@ class Answer:
     verdict: Verdict
     estimate: Estimate | None
 
+    @property
+    def direction(self) -> str:
+        """The verdict's."""
+        return self.verdict.direction
+
 
 def judge(table: Values, direction: Direction, words: Mapping[int, str]) -> Verdict:
     """Of a table (n seeds, k columns), by its rows drawn anew; `words` names the directions."""
@@ -71,3 +78,15 @@ def judge(table: Values, direction: Direction, words: Mapping[int, str]) -> Verd
     rows = np.random.default_rng(1).integers(0, count, (DRAWS, count))
     same = direction(table[rows]) == code
     return Verdict(words[code], code != 0, float(same.mean()))
+
+
+def paired_answer(
+    evidence: Evidence, plain: str, other: str, question: str, words: Mapping[int, str] = GAIN
+) -> Answer | None:
+    """The verdict on one run less another, seed by seed; None when a run is missing."""
+    table = evidence.table((plain, other))
+    if table is None:
+        return None
+    gain = (table[other] - table[plain]).to_numpy(np.float64)
+    verdict = judge(gain[:, np.newaxis], lambda tables: signs_of_means(tables[..., 0]), words)
+    return Answer(question, verdict, estimate(gain))

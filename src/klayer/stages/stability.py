@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pandas as pd
 
 from klayer import params
 from klayer.errors import KlayerError
 from klayer.files import write_table
-from klayer.report.evidence import STABILITY, Study, collect
+from klayer.report.evidence import STABILITY, collect
 from klayer.report.stability import close_answers, close_runs, table
 from klayer.running import arithmetic, checkpoints
 from klayer.running.runner import train_jobs
@@ -27,15 +28,15 @@ def run(seeds: Sequence[int]) -> None:
 
     Raises KlayerError when the study has not been run, or when one of its seeds is not fresh.
     """
-    sections, study = params.read(), collect().study
-    runs = close_runs(study)
-    used = {seed for name in runs for seed in study.seeds[name].index}
+    sections, study = params.read(), collect()
+    runs = {name: study.runs[name] for name in close_runs(study)}
+    used = {seed for run in runs.values() for seed in run.seeds.index}
     if stale := sorted(used & set(seeds)):
         raise KlayerError(f"--seeds: {stale} are the study's own, fresh ones are needed")
-    again = Study(
-        study.settings,
-        {name: _trained(sections, name, seeds) for name in runs},
-        _searched(sections, study, seeds),
+    again = replace(
+        study,
+        runs={n: replace(run, seeds=_trained(sections, n, seeds)) for n, run in runs.items()},
+        search_runs=_searched(sections, study.search_runs, seeds),
     )
     kernels = "own" if arithmetic.in_use() else "portable"
     rows = table(close_answers(again), f"{min(seeds)}-{max(seeds)}", kernels)
@@ -51,16 +52,16 @@ def _trained(sections: Sections, name: str, seeds: Sequence[int]) -> pd.DataFram
     return seeds_table(outcomes, training.seeds).set_index("seed")
 
 
-def _searched(sections: Sections, study: Study, seeds: Sequence[int]) -> pd.DataFrame:
+def _searched(sections: Sections, known: pd.DataFrame, seeds: Sequence[int]) -> pd.DataFrame:
     """The fine search at the values of the study's, with as many seeds as it had."""
-    known = study.search[study.search["phase"] != "coarse"]
-    values = known["l2"].drop_duplicates().to_numpy()
-    fresh = list(seeds)[: known["seed"].nunique()]
+    coarse = known[known["phase"] == "coarse"]
+    others = known[known["phase"] != "coarse"]
+    values = others["l2"].drop_duplicates().to_numpy()
+    fresh = list(seeds)[: others["seed"].nunique()]
     size = params.section(dict(sections), "search", Search).population_size
     jobs = search.populations(searching(sections), values, fresh, size)
     print(f"fine search, {len(fresh)} seeds", flush=True)
     fine = search.runs_table("fine", jobs, train_jobs(STAGE, jobs, test=False))
-    coarse = study.search[study.search["phase"] == "coarse"]
     return pd.concat([coarse, fine], ignore_index=True)
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 from klayer.data.sources import DataConfig
 from klayer.files import write_text
-from klayer.params import Section
 from klayer.study.gradient_settings import CheckGradients
 from klayer.study.search_settings import Search
 from klayer.study.studies import Own, Study
@@ -24,17 +23,17 @@ NAME = "^[A-Za-z0-9_-]+$"
 
 def schema() -> dict[str, Any]:
     """The JSON schema of params.yaml, of the classes that check its sections."""
-    search = _section(Search)
+    search = Search.model_json_schema()
     search["properties"]["training"] |= {"$ref": "#/$defs/changes"}
     search["properties"]["schedules"] |= _named({"$ref": "#/$defs/changes"})
     sections = {
-        "data": _section(DataConfig),
-        "training": _section(Training),
+        "data": DataConfig.model_json_schema(),
+        "training": Training.model_json_schema(),
         "experiments": {
             "description": "What each experiment changes of `training`, by its name.",
             **_named({"$ref": "#/$defs/changes"}),
         },
-        "check_gradients": _section(CheckGradients),
+        "check_gradients": CheckGradients.model_json_schema(),
         "search": search,
     }
     return _file("params.yaml of klayer", sections, search.pop("$defs", {}))
@@ -42,14 +41,14 @@ def schema() -> dict[str, Any]:
 
 def studies_schema() -> dict[str, Any]:
     """The JSON schema of studies/params.yaml."""
-    study = _section(Study)
+    study = Study.model_json_schema()
     changes = {"$ref": "#/$defs/changes"}
     own = {"properties": Own.model_json_schema()["properties"]}
     study["properties"]["training"] |= changes
     study["properties"]["variants"] |= _named({"anyOf": [changes, own]})
     definitions = {**study.pop("$defs", {}), **Own.model_json_schema()["$defs"]}
     sections = {
-        "training": _section(Training),
+        "training": Training.model_json_schema(),
         "studies": {"description": "The studies, by their names.", **_named(study)},
     }
     return _file("studies/params.yaml of klayer", sections, definitions)
@@ -63,17 +62,13 @@ def _file(title: str, sections: dict[str, Any], definitions: dict[str, Any]) -> 
         "additionalProperties": False,
         "required": [*sections],
         "properties": sections,
-        "$defs": definitions | {"changes": _changes(Training)},
+        "$defs": definitions | {"changes": _changes()},
     }
 
 
-def _section(kind: type[Section]) -> dict[str, Any]:
-    return kind.model_json_schema()
-
-
-def _changes(kind: type[Section]) -> dict[str, Any]:
+def _changes() -> dict[str, Any]:
     """The same keys, none of which is required; none at all is `null` in YAML."""
-    section = kind.model_json_schema()
+    section = Training.model_json_schema()
     section.pop("required")
     return section | {"type": ["object", "null"], "description": "What differs from `training`."}
 
