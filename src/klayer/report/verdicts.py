@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from klayer.report.evidence import Evidence
@@ -87,6 +88,18 @@ def paired_answer(
     table = evidence.table((plain, other))
     if table is None:
         return None
-    gain = (table[other] - table[plain]).to_numpy(np.float64)
+    return compared(table[plain], table[other], question, words)
+
+
+def compared(
+    plain: pd.Series[float],
+    other: pd.Series[float],
+    question: str,
+    words: Mapping[int, str] = GAIN,
+) -> Answer | None:
+    """The verdict on `other` less `plain`, by seed (their index); None without a common one."""
+    gain: Values = np.asarray((other - plain).dropna(), np.float64)
+    if not len(gain):
+        return None
     verdict = judge(gain[:, np.newaxis], lambda tables: signs_of_means(tables[..., 0]), words)
     return Answer(question, verdict, estimate(gain))

@@ -11,9 +11,9 @@ from klayer.report import words
 from klayer.report.document import Block, Section, Table
 from klayer.report.statistics import estimate
 from klayer.report.studies.charts import accuracy_figure, chosen_figure, source
-from klayer.report.studies.results import Study, compare
+from klayer.report.studies.results import Study
 from klayer.report.studies.statistics import statistics
-from klayer.report.verdicts import Answer
+from klayer.report.verdicts import Answer, compared
 
 GAIN = {1: "helps", 0: "makes no difference", -1: "harms"}
 RANGE = {1: "matters more", 0: "matters as much", -1: "matters less"}
@@ -34,7 +34,7 @@ def gain(study: Study) -> Section:
     for value in study.values:
         plain, said = study.at(first, value), []
         for variant in others:
-            found = compare(plain, study.at(variant, value), GAIN)
+            found = compared(plain, study.at(variant, value), study.name, GAIN)
             said.append(f"{variant} {_verdict(found)}")
             rows.append((variant, value, *_both(plain, study.at(variant, value)), *_told(found)))
         sentences.append((f"at {value}, " if value else "") + ", ".join(said))
@@ -50,7 +50,7 @@ def ranges(study: Study) -> Section:
     first, *others = study.variants
     of_each = {variant: _range(study, variant) for variant in study.variants}
     said = [f"over {words.points(of_each[v].mean(), sign=False)} points for {v}" for v in of_each]
-    found = {variant: compare(of_each[first], of_each[variant], RANGE) for variant in others}
+    found = {v: compared(of_each[first], of_each[v], study.name, RANGE) for v in others}
     verdicts = "; ".join(
         f"for {v} the {study.setting} {_verdict(a, sign=False)}" for v, a in found.items()
     )
@@ -71,8 +71,8 @@ def best_value(study: Study) -> Section:
     logs = {v: _numbers(study, v).map(math.log10) for v in study.variants}
     verdicts = []
     for variant in others:
-        found = compare(logs[first], logs[variant], VALUE)
-        at_best = compare(study.chosen(first), study.chosen(variant), GAIN)
+        found = compared(logs[first], logs[variant], study.name, VALUE)
+        at_best = compared(study.chosen(first), study.chosen(variant), study.name, GAIN)
         times = 10 ** (logs[variant] - logs[first]).mean()
         verdicts.append(
             f"for {variant} {_word(found)}, {words.factor(times)} times {first}'s; at its own best "
@@ -94,7 +94,7 @@ def best_gain(study: Study) -> Section:
     first, *others = study.variants
     plain, rows, said = study.chosen(first), [], []
     for variant in others:
-        found = compare(plain, study.chosen(variant), GAIN)
+        found = compared(plain, study.chosen(variant), study.name, GAIN)
         said.append(f"{variant} {_verdict(found)}")
         rows.append((variant, *_both(plain, study.chosen(variant)), *_told(found)))
     head = ("variant", first, "variant's", "difference (points)", "verdict")

@@ -11,8 +11,6 @@ import pandas as pd
 
 from klayer import params
 from klayer.report.evidence import read_numbers, read_table
-from klayer.report.statistics import Values, estimate, signs_of_means
-from klayer.report.verdicts import Answer, judge
 
 DATA = "../metrics/data.json"  # of the pipeline that prepared the images
 
@@ -84,18 +82,3 @@ def _shown(value: object) -> str:
     if isinstance(value, float):
         return "" if np.isnan(value) else f"{value:g}"
     return str(value)
-
-
-def compare(
-    plain: pd.Series[float], other: pd.Series[float], words: Mapping[int, str]
-) -> Answer | None:
-    """The verdict on `other` less `plain`, seed by seed; None when they have no seed in common."""
-    both = pd.concat([plain, other], axis=1, join="inner").to_numpy(np.float64)
-    if not len(both):
-        return None
-    difference = estimate(both[:, 1] - both[:, 0])
-    return Answer("", judge(both, _directions, words), difference)
-
-
-def _directions(tables: Values) -> np.ndarray:
-    return signs_of_means(tables[..., 1] - tables[..., 0])

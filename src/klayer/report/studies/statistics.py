@@ -10,7 +10,8 @@ from klayer.report import words
 from klayer.report.document import Section, Table
 from klayer.report.statistics import estimate
 from klayer.report.studies.charts import curves_figure, source
-from klayer.report.studies.results import Study, compare
+from klayer.report.studies.results import Study
+from klayer.report.verdicts import compared
 
 NAMES = {
     "": "running averages",
@@ -69,7 +70,7 @@ def _said(study: Study, images: Sequence[str], suffix: str) -> str:
     if not images:
         return "have not been tried"
     usual, other = (_accuracy(study, images, s, study.values) for s in ("", suffix))
-    found = compare(usual, other, GAIN)
+    found = compared(usual, other, study.name, GAIN)
     if found is None or found.estimate is None:
         return "cannot be compared"
     by = words.points(found.estimate.mean)
