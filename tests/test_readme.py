@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,15 @@ def test_rows_that_the_tutorial_shows_begin_with_the_committed_numbers() -> None
         metrics = json.loads(committed(path))
         assert float(before) == round(metrics[key], 5), (path, key)
         assert float(change) == pytest.approx(float(after) - float(before), abs=2e-5), key
+
+
+def test_the_metrics_are_what_dvc_shows() -> None:
+    block = README.split("<!-- metrics -->")[1].split("<!-- /metrics -->")[0]
+    command = [str(Path(sys.executable).with_name("dvc")), "metrics", "show"]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if not (ROOT / ".git").exists():
+        pytest.skip("this is no Git repository")
+    assert block.split("```")[1].removeprefix("console\n").rstrip() == shown.stdout.rstrip()
 
 
 def test_links_lead_somewhere() -> None:
