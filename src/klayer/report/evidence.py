@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
 from klayer import params
 from klayer.errors import KlayerError
 
+T = TypeVar("T")
 Numbers = Mapping[str, float]
 STABILITY = Path("plots/stability.csv")  # of `klayer stability`
 
@@ -149,18 +151,24 @@ def _run(name: str, settings: Mapping[str, Any]) -> Run:
 
 
 def _numbers(path: str) -> Numbers:
-    try:
-        return dict(json.loads(Path(path).read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise KlayerError(f"{path} is missing: run `dvc repro`, which makes it") from None
-    except (OSError, ValueError, TypeError) as error:
-        raise KlayerError(f"{path} cannot be read ({error}): run `dvc repro` again") from error
+    return _read(path, lambda text: dict(json.loads(text)))
 
 
 def _table(path: str) -> pd.DataFrame:
+    return _read(path, _whole_table)
+
+
+def _whole_table(text: str) -> pd.DataFrame:
+    table = pd.read_csv(io.StringIO(text))
+    if not text.endswith("\n") or table.isna().to_numpy().any():  # never as it was written
+        raise ValueError("it has been cut short")
+    return table
+
+
+def _read(path: str, parse: Callable[[str], T]) -> T:
     try:
-        return pd.read_csv(path)
+        return parse(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise KlayerError(f"{path} is missing: run `dvc repro`, which makes it") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise KlayerError(f"{path} cannot be read ({error}): run `dvc repro` again") from error
