@@ -2,6 +2,12 @@
 # Paths are relative, so that the folder may have a space in its path.
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# What would bring other packages than those of the environment into it, or end pip and DVC.
+unexport PYTHONHOME PYTHONPATH PYTHONWARNINGS PYTHONOPTIMIZE PYTHONINSPECT PIP_TARGET PIP_PREFIX
+export PIP_USER := 0
+
+# An environment names its folder and its Python: where either has gone, it is made anew.
+$(shell test ! -s .venv/ready || { test "$$(cat .venv/ready)" = "$$(pwd -P)" && test -x .venv/bin/python; } || rm -rf .venv)
 
 .PHONY: repro studies quick test lint verify benchmark shell lock clean
 
@@ -28,12 +34,12 @@ lint: .venv/cluster
 
 # Trains a few networks of the study again, drawn at random, and compares them with what is committed.
 verify: .venv/ready
-	@dvc repro --quiet preprocess
+	@SHELL=/bin/sh dvc repro --quiet preprocess
 	@klayer verify
 
 # Its environment has PyTorch, JAX and scikit-learn besides.
 benchmark: .benchmark-venv/ready
-	@.benchmark-venv/bin/dvc repro --quiet preprocess
+	@SHELL=/bin/sh .benchmark-venv/bin/dvc repro --quiet preprocess
 	.benchmark-venv/bin/python -m benchmarks
 
 # A shell with dvc, klayer and python of the environment on its path.
@@ -59,7 +65,7 @@ clean:
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --require-hashes --requirement requirements.lock
 	.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	@touch $@
+	@pwd -P >$@
 
 # Dask, which only a cluster and its tests need.
 .venv/cluster: .venv/ready requirements-cluster.lock

@@ -137,6 +137,67 @@ def test_what_goes_wrong_is_told_in_a_sentence(
     assert says in refusal("train", "plain")
 
 
+def python(*command: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """`python COMMAND` in a folder, as a stage of dvc.yaml is run."""
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")} | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_file_of_the_user_takes_no_library_s_place(project: Path) -> None:
+    for name in ("random", "queue", "click", "numpy"):
+        (project / f"{name}.py").write_text(f"raise SystemExit('this is not {name}')\n")
+    done = python("-m", "klayer", "train", "plain", folder=project, LOKY_MAX_CPU_COUNT="2")
+    assert done.returncode == 0, done.stderr
+    assert (project / OUTPUTS[0]).exists()
+
+
+@pytest.mark.parametrize("library", ["click", "numpy"])
+def test_a_python_without_the_libraries_is_told(project: Path, library: str) -> None:
+    """As the system's, where the environment has not been activated."""
+    code = f"import runpy, sys; sys.modules[{library!r}] = None; sys.argv[1:] = ['report']; "
+    done = python("-c", f"{code}runpy.run_module('klayer', run_name='__main__')", folder=project)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: {sys.executable} cannot load {library} (")
+    assert "`make shell`" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_older_python_is_told(project: Path) -> None:
+    code = "import runpy, sys; sys.version_info = (3, 9, 1); runpy.run_module('klayer')"
+    done = python("-c", code, folder=project)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "is too old, Python 3.11 to 3.14 is needed" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_too_little_memory_is_told_as_that(project: Path) -> None:
+    command = f"ulimit -v 200000; exec {sys.executable} -m klayer train plain"
+    env = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(["sh", "-c", command], env=env, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "`ulimit -v unlimited`" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_stop_before_the_command_has_begun_is_quiet(project: Path) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "klayer", "train", "plain"]
+    env = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    said = []
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=env) as process:
+        for line in process.stderr or ():
+            said.append(line)
+            if line.rstrip().endswith(" klayer.errors"):  # click, the next one, takes a while
+                process.send_signal(signal.SIGINT)
+    assert "Traceback" not in "".join(said)
+    assert process.returncode in (-signal.SIGINT, 1)
+
+
 def start(
     *command: str, env: dict[str, str] | None = None, cwd: Path | None = None
 ) -> subprocess.Popen[str]:

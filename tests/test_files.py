@@ -18,11 +18,20 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from safetensors.numpy import save_file
 
 from klayer import files
 from klayer.errors import KlayerError
 
 BIG = 1_000_000
+
+
+def write_networks(path: Path) -> None:
+    """Through safetensors, whose errors are none of the system's."""
+    with files.whole_file(path) as partial:
+        save_file({"W1": np.ones(BIG, np.float32)}, partial)
+
+
 WRITERS: dict[str, Callable[[Path], None]] = {
     "text": lambda path: files.write_text(path, "x" * BIG),
     "metrics": lambda path: files.write_metrics(path, {f"m{i}": i for i in range(20_000)}),
@@ -31,6 +40,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "picture": lambda path: files.write_picture(
         path, Image.fromarray(np.random.default_rng(1).integers(0, 255, (500, 500, 3), np.uint8))
     ),
+    "networks": lambda path: write_networks(path),
 }
 every_writer = pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
 
@@ -63,10 +73,18 @@ def full_disk() -> Iterator[None]:
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path, write: Any) -> None:
     path = tmp_path / "file"
     path.write_text("old")
-    with full_disk(), pytest.raises(KlayerError, match=f"cannot write {path}: File too large"):
+    said = f"cannot write {path}: File too large: allow larger files, `ulimit -f unlimited`"
+    with full_disk(), pytest.raises(KlayerError, match=said):
         write(path)
     assert os.listdir(tmp_path) == ["file"]
     assert path.read_text() == "old"
+
+
+def test_what_numpy_does_not_pass_on_has_a_way_out(tmp_path: Path) -> None:
+    with full_disk(), pytest.raises(KlayerError, match="look at permissions and free space"):  # noqa: SIM117
+        with files.whole_file(tmp_path / "file") as partial, partial.open("wb") as file:
+            np.save(file, np.ones(BIG))
+    assert os.listdir(tmp_path) == []
 
 
 @every_writer
@@ -111,7 +129,7 @@ def test_a_folder_that_is_read_only(tmp_path: Path) -> None:
     run = subprocess.run(
         [sys.executable, "-c", READ_ONLY], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    assert run.stdout == "cannot write file: Permission denied\n"
+    assert run.stdout.startswith("cannot write file: Permission denied: look at its owner")
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])

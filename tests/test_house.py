@@ -118,6 +118,54 @@ def repro(folder: Path) -> tuple[int, str, list[str]]:
     return done.returncode, done.stdout + done.stderr, lines
 
 
+@pytest.fixture
+def environment(tmp_path: Path) -> Path:
+    """A folder with the Makefile and an environment that fits it, as far as make sees."""
+    folder = tmp_path / "a folder"
+    (folder / ".venv/bin").mkdir(parents=True)
+    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder)
+    (folder / ".venv/bin/python").symlink_to(sys.executable)
+    (folder / ".venv/ready").write_text(f"{folder}\n")
+    return folder
+
+
+def makes_it_anew(folder: Path) -> bool:
+    """Whether `make repro` would make the environment."""
+    command = ["make", "--dry-run", "repro"]
+    said = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+    assert "sh tools/repro.sh" in said
+    return " -m venv " in said
+
+
+def test_an_environment_is_made_once(environment: Path) -> None:
+    assert not makes_it_anew(environment)
+    (environment.parent / "link").symlink_to(environment)
+    assert not makes_it_anew(environment.parent / "link")
+    assert (environment / ".venv/bin/python").exists()
+
+
+def test_an_environment_of_a_folder_that_was_moved_is_made_anew(environment: Path) -> None:
+    moved = environment.rename(environment.parent / "moved")
+    assert makes_it_anew(moved)
+
+
+def test_an_environment_whose_python_has_gone_is_made_anew(environment: Path) -> None:
+    (environment / ".venv/bin/python").unlink()
+    (environment / ".venv/bin/python").symlink_to("/nowhere/python3")
+    assert makes_it_anew(environment)
+
+
+def test_stages_are_given_to_the_shell_that_every_machine_has(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The user's may be none, as of a service, or speak otherwise, as csh."""
+    monkeypatch.setenv("SHELL", "/bin/false")
+    program(folder, "dvc", 'echo "$SHELL"')
+    (folder / "data/cifar-10-batches-py").mkdir(parents=True)
+    assert repro(folder) == (0, "/bin/sh\n", ["dvc repro"])
+
+
 CHECKOUT = "dvc checkout --quiet data/cifar-10-batches-py"
 
 

@@ -291,6 +291,19 @@ def test_broken_file_is_named(project: Path) -> None:
         collect()
 
 
+@pytest.mark.parametrize(
+    "name", ["metrics/search_l2.json", "plots/seeds/nine_layer.csv", "plots/search_l2_runs.csv"]
+)
+@pytest.mark.parametrize("part", [0, 0.3, 0.6, 0.99, 1])
+def test_a_file_cut_anywhere_is_named(project: Path, name: str, part: float) -> None:
+    """As by a full disk or a power cut."""
+    write_evidence(project)
+    content = (project / name).read_bytes().rstrip(b"}\n")
+    (project / name).write_bytes(content[: int(part * len(content))].rstrip(b"\n"))
+    with pytest.raises(KlayerError, match=f"{name} cannot be read"):
+        collect()
+
+
 def test_page_needs_nothing_else_and_is_small(written: Path) -> None:
     page = (written / "reports/index.html").read_text()
     assert len(page) < 3e6

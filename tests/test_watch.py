@@ -114,6 +114,17 @@ def test_where_no_folder_can_be_made_nothing_else_is_touched(
     assert "`klayer watch` will not see this run" in capsys.readouterr().err
 
 
+def test_a_folder_of_another_user_that_cannot_be_entered_stops_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As root one may enter any, so that a path that is longer than allowed takes its place."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(snapshots, "SNAPSHOTS", Path("x" * 300))
+    with snapshots.shown("train@x") as folder:
+        assert folder.is_dir()
+    assert "`klayer watch` will not see this run" in capsys.readouterr().err
+
+
 def test_a_run_removes_what_killed_runs_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,7 +32,8 @@ def main() -> None:
     shrink(settings)
     params.dump(settings, FOLDER / "params.yaml")
     subprocess.run(["git", "init", "--quiet"], cwd=FOLDER, check=True)
-    environment = os.environ | {"LOKY_MAX_CPU_COUNT": "1"}  # to start workers takes longer
+    # DVC gives stages to the user's shell, which may be none; to start workers takes longer.
+    environment = os.environ | {"SHELL": "/bin/sh", "LOKY_MAX_CPU_COUNT": "1"}
     if archive:
         environment["CIFAR10_ARCHIVE"] = archive
     done = subprocess.run(["dvc", "repro"], cwd=FOLDER, env=environment, check=False)

@@ -5,6 +5,7 @@
 NO_COPY=3
 images=data/cifar-10-batches-py
 
+export SHELL=/bin/sh  # DVC gives stages to the user's shell, which may be none, or speak otherwise
 unset GIT_DIR GIT_WORK_TREE GIT_COMMON_DIR GIT_INDEX_FILE  # of another repository, as in a hook
 if ! said=$(git rev-parse --git-dir 2>&1); then
   echo "$said" >&2

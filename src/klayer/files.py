@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from klayer.errors import KlayerError
+from klayer.errors import KlayerError, way_out
 
 if TYPE_CHECKING:  # slow to import, and most workers write neither tables nor pictures
     import pandas as pd
@@ -33,8 +34,10 @@ def whole_file(path: Path) -> Iterator[Path]:
         with partial.open("rb+") as file:
             os.fsync(file.fileno())
         partial.replace(path)
-    except OSError as error:
-        raise KlayerError(f"cannot write {path}: {error.strerror or error}") from error
+    except Exception as error:
+        if (refused := _refused(error)) is None:
+            raise
+        raise _cannot_write(path, refused) from error
     finally:
         with suppress(OSError):  # there is none after success
             partial.unlink()
@@ -61,11 +64,21 @@ def whole_folder(path: Path) -> Iterator[Path]:
         partial.rename(path)
         _remove(old)
     except OSError as error:
-        raise KlayerError(
-            f"cannot write {path}: {error.strerror or error}: look at permissions and free space"
-        ) from error
+        raise _cannot_write(path, error) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)  # there is none after success
+
+
+def _cannot_write(path: Path, error: OSError) -> KlayerError:
+    return KlayerError(f"cannot write {path}: {error.strerror or error}: {way_out(error)}")
+
+
+def _refused(error: Exception) -> OSError | None:
+    """What the system refused, where there was such. Libraries written in Rust tell it as text."""
+    if isinstance(error, OSError):
+        return error
+    code = re.search(r"\(os error (\d+)\)", str(error))
+    return OSError(int(code[1]), os.strerror(int(code[1]))) if code else None
 
 
 def _remove(path: Path) -> None:

@@ -43,7 +43,7 @@ def isolate() -> None:
         wanted = name == "LOKY_MAX_CPU_COUNT" and value  # an empty one is as good as none
         if name.startswith(PUT_ASIDE) and not wanted:
             del os.environ[name]
-    os.environ.update(dict.fromkeys(THREADS, "1"))
+    os.environ.update(dict.fromkeys((*THREADS, "PYTHONSAFEPATH"), "1"))  # the last for workers
     if sys.warnoptions:  # PYTHONWARNINGS=error makes a library's remark end a run
         os.environ.pop("PYTHONWARNINGS", None)
         # what Python put there itself has to stay: subprocess looks for it

@@ -36,8 +36,8 @@ def shown(stage: str) -> Iterator[Path]:
     its looks.
     """
     folder = SNAPSHOTS / f"{stage}-{os.getpid()}"
-    _clear()
     try:
+        _clear()
         lock = _locked(folder)
     except OSError as error:
         print(

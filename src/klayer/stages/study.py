@@ -49,10 +49,10 @@ def networks_table(trained: Sequence[Trial], outcomes: Sequence[Outcome]) -> pd.
         )
         for trial, outcome in zip(trained, outcomes, strict=True)
     ]
-    table = pd.concat(rows, ignore_index=True)
+    varied = list(dict.fromkeys(key for trial in trained for key in trial.changes))
+    table = pd.concat(rows, ignore_index=True).fillna(dict.fromkeys(varied, "-"))
     best = table.groupby(["variant", "seed"], sort=False)["validation_accuracy"].idxmax()
     table["chosen"] = table.index.isin(best).astype(int)
-    varied = list(dict.fromkeys(key for trial in trained for key in trial.changes))
     first = [*GROUP, *varied, "seed", "chosen"]
     return table[[*first, *(column for column in table if column not in first)]]
 

@@ -151,7 +151,7 @@ def _chosen_table(study: Study) -> Table:
     """What was chosen for each seed."""
     chosen = study.networks[study.networks["chosen"] == 1]
     rows = [
-        (f"{variant}, seed {row['seed']}", *(f"{row[key]:g}" for key in study.varied))
+        (f"{variant}, seed {row['seed']}", *(str(row[key]) for key in study.varied))
         for variant in study.variants
         for _, row in chosen[chosen["variant"] == variant].iterrows()
     ]
