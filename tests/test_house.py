@@ -202,6 +202,19 @@ def test_images_at_hand_are_not_looked_for(folder: Path) -> None:
     assert repro(folder) == (0, "", ["dvc repro"])
 
 
+def test_locks_that_a_killed_dvc_left_empty_are_removed(folder: Path) -> None:
+    (folder / "data/cifar-10-batches-py").mkdir(parents=True)
+    locks = folder / ".dvc/tmp/rwlock"
+    locks.parent.mkdir(parents=True)
+    locks.write_text("{}")
+    assert repro(folder) == (0, "", ["dvc repro"])
+    locks.write_text("")
+    status, said, called = repro(folder)
+    assert (status, called) == (0, ["dvc repro", "dvc repro"])
+    assert ".dvc/tmp/rwlock empty" in said
+    assert not locks.exists()
+
+
 def test_a_failure_of_dvc_stays_one(folder: Path) -> None:
     program(folder, "dvc", "echo 'ERROR: another dvc is at work' >&2; exit 255")
     (folder / "data/cifar-10-batches-py").mkdir(parents=True)

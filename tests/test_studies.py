@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from ruamel.yaml import YAML
 from conftest import ROOT, tiny_settings, write_params
 from klayer import params
 from klayer.errors import KlayerError
+from klayer.report.page import markdown
+from klayer.report.studies.contents import document
 from klayer.report.studies.questions import ASKS
-from klayer.report.studies.results import Study
+from klayer.report.studies.results import Study, collect
 from klayer.stages.study import networks_table, summary
 from klayer.study.studies import Random, check_studies, draws, label, study_names, trials
 from klayer.training.job import Outcome
@@ -222,3 +225,15 @@ def test_every_ask_of_the_settings_has_a_section() -> None:
     named = schema["properties"]["studies"]["patternProperties"]
     (study_schema,) = named.values()
     assert study_schema["properties"]["ask"]["enum"] == list(ASKS)
+
+
+def test_the_committed_answers_follow_from_the_committed_tables(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(ROOT / "studies")
+    studies, synthetic = collect()
+    assert not synthetic
+    assert markdown(document(studies, synthetic)) == Path("reports/report.md").read_text()
+    for study in studies:
+        metrics = json.loads(Path(f"metrics/{study.name}.json").read_text())
+        assert metrics == pytest.approx(summary(study.networks)), study.name
