@@ -180,10 +180,10 @@ HALF = {
 @pytest.mark.parametrize(
     ("ask", "answer"),
     [
-        ("gain", "Against a: at 0.1, b helps, +2.00 points (shown (100 %)); at 1, b helps, +22.00"),
+        ("gain", "Against a: at 0.1, b helps, +2.00 points, shown (100 %); at 1, b helps, +22.00"),
         ("range", "For b the learning rate matters as much"),
-        ("best_value", "for b a higher one is best (shown (100 %)), 10 times a's"),
-        ("best_gain", "b helps, +12.00 points (shown (100 %))"),
+        ("best_value", "for b a higher one is best, shown (100 %), 10 times a's"),
+        ("best_gain", "b helps, +12.00 points, shown (100 %)"),
         ("level", "the best networks of a have a test accuracy of 0.3000 ± 0.0009"),
     ],
 )
@@ -203,7 +203,7 @@ def test_the_order_of_the_networks_does_not_matter() -> None:
 
 def test_a_wider_range_matters_more() -> None:
     wide = HALF | {("b", "1"): level(0.62)}
-    assert "For b the learning rate matters more, 20.00 points (shown (100 %))" in (
+    assert "For b the learning rate matters more, 20.00 points, shown (100 %)" in (
         ASKS["range"](study("range", wide)).answer
     )
 
@@ -216,8 +216,8 @@ def test_statistics_are_compared_by_seed() -> None:
         noise_accuracy_own=table["test_accuracy"] - 0.05,
     )
     section = ASKS["statistics"](Study("one", "Which?", "statistics", table, pd.DataFrame()))
-    assert "make no difference, +0.00 points" in section.answer
-    assert "gain, +5.00 points (shown (100 %)), on shifted ones" in section.answer
+    assert "make no difference on test images as they are (+0.00 points" in section.answer
+    assert "gain on shifted ones (+5.00 points, shown (100 %))" in section.answer
 
 
 def test_every_ask_of_the_settings_has_a_section() -> None:

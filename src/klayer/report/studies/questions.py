@@ -37,7 +37,7 @@ def gain(study: Study) -> Section:
             found = compared(plain, study.at(variant, value), study.name, GAIN)
             said.append(f"{variant} {_verdict(found)}")
             rows.append((variant, value, *_both(plain, study.at(variant, value)), *_told(found)))
-        sentences.append((f"at {value}, " if value else "") + ", ".join(said))
+        sentences.append((f"at {value}, " if value else "") + "; ".join(said))
     setting = (study.setting or "value").capitalize()
     head = ("variant", setting, first, "variant's", "difference (points)", "verdict")
     table = Table("Test accuracy (mean ± std over seeds)", head, tuple(rows), source(study))
@@ -178,15 +178,15 @@ def _difference(found: Answer) -> str:
 def _word(found: Answer | None) -> str:
     if found is None:
         return NONE
-    return f"{found.verdict.direction} ({found.verdict.short})"
+    return f"{found.verdict.direction}, {found.verdict.short}"
 
 
 def _verdict(found: Answer | None, sign: bool = True) -> str:
-    """helps by +0.50 points (shown, 97 %)."""
+    """helps, +0.50 points, shown (97 %)."""
     if found is None or found.estimate is None:
         return NONE
     by = words.points(found.estimate.mean, sign)
-    return f"{found.verdict.direction}, {by} points ({found.verdict.short})"
+    return f"{found.verdict.direction}, {by} points, {found.verdict.short}"
 
 
 ASKS: dict[str, Callable[[Study], Section]] = {

@@ -31,8 +31,8 @@ def statistics(study: Study) -> Section:
         return Section(study.name, study.question, why, ())
     shifted = _shifts(study)
     said = [
-        f"{name} {_said(study, [PLAIN], suffix)} on test images as they are and "
-        f"{_said(study, shifted, suffix)} on shifted ones"
+        f"{name} {_said(study, [PLAIN], suffix, 'test images as they are')}, and "
+        f"{_said(study, shifted, suffix, 'shifted ones')}"
         for suffix, name in kinds.items()
         if suffix
     ]
@@ -66,15 +66,15 @@ def _accuracy(
     return pd.concat(columns, axis=1, join="inner").mean(axis=1)
 
 
-def _said(study: Study, images: Sequence[str], suffix: str) -> str:
+def _said(study: Study, images: Sequence[str], suffix: str, where: str) -> str:
     if not images:
-        return "have not been tried"
+        return f"have not been tried on {where}"
     usual, other = (_accuracy(study, images, s, study.values) for s in ("", suffix))
     found = compared(usual, other, study.name, GAIN)
     if found is None or found.estimate is None:
-        return "cannot be compared"
+        return f"cannot be compared on {where}"
     by = words.points(found.estimate.mean)
-    return f"{found.verdict.direction}, {by} points ({found.verdict.short}),"
+    return f"{found.verdict.direction} on {where} ({by} points, {found.verdict.short})"
 
 
 def _row(study: Study, value: str, images: str, suffixes: Sequence[str]) -> tuple[str, ...]:
