@@ -109,13 +109,12 @@ def level(study: Study) -> Section:
     measures = [m for m in MEASURES if m in study.networks]
     best = [m for m in measures if m.startswith("test")] or measures
     said = [
-        f"the best networks of {variant} have a {MEASURES[m]} of "
-        f"{words.spread(estimate(study.chosen(variant, m)))}"
+        f"{variant}: {MEASURES[m]} {words.spread(estimate(study.chosen(variant, m)))}"
         for variant in study.variants
         for m in best
     ]
     seeds = study.networks["seed"].nunique()
-    answer = f"Over {seeds} seed{'s' if seeds > 1 else ''} {', '.join(said)}."
+    answer = f"Over {seeds} seed{'s' if seeds > 1 else ''}, {'; '.join(said)}."
     rows = [
         (
             f"{row['variant']}, seed {row['seed']}",
