@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import click
 import psutil
 import pytest
 from click.testing import CliRunner
@@ -56,7 +57,12 @@ def test_the_readme_names_no_command_that_is_missing() -> None:
 
 def test_every_stage_has_a_command() -> None:
     modules = {path.stem for path in (ROOT / "src/klayer/stages").glob("[a-z]*.py")}
-    assert {name.replace("_", "-") for name in modules} <= set(COMMANDS)
+    of_studies = {name for name in modules if name.startswith("study")}
+    assert {name.replace("_", "-") for name in modules - of_studies} <= set(COMMANDS)
+    studies = main.commands["studies"]
+    assert isinstance(studies, click.Group)
+    assert {"study", "study_settings", "study_report"} == of_studies
+    assert {"train", "settings", "report"} == set(studies.commands)
 
 
 def test_help_names_all_commands_and_version_is_told() -> None:
