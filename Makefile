@@ -16,8 +16,8 @@ repro: .venv/ready
 
 # The studies beside the report, on the images that it prepared.
 studies: .venv/ready
-	@dvc repro --quiet preprocess
-	@cd studies && dvc repro
+	@SHELL=/bin/sh dvc repro --quiet preprocess
+	@cd studies && SHELL=/bin/sh dvc repro
 
 # A first result in under a minute, in a copy: params.yaml and committed results are left alone.
 quick: .venv/ready

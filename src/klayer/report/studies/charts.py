@@ -9,7 +9,6 @@ from klayer.report.drawing import BLUE, GREEN, INK, ORANGE, PURPLE
 from klayer.report.studies.results import Study
 
 COLOURS = (ORANGE, BLUE, GREEN, PURPLE)
-STYLES = {"": "-", "_own": "--", "_precise": ":"}
 
 
 def source(study: Study) -> str:
@@ -27,12 +26,13 @@ def accuracy_figure(study: Study) -> Figure:
 
 def chosen_figure(study: Study) -> Figure:
     """Test accuracy of each variant's best networks."""
-    panel = Panel("Test accuracy at the best value, each seed", lambda axes: _draw(axes, study))
+    panel = Panel("Test accuracy, each seed", lambda axes: _draw(axes, study))
     caption = (
         "Test accuracy of the networks with the best validation accuracy, one for each seed; "
         "a line is their mean."
     )
-    return Figure(study.name, caption, (panel,), source=source(study))
+    wide = len(study.variants) > len(COLOURS)
+    return Figure(study.name, caption, (panel,), wide=wide, source=source(study))
 
 
 def curves_figure(study: Study, statistics: dict[str, str]) -> Figure:

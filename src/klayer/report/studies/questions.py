@@ -42,7 +42,8 @@ def gain(study: Study) -> Section:
     head = ("variant", setting, first, "variant's", "difference (points)", "verdict")
     table = Table("Test accuracy (mean ± std over seeds)", head, tuple(rows), source(study))
     answer = f"Against {first}: {'; '.join(sentences)}."
-    return _section(study, answer, accuracy_figure(study), table)
+    figure = accuracy_figure if study.varied else chosen_figure
+    return _section(study, answer, figure(study), table)
 
 
 def ranges(study: Study) -> Section:

@@ -14,8 +14,6 @@ from klayer.report.evidence import read_numbers, read_table
 
 DATA = "../metrics/data.json"  # of the pipeline that prepared the images
 
-Accuracies = pd.Series  # by seed
-
 
 @dataclass(frozen=True)
 class Study:
