@@ -140,6 +140,16 @@ def test_the_code_of_another_folder_is_refused(small: Path) -> None:
     assert own.returncode == 0, own.stderr
 
 
+def test_a_stage_ends_whose_dvc_went_before_it_asked(small: Path) -> None:
+    orphan = f"(sleep 0.3; exec {sys.executable} -m klayer train bn) &"
+    env = os.environ | {"PYTHONPATH": str(ROOT / "src"), "DVC_STAGE": "train@bn"}
+    done = subprocess.run(  # until the output is closed, which the orphan keeps open
+        ["sh", "-c", orphan], cwd=small, env=env, capture_output=True, start_new_session=True
+    )
+    assert done.returncode == 0
+    assert not (small / "metrics").exists()
+
+
 IN_USE = "import {}; from klayer.running.arithmetic import in_use; print(in_use())"
 
 

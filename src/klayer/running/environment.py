@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import klayer
@@ -67,11 +68,16 @@ def check_code() -> None:
 
 
 def end_with(parent: int) -> None:
-    """Ends this process within a second of its parent, so that nothing is left running."""
+    """Ends this process within a second of its parent, so that nothing is left running.
+
+    A parent that went before `parent` was asked for has left this process to one of another
+    session, as the system's first process is.
+    """
     threading.Thread(target=_watch, args=(parent,), daemon=True).start()
 
 
 def _watch(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(0.5)
+    with suppress(ProcessLookupError):
+        while os.getppid() == parent and os.getsid(parent) == os.getsid(0):
+            time.sleep(0.5)
     os._exit(1)
