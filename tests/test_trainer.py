@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import tracemalloc
+import weakref
 from dataclasses import replace
 from typing import Any
 
@@ -81,6 +83,20 @@ def test_a_step_allocates_nothing_of_size(dataset: Dataset, batch_norm: bool) ->
     numpys_own = 8192 * 4  # bytes that NumPy takes for a sum or product of arrays of two shapes
     assert trainer.network.scores[1].nbytes > 3 * numpys_own  # the smallest array of size
     assert peak - before < 2 * numpys_own
+
+
+def test_a_run_s_memory_is_given_back_at_its_end(dataset: Dataset) -> None:
+    """Objects in a circle would keep its arrays, and the images that it mapped, for a while."""
+    images = replace(dataset)
+    gone = weakref.ref(images)
+    gc.collect()
+    gc.disable()
+    try:
+        train(same_start(settings(block=block(True)), (0.01,), 1), images)
+        del images
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_equal_inputs_give_equal_bytes(dataset: Dataset) -> None:

@@ -6,7 +6,7 @@ of images without their labels while the weights stay as they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -18,7 +18,6 @@ from klayer.networks.layer import Mode
 from klayer.networks.network import Network
 from klayer.networks.parameters import Parameters
 from klayer.training.normaliser import Normaliser
-from klayer.training.settings import STATISTICS
 
 PRECISE_IMAGES, PRECISE_BATCH = 10_000, 1_000
 
@@ -35,8 +34,6 @@ class Statistics:
         self, architecture: Architecture, parameters: Parameters, dataset: Dataset
     ) -> None:
         self.architecture, self.parameters, self.dataset = architecture, parameters, dataset
-        batches: tuple[Callable[[Split], Iterator[Array]], ...] = (self._own, self._precise)
-        self.batches = dict(zip(STATISTICS, batches, strict=True))
 
     @contextmanager
     def of(self, name: str, evaluated: Split) -> Iterator[None]:
@@ -44,7 +41,7 @@ class Statistics:
         state = self.parameters.state.value
         kept, network = state.copy(), None
         try:
-            for images in self.batches[name](evaluated):
+            for images in self._batches(name, evaluated):
                 network = network or Network(
                     self.architecture, self.parameters, len(images), trains=False
                 )
@@ -53,14 +50,13 @@ class Statistics:
         finally:
             state[:] = kept
 
-    def _own(self, evaluated: Split) -> Iterator[Array]:
-        yield self._normalised(evaluated, len(evaluated))
-
-    def _precise(self, evaluated: Split) -> Iterator[Array]:
-        train = self.dataset.train.head(PRECISE_IMAGES)
-        size = min(PRECISE_BATCH, len(train))
-        for start in range(0, len(train) - size + 1, size):
-            yield self._normalised(train.part(start, size), size)
+    def _batches(self, name: str, evaluated: Split) -> Iterator[Array]:
+        images, size = evaluated, len(evaluated)
+        if name == "precise":
+            images = self.dataset.train.head(PRECISE_IMAGES)
+            size = min(PRECISE_BATCH, len(images))
+        for start in range(0, len(images) - size + 1, size):
+            yield self._normalised(images.part(start, size), size)
 
     def _normalised(self, split: Split, size: int) -> Array:
         if split.images.dtype != np.uint8:
