@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 from klayer.errors import KlayerError
 
 PARAMS = Path("params.yaml")
+NAME = "^[A-Za-z0-9_][A-Za-z0-9_-]{0,99}$"
 
 
 class Section(BaseModel):
@@ -77,13 +78,14 @@ def section_over(params: Mapping[str, Any], base: str, path: str, kind: type[S])
 def names(params: Mapping[str, Any], path: str) -> list[str]:
     """The keys of the section at a dotted path.
 
-    Raises KlayerError for one that could not be part of a dotted path and of a file's name.
+    Raises KlayerError for one that could not be part of a dotted path and of a file's name, or
+    that a command would take for an option.
     """
     for key in (keys := _mapping(params, path)):
-        if not (isinstance(key, str) and re.fullmatch(r"[A-Za-z0-9_-]+", key)):
+        if not (isinstance(key, str) and re.fullmatch(NAME, key)):
             raise KlayerError(
                 f"params.yaml: {path} has the name {show(key)}, it has to be made of letters, "
-                "digits, _ and -"
+                "digits, _ and -, at most 100, and not to begin with -"
             )
     return list(keys)
 
