@@ -305,6 +305,14 @@ def test_no_file(params: dict[str, Any]) -> None:
     assert "params.yaml is missing here: run klayer in the project's folder" in message()
 
 
+def test_a_file_that_cannot_be_read_is_not_taken_for_wrong_yaml(params: dict[str, Any]) -> None:
+    Path("params.yaml").mkdir()
+    assert message() == (
+        "params.yaml cannot be used (Is a directory): move away what lies in its place, then run "
+        "the same command again"
+    )
+
+
 VALUES = st.recursive(
     st.none()
     | st.booleans()

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
 
-from klayer.errors import KlayerError
+from klayer.errors import KlayerError, sentence
 
 PARAMS = Path("params.yaml")
 NAME = "^[A-Za-z0-9_][A-Za-z0-9_-]{0,99}$"
@@ -47,12 +47,14 @@ TYPES = {
 def read(path: Path = PARAMS) -> dict[str, Any]:
     """The sections of params.yaml. YAML 1.2, as DVC reads it: 1e-3 is a number.
 
-    Raises KlayerError when the file is missing, is not YAML, or is not a mapping.
+    Raises KlayerError when the file cannot be read, is not YAML, or is not a mapping.
     """
     try:
         params = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise KlayerError(f"{path} is missing here: run klayer in the project's folder") from None
+    except OSError as error:
+        raise KlayerError(sentence(error)) from error
     except Exception as error:  # a text that is not YAML makes the reader raise almost anything
         reason = " ".join(str(error).split()) or type(error).__name__
         raise KlayerError(f"{path} cannot be read as YAML: {reason}") from error
