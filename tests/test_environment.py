@@ -140,6 +140,16 @@ def test_the_code_of_another_folder_is_refused(small: Path) -> None:
     assert own.returncode == 0, own.stderr
 
 
+def test_a_link_that_a_disk_does_not_keep_is_told(small: Path) -> None:
+    """As studies/src and studies/data are where Git finds no links: texts with their targets."""
+    (small / "src").write_text("../src")
+    told = stage(small)
+    assert told.returncode == 1
+    assert "Error: src is a file here, which Git writes where a disk keeps no links: run `git" in (
+        told.stderr
+    )
+
+
 def test_a_stage_ends_whose_dvc_went_before_it_asked(small: Path) -> None:
     orphan = f"(sleep 0.3; exec {sys.executable} -m klayer train bn) &"
     env = os.environ | {"PYTHONPATH": str(ROOT / "src"), "DVC_STAGE": "train@bn"}

@@ -179,3 +179,23 @@ def test_metrics_are_sorted_json(tmp_path: Path) -> None:
 def test_tables_hold_eight_digits(tmp_path: Path) -> None:
     files.write_table(tmp_path / "t.csv", pd.DataFrame({"n": ["x"], "v": [1 / 3]}))
     assert (tmp_path / "t.csv").read_text() == "n,v\nx,0.33333333\n"
+
+
+@pytest.mark.parametrize("kind", ["new", "old"])
+def test_a_leftover_that_cannot_be_removed_is_named(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = tmp_path / f".settings.{kind}.partial"
+    left.mkdir()
+
+    def refused(*_: object, ignore_errors: bool = False) -> None:
+        if not ignore_errors:
+            raise PermissionError(13, "Permission denied", "inside")
+
+    monkeypatch.setattr("shutil.rmtree", refused)
+    with pytest.raises(KlayerError) as caught, files.whole_folder(tmp_path / "settings"):
+        pass
+    assert str(caught.value) == (
+        f"cannot remove {left}, which an earlier run left: Permission denied: look at its owner "
+        "and permissions, then run the same command again"
+    )

@@ -101,6 +101,8 @@ WRONG = [
     ("experiments", "{a.b: {}}", "has the name 'a.b', it has to be made of letters"),
     ("experiments", "{../x: {}}", "has the name '../x'"),
     ("experiments", "{a b: {}}", "has the name 'a b'"),
+    ("experiments", "{-x: {}}", "has the name '-x', it has to be made of letters"),
+    ("experiments", f"{{{'x' * 101}: {{}}}}", "at most 100, and not to begin with -"),
     ("experiments", "{1: {}}", "has the name 1,"),
     ("experiments", "{'': {}}", "has the name ''"),
     ("data.source", "imagenet", "'imagenet', it has to be 'cifar10' or 'synthetic'"),
@@ -132,6 +134,7 @@ WRONG = [
     ("search.fine.decades", "11", "less than or equal to 10"),
     ("search.fine.seeds", "[1, 1]", "without duplicates"),
     ("search.fine", "null", "None, it has to be a section of keys"),
+    ("search.schedules", "{}", "{}, it has to be at least one, such as {two_cycles: {}}"),
     ("search.schedules", "[a]", "it has to be a section of keys"),
     ("search.schedules", "{a: 3}", "search.schedules.a is 3, it has to be a section of keys"),
     ("search.schedules", "{a b: {}}", "has the name 'a b', it has to be made of letters"),
@@ -141,6 +144,20 @@ WRONG = [
     ("search.schedules.two_cycles", "{batch_size: 60000}", "two_cycles.batch_size is 60000"),
     ("experiments", "{best_two_cycles: {}}", "'best_two_cycles', under which search.schedules."),
     ("experiments", "{search_l2: {}}", "the name 'search_l2', under which the search writes its"),
+]
+
+
+# Dotted path, value and message of what no machine could train.
+TOO_LARGE = [
+    ("training.half_cycle", 10**9, "training has 2 * half_cycle * cycles = 4000000000 steps, it"),
+    ("training.half_cycle", 10**30, "steps, it has to be at most 1,000,000,000, which take weeks"),
+    ("training.hidden", [10**12], "training needs more than 11853873 GB, this machine has"),
+    ("training.batch_size", 10**12, "training.batch_size is 1000000000000, it has to be at most"),
+    ("check_gradients.networks", [10**12], ": lower hidden, networks or images"),
+    ("check_gradients.images", 10**12, "check_gradients needs more than 44703 GB"),
+    ("search.coarse.count", 10**12, "search needs more than 3725 GB, this machine has"),
+    ("search.fine.count", 10**30, ": lower population_size, coarse.count or fine.count"),
+    ("experiments.three_layer", {"cycles": 10**9}, "experiments.three_layer has 2 * half_cycle"),
 ]
 
 
@@ -180,6 +197,26 @@ def test_wrong_value(params: dict[str, Any], path: str, value: str, says: str) -
     assert path in text
     assert says in text
     assert len(text) < 400
+
+
+@pytest.mark.parametrize(("path", "value", "says"), TOO_LARGE)
+def test_what_is_too_large_is_told(
+    params: dict[str, Any], path: str, value: object, says: str
+) -> None:
+    put(params, path, value)
+    write_params(params)
+    assert says in message()
+
+
+def test_points_of_curves_that_fit_no_memory(params: dict[str, Any]) -> None:
+    params["training"] |= {"half_cycle": 2 * 10**8, "evaluation_interval": 1}
+    write_params(params)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.sysconf", {"SC_PHYS_PAGES": 2**20, "SC_PAGE_SIZE": 2**12}.get)
+        assert message() == (
+            "params.yaml: training needs more than 23 GB, this machine has 4: lower hidden or "
+            "batch_size, or raise evaluation_interval"
+        )
 
 
 @pytest.mark.parametrize("key", sorted(REQUIRED))
@@ -266,6 +303,14 @@ def test_a_number_too_long_to_be_written(params: dict[str, Any]) -> None:
 
 def test_no_file(params: dict[str, Any]) -> None:
     assert "params.yaml is missing here: run klayer in the project's folder" in message()
+
+
+def test_a_file_that_cannot_be_read_is_not_taken_for_wrong_yaml(params: dict[str, Any]) -> None:
+    Path("params.yaml").mkdir()
+    assert message() == (
+        "params.yaml cannot be used (Is a directory): move away what lies in its place, then run "
+        "the same command again"
+    )
 
 
 VALUES = st.recursive(

@@ -21,7 +21,8 @@ from klayer.report.studies.contents import document
 from klayer.report.studies.questions import ASKS
 from klayer.report.studies.results import Study, collect
 from klayer.stages.study import networks_table, summary
-from klayer.study.studies import Random, check_studies, draws, label, study_names, trials
+from klayer.study.sizes import check_studies
+from klayer.study.studies import Random, draws, label, study_names, trials
 from klayer.training.job import Outcome
 
 PLAIN = ["affine", "relu"]
@@ -109,6 +110,7 @@ def test_values_are_shown_shortly(value: object, text: str) -> None:
             "random.ranges",
         ),
         ({"variants": {"a": {"grid": {"l2": 3}}}}, "grid"),
+        ({"training": {"half_cycle": 10**18}}, "studies.one has 2 * half_cycle * cycles = 20000"),
         ({"asks": "gain"}, "studies.one.asks is not a known key"),
     ],
 )

@@ -82,10 +82,15 @@ def _refused(error: Exception) -> OSError | None:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+    try:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise KlayerError(
+            f"cannot remove {path}, which an earlier run left: {error.strerror}: {way_out(error)}"
+        ) from error
 
 
 def write_text(path: Path, text: str) -> None:

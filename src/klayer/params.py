@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
 
-from klayer.errors import KlayerError
+from klayer.errors import KlayerError, sentence
 
 PARAMS = Path("params.yaml")
+NAME = "^[A-Za-z0-9_][A-Za-z0-9_-]{0,99}$"
 
 
 class Section(BaseModel):
@@ -46,12 +47,14 @@ TYPES = {
 def read(path: Path = PARAMS) -> dict[str, Any]:
     """The sections of params.yaml. YAML 1.2, as DVC reads it: 1e-3 is a number.
 
-    Raises KlayerError when the file is missing, is not YAML, or is not a mapping.
+    Raises KlayerError when the file cannot be read, is not YAML, or is not a mapping.
     """
     try:
         params = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise KlayerError(f"{path} is missing here: run klayer in the project's folder") from None
+    except OSError as error:
+        raise KlayerError(sentence(error)) from error
     except Exception as error:  # a text that is not YAML makes the reader raise almost anything
         reason = " ".join(str(error).split()) or type(error).__name__
         raise KlayerError(f"{path} cannot be read as YAML: {reason}") from error
@@ -77,13 +80,14 @@ def section_over(params: Mapping[str, Any], base: str, path: str, kind: type[S])
 def names(params: Mapping[str, Any], path: str) -> list[str]:
     """The keys of the section at a dotted path.
 
-    Raises KlayerError for one that could not be part of a dotted path and of a file's name.
+    Raises KlayerError for one that could not be part of a dotted path and of a file's name, or
+    that a command would take for an option.
     """
     for key in (keys := _mapping(params, path)):
-        if not (isinstance(key, str) and re.fullmatch(r"[A-Za-z0-9_-]+", key)):
+        if not (isinstance(key, str) and re.fullmatch(NAME, key)):
             raise KlayerError(
                 f"params.yaml: {path} has the name {show(key)}, it has to be made of letters, "
-                "digits, _ and -"
+                "digits, _ and -, at most 100, and not to begin with -"
             )
     return list(keys)
 

@@ -16,6 +16,8 @@ from klayer.errors import KlayerError
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 # Settings of joblib and tqdm, and a time that build systems leave, which SciPy's import reads.
 PUT_ASIDE = ("JOBLIB_", "LOKY_", "TQDM_", "SOURCE_DATE_EPOCH")
+# Of joblib when a run is stopped: what it cleans up is nothing that a user could mend.
+CLEANING = ("joblib.parallel", "joblib.externals.loky.backend.resource_tracker")
 OWN_WARNINGS = {"default", "default::BytesWarning", "error::BytesWarning"}  # of -X dev, -b, -bb
 
 
@@ -51,14 +53,23 @@ def isolate() -> None:
         sys.warnoptions[:] = [option for option in sys.warnoptions if option in OWN_WARNINGS]
         warnings.simplefilter("ignore")
         warnings.simplefilter("default", UserWarning)
+    os.environ["PYTHONWARNINGS"] = ",".join(f"ignore::UserWarning:{module}" for module in CLEANING)
+    warnings.filterwarnings("ignore", category=UserWarning, module="|".join(CLEANING))
 
 
 def check_code() -> None:
-    """Raises KlayerError when the folder has klayer's code, and other code is running.
+    """Raises KlayerError when the folder has klayer's code, and other code is running, or when it
+    has lost its links to the project's code and data, as studies/ may.
 
     An environment holds klayer at one place, whatever the folder; an experiment of DVC, a worktree
     or a second clone has code of its own, and results belong to that.
     """
+    for link in ("src", "data"):
+        if Path(link).is_file():
+            raise KlayerError(
+                f"{link} is a file here, which Git writes where a disk keeps no links: run "
+                f"`git config core.symlinks true && git checkout {link}`, or clone to another disk"
+            )
     here, running = Path("src/klayer"), Path(klayer.__file__).parent
     if here.is_dir() and not here.samefile(running):
         raise KlayerError(

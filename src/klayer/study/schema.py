@@ -12,13 +12,13 @@ from typing import Any
 
 from klayer.data.sources import DataConfig
 from klayer.files import write_text
+from klayer.params import NAME
 from klayer.study.gradient_settings import CheckGradients
 from klayer.study.search_settings import Search
 from klayer.study.studies import Own, Study
 from klayer.training.settings import Training
 
 SCHEMA, STUDIES = Path("params.schema.json"), Path("studies/params.schema.json")
-NAME = "^[A-Za-z0-9_-]+$"
 
 
 def schema() -> dict[str, Any]:

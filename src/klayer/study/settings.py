@@ -10,6 +10,7 @@ from klayer.params import show
 from klayer.study.gradient_settings import CheckGradients
 from klayer.study.runs import best_name, experiment, scheduled, schedules, searching
 from klayer.study.search_settings import Search
+from klayer.study.sizes import check_gradients, check_search, check_training
 from klayer.training.settings import Training, l2_limit
 
 SECTIONS = ("data", "training", "experiments", "check_gradients", "search")
@@ -23,12 +24,14 @@ def check_all() -> None:
             known = ", ".join(SECTIONS)
             raise KlayerError(f"params.yaml: {show(name)} is not a known section (known: {known})")
     data = params.section(sections, "data", DataConfig)
-    params.section(sections, "check_gradients", CheckGradients)
+    check_gradients(params.section(sections, "check_gradients", CheckGradients))
     images = BATCH * len(TRAINING) - data.validation
     for path, training in _trainings(sections).items():
         if training.batch_size > images:
             allowed = f"at most the {images} training images"
             _refuse(f"{path}.batch_size", training.batch_size, allowed)
+        check_training(path, training)
+    check_search(params.section(sections, "search", Search), searching(sections))
     _check_names(sections)
 
 
@@ -52,6 +55,8 @@ def _check_search(search: Search, training: Training) -> None:
     if search.coarse.largest >= limit:
         allowed = f"below {limit:g}: around it a step would take all of a weight"
         _refuse("search.coarse.largest", search.coarse.largest, allowed)
+    if not search.schedules:  # the report looks into the networks of the first
+        _refuse("search.schedules", {}, "at least one, such as {two_cycles: {}}")
     for name, changes in search.schedules.items():
         if "l2" in changes:
             path = f"search.schedules.{name}.l2"
