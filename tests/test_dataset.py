@@ -61,11 +61,16 @@ def test_names_a_missing_or_truncated_file(name: str, size: int | None, folder: 
     if size is not None:
         path.write_bytes(content[:size])
     what = "is missing" if size is None else "is damaged"
-    with pytest.raises(
-        KlayerError, match=rf"{path} {what} .*: run `dvc repro preprocess`"
-    ) as error:
+    with pytest.raises(KlayerError, match=rf"{path} {what}: run `dvc repro preprocess`") as error:
         open_dataset(folder)
     assert "\n" not in str(error.value)
+
+
+def test_what_cannot_be_read_is_not_called_damaged(folder: Path) -> None:
+    (folder / "mean.npy").unlink()
+    (folder / "mean.npy").mkdir()
+    with pytest.raises(KlayerError, match=r"mean\.npy cannot be read \(Is a directory\): run"):
+        open_dataset(folder)
 
 
 def test_names_a_folder_that_is_none(folder: Path) -> None:

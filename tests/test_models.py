@@ -130,6 +130,13 @@ def test_wrong_images(
         klayer.load_networks(path).probabilities(np.zeros(shape, kind))
 
 
+def test_rows_of_unequal_length_are_no_images(dataset: Dataset, tmp_path: Path) -> None:
+    path = tmp_path / "networks.safetensors"
+    trained(dataset, path, settings())
+    with pytest.raises(KlayerError, match="the images are no array"):
+        klayer.load_networks(path).probabilities([[1, 2], [3]])  # type: ignore[arg-type]
+
+
 def test_equal_networks_are_equal_bytes_in_every_process(dataset: Dataset, tmp_path: Path) -> None:
     path, again = tmp_path / "networks.safetensors", tmp_path / "again.safetensors"
     (first, _) = trained(dataset, path, settings())

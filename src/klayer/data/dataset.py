@@ -75,9 +75,12 @@ def _load(
     """The array of a file, with this shape; None stands for any length but 0."""
     try:
         array = np.asarray(np.load(path, mmap_mode="r" if mapped else None))
-    except (OSError, ValueError, EOFError) as error:
-        reason = "is missing" if isinstance(error, FileNotFoundError) else "is damaged"
-        raise _fault(path, f"{reason} ({error})") from None
+    except FileNotFoundError:
+        raise _fault(path, "is missing") from None
+    except OSError as error:
+        raise _fault(path, f"cannot be read ({error.strerror or error})") from None
+    except (ValueError, EOFError):  # whose words are of pickles
+        raise _fault(path, "is damaged") from None
     fits = len(array.shape) == len(shape) and all(
         n == wanted or (wanted is None and n > 0)
         for n, wanted in zip(array.shape, shape, strict=True)
@@ -90,4 +93,4 @@ def _load(
 
 
 def _fault(path: Path, what: str) -> KlayerError:
-    return KlayerError(f"{path} {what}: run `dvc repro preprocess`")
+    return KlayerError(f"{path} {what}: run `dvc repro preprocess` in the project's folder")

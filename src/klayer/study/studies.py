@@ -20,7 +20,7 @@ from klayer import params
 from klayer.errors import KlayerError
 from klayer.params import Section, show
 from klayer.training.job import Job
-from klayer.training.settings import Positive, Training
+from klayer.training.settings import Training
 
 Changes = dict[str, Any]
 Lists = dict[str, list[Any]]
@@ -36,7 +36,7 @@ DIGITS = 3  # of a drawn value
 class Random(Section):
     """Values drawn anew for each seed, evenly in their logarithm."""
 
-    count: Positive
+    count: Annotated[int, Field(ge=1, le=10_000)]
     """How many."""
     ranges: dict[str, Range]
     """Smallest and largest value of each setting, above 0."""

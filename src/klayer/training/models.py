@@ -69,7 +69,10 @@ class Networks:
 
 def _rows(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The images as (N, 3072)."""
-    images = np.asarray(images)
+    try:
+        images = np.asarray(images)
+    except ValueError as error:
+        raise KlayerError(f"the images are no array ({error})") from None
     if images.dtype != np.uint8:
         raise KlayerError(f"the images are {images.dtype}, they have to be uint8, 0 to 255")
     if images.shape[1:] == IMAGE:
