@@ -62,5 +62,5 @@ def test_an_error_over_defaults_names_the_section_that_holds_the_value(tmp_path:
 
 
 def test_a_folder_in_the_place_of_the_file(tmp_path: Path) -> None:
-    with pytest.raises(KlayerError, match="cannot be read"):
+    with pytest.raises(KlayerError, match=r"cannot be used \(Is a directory\): move away"):
         params.read(tmp_path)
