@@ -21,7 +21,7 @@ from klayer.report.studies.contents import document
 from klayer.report.studies.questions import ASKS
 from klayer.report.studies.results import Study, collect
 from klayer.stages.study import networks_table, summary
-from klayer.study.sizes import check_studies
+from klayer.study.settings import check_studies
 from klayer.study.studies import Random, draws, label, study_names, trials
 from klayer.training.job import Outcome
 

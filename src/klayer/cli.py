@@ -14,7 +14,7 @@ import click
 
 from klayer.errors import KlayerError, sentence
 
-CHECK, CHECK_STUDIES = "klayer.study.settings:check_all", "klayer.study.sizes:check_studies"
+CHECK, CHECK_STUDIES = "klayer.study.settings:check_all", "klayer.study.settings:check_studies"
 PARENT = os.getppid()  # asked for early: it may end while the rest is imported
 
 

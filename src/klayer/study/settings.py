@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from klayer import params
 from klayer.data.archive import BATCH, TRAINING
 from klayer.data.sources import DataConfig
@@ -11,18 +13,17 @@ from klayer.study.gradient_settings import CheckGradients
 from klayer.study.runs import best_name, experiment, scheduled, schedules, searching
 from klayer.study.search_settings import Search
 from klayer.study.sizes import check_gradients, check_search, check_training
+from klayer.study.studies import study_names, trials
 from klayer.training.settings import Training, l2_limit
 
 SECTIONS = ("data", "training", "experiments", "check_gradients", "search")
+STUDIES = ("training", "studies")
 
 
 def check_all() -> None:
     """Raises KlayerError for the first section that is wrong, with all that is wrong in it."""
     sections = params.read()
-    for name in sections:
-        if name not in SECTIONS:
-            known = ", ".join(SECTIONS)
-            raise KlayerError(f"params.yaml: {show(name)} is not a known section (known: {known})")
+    _check_sections(sections, SECTIONS)
     data = params.section(sections, "data", DataConfig)
     check_gradients(params.section(sections, "check_gradients", CheckGradients))
     images = BATCH * len(TRAINING) - data.validation
@@ -33,6 +34,23 @@ def check_all() -> None:
         check_training(path, training)
     check_search(params.section(sections, "search", Search), searching(sections))
     _check_names(sections)
+
+
+def check_studies() -> None:
+    """As `check_all`, of studies/params.yaml."""
+    sections = params.read()
+    _check_sections(sections, STUDIES)
+    params.section(sections, "training", Training)
+    for name in study_names(sections):
+        for trial in trials(sections, name):
+            check_training(f"studies.{name}", trial.training)
+
+
+def _check_sections(sections: Iterable[object], known: Sequence[str]) -> None:
+    for name in sections:
+        if name not in known:
+            of_all = ", ".join(known)
+            raise KlayerError(f"params.yaml: {show(name)} is not a known section (known: {of_all})")
 
 
 def _trainings(sections: dict[str, object]) -> dict[str, Training]:

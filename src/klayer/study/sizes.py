@@ -9,11 +9,9 @@ import os
 from collections.abc import Sequence
 from itertools import pairwise
 
-from klayer import params
 from klayer.data.dataset import CLASSES, PIXELS
 from klayer.errors import KlayerError
 from klayer.params import show
-from klayer.study import studies
 from klayer.study.gradient_settings import CheckGradients
 from klayer.study.search_settings import Search
 from klayer.training.settings import Training
@@ -61,12 +59,3 @@ def _check_memory(path: str, count: int, way_out: str) -> None:
             f"params.yaml: {path} needs more than {show(BYTES * count >> 30)} GB, this machine has "
             f"{memory >> 30}: {way_out}"
         )
-
-
-def check_studies() -> None:
-    """Raises KlayerError for the first mistake in studies/params.yaml, or what is too large."""
-    studies.check_studies()
-    sections = params.read()
-    for name in studies.study_names(sections):
-        for trial in studies.trials(sections, name):
-            check_training(f"studies.{name}", trial.training)

@@ -29,7 +29,6 @@ Sections = Mapping[str, Any]  # of studies/params.yaml
 Range = Annotated[tuple[float, float], Field(strict=False)]
 
 OWN = ("grid", "random")
-SECTIONS = ("training", "studies")
 DIGITS = 3  # of a drawn value
 
 
@@ -184,17 +183,3 @@ def _first(across: Lists) -> list[Any]:
 
 def _positive(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
-
-
-def check_studies() -> None:
-    """Raises KlayerError for the first mistake in studies/params.yaml."""
-    sections = params.read()
-    for section in sections:
-        if section not in SECTIONS:
-            known = ", ".join(SECTIONS)
-            raise KlayerError(
-                f"params.yaml: {show(section)} is not a known section (known: {known})"
-            )
-    params.section(sections, "training", Training)
-    for name in study_names(sections):
-        trials(sections, name)
