@@ -69,10 +69,10 @@ def studies() -> None:
 
 def _stage(check: str = CHECK) -> None:
     """Before a stage: all settings are checked, and it will end with the process that began it."""
-    from klayer.running.environment import check_code, end_with, isolate
+    from klayer.running.environment import check_code, end_with_dvc, isolate
 
     if "DVC_STAGE" in os.environ:
-        end_with(PARENT)
+        end_with_dvc(PARENT)
     isolate()
     check_code()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import threading
@@ -79,16 +80,24 @@ def check_code() -> None:
 
 
 def end_with(parent: int) -> None:
-    """Ends this process within a second of its parent, so that nothing is left running.
-
-    A parent that went before `parent` was asked for has left this process to one of another
-    session, as the system's first process is.
-    """
+    """Ends this process within a second of its parent, so that nothing is left running."""
     threading.Thread(target=_watch, args=(parent,), daemon=True).start()
 
 
+def end_with_dvc(parent: int) -> None:
+    """Ends this stage within a second of the dvc that runs it.
+
+    DVC writes who works on a stage's files to `.dvc/tmp/rwlock`. A parent that is not named there
+    adopted this stage, whose dvc went before `parent` was asked for.
+    """
+    with suppress(OSError, ValueError):  # not DVC's file, or DVC is writing it
+        at_work = json.dumps(json.loads(Path(".dvc/tmp/rwlock").read_bytes()))
+        if f'"pid": {parent},' not in at_work:
+            os._exit(1)
+    end_with(parent)
+
+
 def _watch(parent: int) -> None:
-    with suppress(ProcessLookupError):
-        while os.getppid() == parent and os.getsid(parent) == os.getsid(0):
-            time.sleep(0.5)
+    while os.getppid() == parent:
+        time.sleep(0.5)
     os._exit(1)
