@@ -80,7 +80,10 @@ def run_growth(json: Path | None, plot: Path | None, rounds: int, seconds: float
     growth = {}
     with cases([GROWING]) as (case,):
         for name, grown in points(case, _population()).items():
-            growth[name] = [(point.value, point.measure(rounds, seconds)) for point in grown]
+            growth[name] = []
+            for point in grown:
+                click.echo(f"measuring: {point.value} {name}", err=True)
+                growth[name].append((point.value, point.measure(rounds, seconds)))
             click.echo(output.growth_table(name, growth[name]) + "\n")
     if json:
         output.write_json(json, [], growth)

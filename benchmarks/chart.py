@@ -24,15 +24,12 @@ def check_picture(path: Path) -> None:
 
 
 def plot_contests(path: Path, results: list[CaseResult]) -> None:
-    """A bar for each contestant: a row for each question, a column for each case."""
-    rows = [[r for r in results if r.question == question] for question in QUESTIONS]
-    rows = [row for row in rows if row]
-    columns = max(map(len, rows))
-    figure = Figure(figsize=(6 * columns, 4 * len(rows)), layout="tight")
-    axes = figure.subplots(len(rows), columns, squeeze=False)
-    for row, results_of_row in zip(axes, rows, strict=True):
-        for ax, result in zip(row, results_of_row, strict=False):
-            _bars(ax, result)
+    """A bar for each contestant: a row for each case, a column for each question."""
+    cases = list(dict.fromkeys(result.case for result in results))
+    figure = Figure(figsize=(6 * len(QUESTIONS), 3.4 * len(cases)), layout="tight")
+    axes = figure.subplots(len(cases), len(QUESTIONS), squeeze=False)
+    for result in results:
+        _bars(axes[cases.index(result.case)][QUESTIONS.index(result.question)], result)
     _save(figure, path)
 
 
@@ -55,9 +52,10 @@ def _colour(result: Result) -> str:
 
 def plot_growth(path: Path, growth: Growth) -> None:
     """GFLOP/s of each contestant, and the limit, against each thing that grows."""
-    figure = Figure(figsize=(4.5 * len(growth), 4), layout="tight")
-    axes = figure.subplots(1, len(growth), squeeze=False)
-    for ax, (name, points) in zip(axes[0], growth.items(), strict=True):
+    rows = -(-len(growth) // 2)
+    figure = Figure(figsize=(11, 4 * rows), layout="tight")
+    axes = figure.subplots(rows, 2, squeeze=False).flat
+    for ax, (name, points) in zip(axes, growth.items(), strict=False):
         for each in ("klayer", *PEERS):
             there = [(v, best.rate * r.flop / 1e9) for v, r in points if (best := r.best(each))]
             if there:
@@ -69,7 +67,7 @@ def plot_growth(path: Path, growth: Growth) -> None:
         ax.set_xticks(values, [str(value) for value in values])
         ax.set(xlabel=name, ylabel="GFLOP/s of matrix products", ylim=(0, None))
         ax.grid(alpha=0.3)
-    axes[0][0].legend()
+    axes[0].legend()
     _save(figure, path)
 
 

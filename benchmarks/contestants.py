@@ -43,13 +43,13 @@ class Contestant:
 
     def with_each_kernels(self) -> list[Contestant]:
         """klayer as it is by default, and with the processor's own kernels."""
-        native = replace(self, name=f"{self.name}, native kernels")
+        native = replace(self, name=f"{self.name}, native kernels", kernels=NATIVE)
         return [replace(self, kernels=PORTABLE), native]
 
 
 def klayer(name: str, networks: int, processes: int) -> Contestant:
     """klayer's networks as the study trains them."""
-    return Contestant(name, OURS, "study", "numpy", networks, processes)
+    return Contestant(name, OURS, "study", "numpy", networks, processes, PORTABLE)
 
 
 def pytorch(name: str, function: str, networks: int = 1, processes: int = 1) -> Contestant:

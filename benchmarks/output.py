@@ -36,12 +36,12 @@ def table(result: CaseResult) -> str:
     lines = [
         f"{result.case}, {result.question}: {result.flop / 1e6:.1f} MFLOP a network-step, "
         f"limit {result.limit:,.0f} ({result.peak / 1e9:.0f} GFLOP/s)",
-        f"  {'':38}{'network-steps/s':>16}{'from .. to':>18}{'klayer / it':>13}{'limit':>7}",
+        f"  {'':42}{'network-steps/s':>16}{'from .. to':>18}{'klayer / it':>13}{'limit':>7}",
     ]
     for r in result.results:
         spread = f"{min(r.rates):,.0f} .. {max(r.rates):,.0f}"
         lines.append(
-            f"  {r.contestant.name:38}{r.rate:16,.0f}{spread:>18}"
+            f"  {r.contestant.name:42}{r.rate:16,.0f}{spread:>18}"
             f"{ours(result).rate / r.rate:13.2f}{r.rate / result.limit:7.0%}  {r.form}"
         )
     lines += [f"  {name} left out: {reason}" for name, reason in result.left_out.items()]

@@ -91,9 +91,9 @@ def small_peak(monkeypatch: pytest.MonkeyPatch) -> None:
 def result() -> CaseResult:
     """klayer at 500 and 200 steps a second, PyTorch at 100 and 50; the limit is 1000."""
     results = [
-        Result(klayer("klayer, native kernels", 1, 1), "Zen kernels", [600]),
-        Result(replace(klayer("klayer, 3 a process", 3, 2), kernels=PORTABLE), "Haswell", [500]),
-        Result(replace(klayer("klayer", 1, 1), kernels=PORTABLE), "Haswell", [150, 200, 900]),
+        Result(klayer("klayer", 1, 1).with_each_kernels()[1], "Zen kernels", [600]),
+        Result(klayer("klayer, 3 a process", 3, 2), "Haswell", [500]),
+        Result(klayer("klayer", 1, 1), "Haswell", [150, 200, 900]),
         Result(pytorch("by hand", "ensemble.one_thread", 3), "compiled", [100]),
         Result(pytorch("eager", "pytorch.eager"), "eager, 1 thread", [50]),
     ]
@@ -283,10 +283,8 @@ def test_growth_is_measured_with_the_sizes_it_names(case: Case) -> None:
     assert grown["units of a hidden layer"][-1].case.training.hidden == (800, 800)
     assert grown["layers"][-1].case.training.hidden == (50,) * 8
     assert {c.processes for c in grown["processes"][1].entrants} == {2}
-    point = replace(
-        grown["processes"][0], entrants=[replace(klayer("klayer", 2, 1), kernels=PORTABLE)]
-    )
-    found = point.measure(rounds=1, seconds=SECONDS)
+    ours = [replace(each, networks=2) for each in grown["processes"][0].entrants if each.own]
+    found = replace(grown["processes"][0], entrants=ours).measure(rounds=1, seconds=SECONDS)
     row = output.growth_table("processes", [(1, found)]).splitlines()[1].split()
     assert row[0] == "1"
     assert float(row[1].replace(",", "")) > 0
@@ -301,7 +299,7 @@ def test_cost_counts_the_seconds_of_stages_and_the_memory_of_all_processes(tmp_p
     found = cost.measure(["sh", "-c", f"({stage}) & ({stage}); sleep 0.5; exit 3"])
     assert found.status == 3
     assert list(found.stages) == ["klayer train tiny"]
-    assert 0.8 < found.stages["klayer train tiny"] < found.seconds
+    assert 0.3 < found.stages["klayer train tiny"] < found.seconds  # both at once; 1 if all is seen
     assert found.beside == pytest.approx(found.seconds - found.stages["klayer train tiny"])
     assert found.peak > 110e6
     assert "klayer train tiny" in cost.table(found)
