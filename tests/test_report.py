@@ -304,6 +304,25 @@ def test_a_file_cut_anywhere_is_named(project: Path, name: str, part: float) -> 
         collect()
 
 
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        ("metrics/search_l2.json", "best_l2"),
+        ("plots/seeds/nine_layer.csv", "test_accuracy"),
+        ("plots/train/three_layer_bn.csv", "validation_accuracy_std"),
+        ("plots/runs/three_layer_bn/layers.csv", "gradient_norm"),
+        ("plots/search_l2_runs.csv", "phase"),
+    ],
+)
+def test_a_file_that_lacks_a_column_is_named(project: Path, name: str, column: str) -> None:
+    """As one of another version, or one that was edited."""
+    write_evidence(project)
+    content = (project / name).read_text()
+    (project / name).write_text(content.replace(column, f"old_{column}", 1))
+    with pytest.raises(KlayerError, match=f"^{name} has no {column}: run `dvc repro` again$"):
+        collect()
+
+
 def test_page_needs_nothing_else_and_is_small(written: Path) -> None:
     page = (written / "reports/index.html").read_text()
     assert len(page) < 3e6

@@ -15,8 +15,17 @@ from klayer import params
 from klayer.errors import KlayerError
 
 Numbers = Mapping[str, float]
-Read = TypeVar("Read")
+Read = TypeVar("Read", dict[str, float], pd.DataFrame)
 STABILITY = Path("plots/stability.csv")  # of `klayer stability`
+
+# What the report reads of each table.
+SEEDS = ("seed", "test_accuracy", "validation_accuracy", "learnt")
+CURVES = ("step", "train_accuracy", "validation_accuracy", "validation_accuracy_std")
+LAYERS = ("step", "layer", "score_std", "gradient_norm")
+GRADIENT_ERRORS = ("network", "l2", "layer", "parameter", "relative")
+SEARCH_RUNS = ("phase", "l2", "seed", "validation_accuracy")
+CONFUSION, EXAMPLES = ("actual", "predicted", "count"), ("image", "actual", "class", "probability")
+VERDICTS = ("question", "seeds", "kernels", "direction", "word", "estimate", "low", "high")
 
 
 @dataclass(frozen=True)
@@ -90,21 +99,21 @@ def collect() -> Evidence:
     """Raises KlayerError when a file is missing or cannot be read, with its name."""
     sections = params.read()
     schedules = tuple(f"best_{name}" for name in params.names(sections, "search.schedules"))
-    search = read_numbers("metrics/search_l2.json")
+    search = read_numbers("metrics/search_l2.json", "best_l2", "val_acc")
     if not schedules:
         raise KlayerError("params.yaml: search.schedules is empty: add one, two_cycles: {}")
     names = (*params.names(sections, "experiments"), *schedules)
     return Evidence(
-        data=read_numbers("metrics/data.json"),
-        gradients=read_numbers("metrics/check_gradients.json"),
-        gradient_errors=read_table("plots/check_gradients.csv"),
+        data=read_numbers("metrics/data.json", "synthetic"),
+        gradients=read_numbers("metrics/check_gradients.json", "worst"),
+        gradient_errors=read_table("plots/check_gradients.csv", *GRADIENT_ERRORS),
         runs={name: _run(name, settings_of(sections, name, search)) for name in names},
         schedules=schedules,
         search=search,
-        search_runs=read_table("plots/search_l2_runs.csv"),
-        confusion=read_table(f"plots/runs/{schedules[0]}/confusion.csv"),
-        examples=read_table(f"plots/runs/{schedules[0]}/examples.csv"),
-        stability=read_table(STABILITY) if STABILITY.exists() else None,
+        search_runs=read_table("plots/search_l2_runs.csv", *SEARCH_RUNS),
+        confusion=read_table(f"plots/runs/{schedules[0]}/confusion.csv", *CONFUSION),
+        examples=read_table(f"plots/runs/{schedules[0]}/examples.csv", *EXAMPLES),
+        stability=read_table(STABILITY, *VERDICTS) if STABILITY.exists() else None,
     )
 
 
@@ -123,21 +132,21 @@ def _run(name: str, settings: Mapping[str, Any]) -> Run:
     return Run(
         name,
         settings,
-        seeds=read_table(f"plots/seeds/{name}.csv").set_index("seed"),
-        curves=read_table(f"plots/train/{name}.csv"),
-        layers=read_table(folder / "layers.csv"),
+        seeds=read_table(f"plots/seeds/{name}.csv", *SEEDS).set_index("seed"),
+        curves=read_table(f"plots/train/{name}.csv", *CURVES),
+        layers=read_table(folder / "layers.csv", *LAYERS),
         weights=folder / "weights.png",
     )
 
 
-def read_numbers(path: str) -> Numbers:
-    """A JSON file of another stage. Raises KlayerError when it cannot be read."""
-    return _read(path, lambda text: dict(json.loads(text)))
+def read_numbers(path: str, *keys: str) -> Numbers:
+    """A JSON file of another stage. Raises KlayerError when it cannot be read, or lacks a key."""
+    return _read(path, keys, lambda text: dict(json.loads(text)))
 
 
-def read_table(path: str | Path) -> pd.DataFrame:
-    """A CSV file of another stage. Raises KlayerError when it cannot be read."""
-    return _read(path, _whole_table)
+def read_table(path: str | Path, *columns: str) -> pd.DataFrame:
+    """A CSV file of another stage. Raises KlayerError when it cannot be read, or lacks a column."""
+    return _read(path, columns, _whole_table)
 
 
 def _whole_table(text: str) -> pd.DataFrame:
@@ -148,10 +157,13 @@ def _whole_table(text: str) -> pd.DataFrame:
     return table
 
 
-def _read(path: str | Path, parse: Callable[[str], Read]) -> Read:
+def _read(path: str | Path, names: Sequence[str], parse: Callable[[str], Read]) -> Read:
     try:
-        return parse(Path(path).read_text(encoding="utf-8"))
+        read = parse(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise KlayerError(f"{path} is missing: run `dvc repro`, which makes it") from None
     except (OSError, ValueError, TypeError) as error:
         raise KlayerError(f"{path} cannot be read ({error}): run `dvc repro` again") from error
+    if lacking := [name for name in names if name not in read]:
+        raise KlayerError(f"{path} has no {', '.join(lacking)}: run `dvc repro` again")
+    return read

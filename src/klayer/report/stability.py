@@ -15,12 +15,11 @@ from klayer.report import (
     words,
 )
 from klayer.report.document import Section, Table
-from klayer.report.evidence import STABILITY, Evidence
+from klayer.report.evidence import STABILITY, VERDICTS, Evidence
 from klayer.report.reference import BEST, RUNS
 from klayer.report.verdicts import Answer
 
 TITLE = "Would other seeds say the same?"
-COLUMNS = ["question", "seeds", "kernels", "direction", "word", "estimate", "low", "high"]
 SOURCE = f"{STABILITY} · klayer stability"
 
 
@@ -54,7 +53,7 @@ def table(answers: Sequence[Answer], seeds: str, kernels: str) -> pd.DataFrame:
         numbers = (found.mean, *(found.interval or (0.0, 0.0))) if found else (0.0, 0.0, 0.0)
         about = (answer.question, seeds, kernels, verdict.direction, verdict.word)
         rows.append((*about, *(round(100 * value, 4) for value in numbers)))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=list(VERDICTS))
 
 
 def section(evidence: Evidence) -> Section:

@@ -38,9 +38,9 @@ def run(seeds: Sequence[int]) -> None:
         runs={n: replace(run, seeds=_trained(sections, n, seeds)) for n, run in runs.items()},
         search_runs=_searched(sections, study.search_runs, seeds),
     )
-    kernels = "own" if arithmetic.in_use() else "portable"
+    kernels = "native" if arithmetic.in_use() else "portable"
     rows = table(close_answers(again), f"{min(seeds)}-{max(seeds)}", kernels)
-    write_table(STABILITY, _beside(rows))
+    write_table(STABILITY, _beside(study.stability, rows))
     checkpoints.forget(STAGE)
     print(f"{STABILITY} is written: `dvc repro report` shows it")
 
@@ -65,11 +65,10 @@ def _searched(sections: Sections, known: pd.DataFrame, seeds: Sequence[int]) -> 
     return pd.concat([coarse, fine], ignore_index=True)
 
 
-def _beside(rows: pd.DataFrame) -> pd.DataFrame:
+def _beside(others: pd.DataFrame | None, rows: pd.DataFrame) -> pd.DataFrame:
     """The rows, with those of other seeds and kernels that are there already."""
-    if not STABILITY.exists():
+    if others is None:
         return rows
     about = ["seeds", "kernels"]
-    others = pd.read_csv(STABILITY)
     mine = others[about].apply(tuple, axis=1).isin([tuple(rows[about].iloc[0])])
     return pd.concat([others[~mine], rows], ignore_index=True)
