@@ -53,6 +53,18 @@ def test_rows_that_the_tutorial_shows_begin_with_the_committed_numbers() -> None
         assert float(change) == pytest.approx(float(after) - float(before), abs=2e-5), key
 
 
+def test_the_experiment_s_table_has_the_numbers_of_the_tutorial() -> None:
+    tutorial = README.split("<!-- tutorial -->")[1].split("<!-- /tutorial -->")[0]
+    after = dict(re.findall(r"^metrics/\S+ +(\S+) +\S+ +(\S+) +\S+$", tutorial, re.MULTILINE))
+    table = README.split("<!-- experiments -->")[1].split("<!-- /experiments -->")[0]
+    head, _, before, experiment = [line.strip("| ").split("|") for line in table.split("\n")[1:5]]
+    metrics = [name.strip().partition(":") for name in head[1:-1]]
+    assert {key for _, _, key in metrics} == set(after)
+    for (path, _, key), old, new in zip(metrics, before[1:-1], experiment[1:-1], strict=True):
+        assert round(json.loads(committed(path))[key], 5) == round(float(old), 5), key
+        assert float(after[key]) == round(float(new), 5), key
+
+
 def test_the_metrics_are_what_dvc_shows() -> None:
     block = README.split("<!-- metrics -->")[1].split("<!-- /metrics -->")[0]
     command = [str(Path(sys.executable).with_name("dvc")), "metrics", "show"]

@@ -76,7 +76,8 @@ def section(evidence: Evidence) -> Section:
         if not same:
             (contradicted if mine.word in ("shown", "not shown") else others).append(question)
     head = ("question", "the study", "again", "seeds", "kernels", "estimate again", "same")
-    found = Table("Verdicts of the study and of other seeds", head, rows, SOURCE)
+    caption = "Verdicts of the study and of other seeds; native kernels are a processor's own"
+    found = Table(caption, head, rows, SOURCE)
     return Section("stability", TITLE, _answer(len(rows), others, contradicted), (found,))
 
 
@@ -86,8 +87,13 @@ def _answer(count: int, others: list[str], contradicted: list[str]) -> str:
     same = count - len(others) - len(contradicted)
     said = [f"{same} of {count} verdicts on close questions come out the same."]
     if others:
-        said.append(f"Not the same, and only suggested by the study: {', '.join(others)}.")
+        said.append(f"Not the same, and only suggested by the study: {_names(others)}.")
     if contradicted:
-        names = ", ".join(contradicted)
+        names = _names(contradicted)
         said.append(f"Not the same, though the study had them shown or not shown: {names}.")
     return " ".join(said)
+
+
+def _names(questions: list[str]) -> str:
+    """Each once, however often it was asked again."""
+    return ", ".join(dict.fromkeys(questions))
