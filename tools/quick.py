@@ -16,14 +16,19 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from klayer.errors import KlayerError, sentence
+from klayer.study.settings import check_all
+
 FOLDER = Path(".klayer/quick")
 IMAGES = Path("data/cifar-10-batches-py")
+LENGTHS = ("seeds", "half_cycle", "cycles", "evaluation_interval")  # of a run's own
 EXPERIMENTS = ("three_layer", "three_layer_bn", "nine_layer", "nine_layer_bn")
 
 
 def main() -> None:
     """Copies, runs the pipeline there, and says where the report is."""
     start = time.monotonic()
+    check_all()
     shutil.rmtree(FOLDER, ignore_errors=True)
     copy_tree(Path(), FOLDER)
     params = YAML()
@@ -44,10 +49,15 @@ def main() -> None:
 
 
 def copy_tree(source: Path, target: Path) -> None:
-    """Copies what Git tracks, or would track, as it is in the working tree."""
+    """Copies what Git tracks, or would track, as it is in the working tree.
+
+    Raises KlayerError where Git does not know the source.
+    """
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.check_output(command, cwd=source).decode()
-    for name in filter(None, listed.split("\0")):
+    listed = subprocess.run(command, cwd=source, stdout=subprocess.PIPE, check=False)
+    if listed.returncode:  # Git has said why
+        raise KlayerError("`make quick` needs a Git repository: clone the project (a ZIP has none)")
+    for name in filter(None, os.fsdecode(listed.stdout).split("\0")):
         if os.path.lexists(source / name):  # one that is deleted is still listed
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source / name, target / name, follow_symlinks=False)
@@ -59,14 +69,20 @@ def shrink(settings: dict[str, Any]) -> None:
     settings["training"]["evaluation_interval"] = 20
     settings["check_gradients"]["hidden"] = [[6], [6, 5]]
     known, search = settings["experiments"], settings["search"]
-    settings["experiments"] = {name: known[name] for name in EXPERIMENTS if name in known}
-    for experiment in settings["experiments"].values():
-        experiment.pop("seeds", None)
-    search["training"] |= {"half_cycle": 25, "evaluation_interval": 50}
+    names = [name for name in EXPERIMENTS if name in known] or list(known)[:4]
+    settings["experiments"] = {name: _short(known[name]) for name in names}
+    search["training"] = (search.get("training") or {}) | {
+        "half_cycle": 25,
+        "evaluation_interval": 50,
+    }
     search["coarse"]["count"], search["fine"]["count"] = 6, 3
     search["fine"]["seeds"] = [1, 2]
     first = next(iter(search["schedules"]))  # the one whose networks the report looks into
-    search["schedules"] = {first: search["schedules"][first]}
+    search["schedules"] = {first: _short(search["schedules"][first])}
+
+
+def _short(changes: dict[str, Any] | None) -> dict[str, Any]:
+    return {name: value for name, value in (changes or {}).items() if name not in LENGTHS}
 
 
 def _images(settings: dict[str, Any]) -> str:
@@ -78,4 +94,7 @@ def _images(settings: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (Exception, KeyboardInterrupt) as error:
+        sys.exit(f"Error: {sentence(error)}")
