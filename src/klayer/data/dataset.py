@@ -14,6 +14,7 @@ from klayer.errors import KlayerError
 PROCESSED = Path("data/processed")
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 PIXELS = 3072  # 3 colour planes of 32 rows of 32 pixels
+SMALLEST = 1e-9  # of a deviation, which pixels are divided by; `preprocess` writes 1 instead of 0
 
 
 @dataclass(frozen=True)
@@ -50,14 +51,13 @@ class Dataset:
 def open_dataset(folder: str | Path = PROCESSED) -> Dataset:
     """Maps the images of `preprocess` into memory, and reads the rest.
 
-    Raises KlayerError, which names the file, when one is missing, damaged or of another shape.
+    Raises KlayerError, which names the file, when one is missing, damaged, of another shape
+    or holds what it cannot.
     """
     folder = Path(folder)
     train, validation, test = (_split(folder, part) for part in ("train", "validation", "test"))
-    mean, deviation = (
-        _load(folder / f"{name}.npy", (PIXELS,), np.float64) for name in ("mean", "deviation")
-    )
-    return Dataset(train, validation, test, mean, deviation)
+    mean = _statistic(folder / "mean.npy", 0)
+    return Dataset(train, validation, test, mean, _statistic(folder / "deviation.npy", SMALLEST))
 
 
 def _split(folder: Path, part: str) -> Split:
@@ -67,6 +67,13 @@ def _split(folder: Path, part: str) -> Split:
     if labels.max() >= len(CLASSES):
         raise _fault(path, f"holds the label {labels.max()}, the largest is {len(CLASSES) - 1}")
     return Split(images, labels)
+
+
+def _statistic(path: Path, smallest: float) -> NDArray[np.float64]:
+    values = _load(path, (PIXELS,), np.float64)
+    if not ((values >= smallest) & (values <= 255)).all():  # as NaN is not
+        raise _fault(path, f"holds what is no {path.stem} of 8-bit images")
+    return values
 
 
 def _load(
