@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from benchmarks import chart, cluster, cost, memory, output, simulation, step
-from benchmarks.contest import CASES, cases, contest
+from benchmarks.contest import CASES, CaseResult, cases, contest
 from benchmarks.contestants import QUESTIONS, contestants
 from benchmarks.growth import GROWING, points
 from klayer import params
@@ -77,7 +77,7 @@ def run_growth(json: Path | None, plot: Path | None, rounds: int, seconds: float
     """How does the speed grow with networks, processes, width and depth?"""
     if plot:
         chart.check_picture(plot)
-    growth = {}
+    growth: dict[str, list[tuple[int, CaseResult]]] = {}
     with cases([GROWING]) as (case,):
         for name, grown in points(case, _population()).items():
             growth[name] = []
