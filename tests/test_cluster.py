@@ -184,7 +184,7 @@ def test_a_worker_with_other_kernels_is_named(tmp_path: Path, study: Path) -> No
         cluster.worker("--no-nanny")
         said = told(klayer(cluster.address, "train", "bn"))
     assert re.search(
-        r"train@bn: tcp://127.0.0.1:\d+ computed with the kernels \S+ instead of the portable", said
+        r"train@bn: tcp://127.0.0.1:\d+ computed with the kernels .+ instead of the portable", said
     )
 
 
