@@ -55,26 +55,27 @@ def _gather(
     inverse: Array,
     out: Array,
 ) -> None:
-    kind = out.dtype.type
-    moved = np.zeros(mean.size, images.dtype)
+    kind, size = out.dtype.type, mean.size
+    wide = np.zeros(3 * size, images.dtype)  # with the image in its middle, so that none leaves it
     for i in range(rows.size):
         normalised = out[i]
-        _move(images[rows[i]], down[i], right[i], flipped[i], moved)
-        for j in range(mean.size):
+        _copy(images[rows[i]], flipped[i], wide[size : 2 * size])
+        start = size - down[i] * SIDE - right[i]
+        moved = wide[start : start + size]  # at an edge pixels of the row or plane beside it
+        for j in range(size):
             normalised[j] = (kind(moved[j]) - mean[j]) * inverse[j]
         _clear(normalised.reshape(-1, SIDE, SIDE), down[i], right[i])
 
 
 @compiled
-def _move(image: NDArray[Any], down: int, right: int, flipped: int, moved: NDArray[Any]) -> None:
-    """Pixel (r, c) becomes that at (r - down, c - right) of the (flipped) image, if it has one."""
-    step, start = (-1, SIDE - 1 + right) if flipped else (1, -right)
-    for plane in range(0, image.size, SIDE * SIDE):
-        for row in range(max(down, 0), SIDE + min(down, 0)):
-            target = plane + row * SIDE
-            source = target - down * SIDE + start
-            for c in range(max(right, 0), SIDE + min(right, 0)):
-                moved[target + c] = image[source + step * c]
+def _copy(image: NDArray[Any], flipped: int, copy: NDArray[Any]) -> None:
+    if not flipped:
+        for j in range(image.size):
+            copy[j] = image[j]
+        return
+    for row in range(image.size // SIDE):
+        for c in range(SIDE):
+            copy[row * SIDE + c] = image[row * SIDE + SIDE - 1 - c]
 
 
 @compiled
