@@ -150,18 +150,19 @@ def test_a_link_that_a_disk_does_not_keep_is_told(small: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("lock", "ends"),
-    [('{"write": {"a": {"pid": GONE, "cmd": "dvc repro"}}, "read": {}}', True), ("", False)],
-)
-def test_a_stage_ends_whose_dvc_went_before_it_asked(small: Path, lock: str, ends: bool) -> None:
-    """The one that adopts it may be of its own session, as the first process of a container is."""
+@pytest.mark.parametrize(("named", "ends"), [("$$", True), (str(os.getpid()), False), ("", False)])
+def test_a_stage_ends_whose_dvc_went_before_it_asked(small: Path, named: str, ends: bool) -> None:
+    """The one that adopts it may be of its own session, as the first process of a container is.
+
+    One whose dvc is there goes on though another process is its parent, and where none is named.
+    """
     (small / ".dvc/tmp").mkdir(parents=True)
-    gone = f"echo '{lock}' | sed s/GONE/$$/ > .dvc/tmp/rwlock"
-    orphan = f"{gone}; (sleep 0.3; exec {sys.executable} -m klayer train bn) &"
-    env = os.environ | {"PYTHONPATH": str(ROOT / "src"), "DVC_STAGE": "train@bn"}
+    lock = f'{{"write": {{"a": {{"pid": {named}, "cmd": "dvc repro"}}}}}}' if named else ""
+    orphan = f"(sleep 0.3; exec {sys.executable} -m klayer train bn) &"
+    env = os.environ | {"PYTHONPATH": str(ROOT / "src"), "DVC_STAGE": "train@bn", "LOCK": lock}
+    write = 'printf %s "$LOCK" | sed "s/[$][$]/$$/" > .dvc/tmp/rwlock'
     done = subprocess.run(  # until the output is closed, which the orphan keeps open
-        ["sh", "-c", orphan], cwd=small, env=env, capture_output=True
+        ["sh", "-c", f"{write}; {orphan}"], cwd=small, env=env, capture_output=True
     )
     assert done.returncode == 0
     assert (small / "metrics").exists() is not ends

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import sys
 import threading
 import time
 import warnings
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import klayer
 from klayer.errors import KlayerError
 
+PROC = Path("/proc")  # of Linux: proc(5)
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 # Settings of joblib and tqdm, and a time that build systems leave, which SciPy's import reads.
 PUT_ASIDE = ("JOBLIB_", "LOKY_", "TQDM_", "SOURCE_DATE_EPOCH")
@@ -81,23 +83,31 @@ def check_code() -> None:
 
 def end_with(parent: int) -> None:
     """Ends this process within a second of its parent, so that nothing is left running."""
-    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+    threading.Thread(target=_watch, args=(parent, []), daemon=True).start()
 
 
 def end_with_dvc(parent: int) -> None:
-    """Ends this stage within a second of the dvc that runs it.
+    """Ends this stage within a second of its parent, and of the dvc that runs it.
 
-    DVC writes who works on a stage's files to `.dvc/tmp/rwlock`. A parent that is not named there
-    adopted this stage, whose dvc went before `parent` was asked for.
+    Where dvc went before `parent` was asked for, that is who adopted the stage. So whom DVC names
+    at work, in `.dvc/tmp/rwlock`, is watched too; a shell may stand between dvc and the stage.
     """
-    with suppress(OSError, ValueError):  # not DVC's file, or DVC is writing it
-        at_work = json.dumps(json.loads(Path(".dvc/tmp/rwlock").read_bytes()))
-        if f'"pid": {parent},' not in at_work:
-            os._exit(1)
-    end_with(parent)
+    dvc: list[Path] = []
+    with suppress(OSError):
+        named = re.findall(r'"pid": (\d+)', Path(".dvc/tmp/rwlock").read_text(errors="replace"))
+        dvc = [PROC / pid / "stat" for pid in named if (PROC / "self/stat").exists()]
+    threading.Thread(target=_watch, args=(parent, dvc), daemon=True).start()
 
 
-def _watch(parent: int) -> None:
-    while os.getppid() == parent:
+def _watch(parent: int, dvc: Sequence[Path]) -> None:
+    while os.getppid() == parent and (not dvc or any(map(_runs, dvc))):
         time.sleep(0.5)
     os._exit(1)
+
+
+def _runs(stat: Path) -> bool:
+    """Whether a process is there, and not only waits for its parent to take note of its end."""
+    try:
+        return stat.read_text(errors="replace").rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
