@@ -150,7 +150,11 @@ def test_a_link_that_a_disk_does_not_keep_is_told(small: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(("named", "ends"), [("$$", True), (str(os.getpid()), False), ("", False)])
+@pytest.mark.parametrize(
+    ("named", "ends"),
+    [("$$", True), (str(os.getpid()), False), ("", False)],
+    ids=["dead", "alive", "none"],  # the same in every process that collects the tests
+)
 def test_a_stage_ends_whose_dvc_went_before_it_asked(small: Path, named: str, ends: bool) -> None:
     """The one that adopts it may be of its own session, as the first process of a container is.
 
