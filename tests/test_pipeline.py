@@ -116,6 +116,6 @@ def test_killing_dvc_leaves_no_process_and_the_next_run_ends_well(
     family = psutil.Process(dvc.pid).children(recursive=True)
     dvc.send_signal(kind)
     dvc.wait(20)
-    assert psutil.wait_procs(family, timeout=5)[1] == []
+    assert psutil.wait_procs(family, timeout=15)[1] == []
     clone.run("dvc", "repro")
     assert clone.changed() == ""
