@@ -61,6 +61,7 @@ clean:
 	rm -rf .venv .benchmark-venv .lock-venv .klayer
 
 .venv/ready: requirements.lock pyproject.toml
+	@case "$$(pwd -P)" in *[:\"\$$\`]*) echo 'the path of this folder has one of : " $$ `, which programs in .venv/bin cannot have: rename it' >&2; exit 1;; esac
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 15) else "Python 3.11 to 3.14 is needed, %d.%d was found: make PYTHON=/path/to/python3.11 ..." % v)'
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --require-hashes --requirement requirements.lock

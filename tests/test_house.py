@@ -156,6 +156,16 @@ def test_an_environment_whose_python_has_gone_is_made_anew(environment: Path) ->
     assert makes_it_anew(environment)
 
 
+@pytest.mark.parametrize("name", ["a:b", "a $b", "a `b", 'a "b'])
+def test_a_folder_whose_name_no_environment_can_have_is_told(environment: Path, name: str) -> None:
+    renamed = environment.rename(environment.parent / name)
+    command = ["make", "repro", "PYTHON=true"]  # no environment would be made
+    done = subprocess.run(command, cwd=renamed, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "the path of this folder has one of" in done.stderr
+    assert not (renamed / ".venv").exists()
+
+
 def test_stages_are_given_to_the_shell_that_every_machine_has(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
