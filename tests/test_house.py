@@ -212,16 +212,17 @@ def test_images_at_hand_are_not_looked_for(folder: Path) -> None:
     assert repro(folder) == (0, "", ["dvc repro"])
 
 
-def test_locks_that_a_killed_dvc_left_empty_are_removed(folder: Path) -> None:
+@pytest.mark.parametrize("left", ["", '{"write": {}, "read": {"a": [{"pid": 1'])
+def test_locks_that_a_stopped_dvc_left_cut_short_are_removed(folder: Path, left: str) -> None:
     (folder / "data/cifar-10-batches-py").mkdir(parents=True)
     locks = folder / ".dvc/tmp/rwlock"
     locks.parent.mkdir(parents=True)
     locks.write_text("{}")
     assert repro(folder) == (0, "", ["dvc repro"])
-    locks.write_text("")
+    locks.write_text(left)
     status, said, called = repro(folder)
     assert (status, called) == (0, ["dvc repro", "dvc repro"])
-    assert ".dvc/tmp/rwlock empty" in said
+    assert ".dvc/tmp/rwlock cut short" in said
     assert not locks.exists()
 
 

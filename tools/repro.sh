@@ -15,9 +15,9 @@ if ! said=$(git rev-parse --git-dir 2>&1); then
 fi
 
 locks=.dvc/tmp/rwlock
-empty() { [ -f "$locks" ] && [ ! -s "$locks" ]; }
-if empty && sleep 1 && empty; then  # a dvc at work fills it at once
-  echo "a dvc that was killed left $locks empty, which no dvc would read: it is removed"
+cut_short() { [ -f "$locks" ] && ! python -m json.tool "$locks" >/dev/null 2>&1; }
+if cut_short && sleep 1 && cut_short; then  # a dvc at work writes it whole at once
+  echo "a dvc that was stopped left $locks cut short, which no dvc would read: it is removed"
   rm -f "$locks"
 fi
 
