@@ -150,6 +150,21 @@ def test_a_link_that_a_disk_does_not_keep_is_told(small: Path) -> None:
     )
 
 
+def test_an_experiment_that_a_shallow_clone_would_lose_is_refused(small: Path) -> None:
+    """Git takes nothing from a shallow clone, which DVC does not notice."""
+    temporary = small / ".dvc/tmp/exps/standalone/tmpabc"
+    temporary.mkdir(parents=True)
+    for name in ("params.yaml", "requirements.lock", "data"):
+        (temporary / name).symlink_to(small / name)
+    (small / ".git").mkdir()
+    assert stage(temporary).returncode == 0
+    (small / ".git/shallow").touch()
+    told = stage(temporary)
+    assert (told.returncode, told.stdout) == (1, "")
+    assert told.stderr.startswith("Error: this clone is shallow, as `git clone --depth` makes it")
+    assert stage(small).returncode == 0
+
+
 @pytest.mark.parametrize(
     ("named", "ends"),
     [("$$", True), (str(os.getpid()), False), ("", False)],

@@ -69,12 +69,13 @@ def studies() -> None:
 
 def _stage(check: str = CHECK) -> None:
     """Before a stage: all settings are checked, and it will end with the process that began it."""
-    from klayer.running.environment import check_code, end_with_dvc, isolate
+    from klayer.running.environment import check_clone, check_code, end_with_dvc, isolate
 
     if "DVC_STAGE" in os.environ:
         end_with_dvc(PARENT)
     isolate()
     check_code()
+    check_clone()
 
     module, _, function = check.partition(":")
     getattr(import_module(module), function)()

@@ -81,6 +81,19 @@ def check_code() -> None:
         )
 
 
+def check_clone() -> None:
+    """Raises KlayerError in the temporary folder of an experiment whose results DVC would lose.
+
+    DVC hands them over by a fetch, which Git refuses where the clone is shallow, and says nothing.
+    """
+    projects = (path.parent for path in Path.cwd().parents if path.name == ".dvc")
+    if any((project / ".git/shallow").exists() for project in projects):
+        raise KlayerError(
+            "this clone is shallow, as `git clone --depth` makes it, and DVC would lose the results "
+            "of `--queue` and `--temp`: run `git fetch --unshallow` first"
+        )
+
+
 def end_with(parent: int) -> None:
     """Ends this process within a second of its parent, so that nothing is left running."""
     threading.Thread(target=_watch, args=(parent, []), daemon=True).start()
