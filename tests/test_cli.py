@@ -143,6 +143,21 @@ def test_what_goes_wrong_is_told_in_a_sentence(
     assert says in refusal("train", "plain")
 
 
+def test_a_module_that_git_did_not_bring_into_an_experiment_is_told(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(name: str) -> None:
+        raise ImportError("No module named 'klayer.networks.mine'", name="klayer.networks.mine")
+
+    monkeypatch.setattr("klayer.stages.train.run", fail)
+    assert "a fault of klayer itself" in refusal("train", "plain")
+    folder = project / ".dvc/tmp/exps/standalone/tmpabc"
+    folder.mkdir(parents=True)
+    (folder / "params.yaml").symlink_to(project / "params.yaml")
+    monkeypatch.chdir(folder)
+    assert "has the files that Git tracks: `git add` new ones first" in refusal("train", "plain")
+
+
 def python(*command: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """`python COMMAND` in a folder, as a stage of dvc.yaml is run."""
     return subprocess.run(

@@ -72,6 +72,11 @@ def sentence(error: BaseException) -> str:
             return f"{name} cannot be used ({reason}): {way_out(error)}"
         case ImportError() if (error.name or "klayer").split(".")[0] != "klayer":
             return unusable(error)
+        case ImportError() if ".dvc" in Path.cwd().parts:  # the folder of --queue or --temp
+            return (
+                f"{error}: an experiment of `--queue` or `--temp` has the files that Git tracks: "
+                "`git add` new ones first"
+            )
         case RuntimeError() if "can't start new thread" in str(error):
             return f"no more threads can be started: {WAYS_OUT[errno.EAGAIN]}"
     frames = traceback.extract_tb(error.__traceback__)
