@@ -20,6 +20,7 @@ from conftest import BATCH_NORM, ROOT, tiny_settings
 STAGES = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
 NAMES = ("three_layer", "three_layer_bn")
 SCHEDULE = "two_cycles"
+SCHEDULES = "src/klayer/networks/schedule.py"
 
 
 def small() -> dict[str, Any]:
@@ -88,6 +89,28 @@ def test_one_experiment_changed_runs_it_and_the_report_alone(restored: Clone) ->
     params = json.loads(restored.run("dvc", "params", "diff", "--json"))
     change = params["params.yaml"][f"experiments.{NAMES[0]}.l2"]
     assert (change["old"], change["new"]) == (0.005, 0.5)
+
+
+def test_a_queued_experiment_runs_the_code_that_was_queued(restored: Clone) -> None:
+    """Not that of the working tree, which the environment and PYTHONPATH name."""
+    schedule, path = restored.folder / SCHEDULES, f"metrics/train/{NAMES[0]}.json"
+    code = schedule.read_text()
+    constant = code.replace("low + (high - low) * rising / half_cycle", "high")
+    assert constant != code
+    schedule.write_text(constant)
+    restored.run("dvc", "exp", "run", "--queue", "--name", "edited", f"train@{NAMES[0]}")
+    restored.run("git", "checkout", "--quiet", "src")
+    restored.run("dvc", "exp", "run", "--queue", "--name", "same", f"train@{NAMES[0]}")
+    restored.run("dvc", "exp", "run", "--run-all")
+    refs = restored.run("git", "for-each-ref", "--format=%(refname)", "refs/exps").split()
+    found = {
+        ref.rpartition("/")[2]: restored.run("git", "show", f"{ref}:{path}")
+        for ref in refs
+        if ref.endswith(("/edited", "/same"))
+    }
+    committed = restored.run("git", "show", f"HEAD:{path}")
+    assert found["same"] == committed
+    assert found["edited"] != committed
 
 
 def test_the_graph_is_drawn(clone: Clone) -> None:
