@@ -89,8 +89,8 @@ def check_clone() -> None:
     projects = (path.parent for path in Path.cwd().parents if path.name == ".dvc")
     if any((project / ".git/shallow").exists() for project in projects):
         raise KlayerError(
-            "this clone is shallow, as `git clone --depth` makes it, and DVC would lose the results "
-            "of `--queue` and `--temp`: run `git fetch --unshallow` first"
+            "this clone is shallow, as `git clone --depth` makes it, and DVC would lose the "
+            "results of `--queue` and `--temp`: run `git fetch --unshallow` first"
         )
 
 
