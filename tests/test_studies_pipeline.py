@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -87,3 +88,13 @@ def test_a_mistake_costs_no_result(clone: Clone) -> None:
         clone.run("dvc", "repro")
     assert (clone.folder / "plots/seeds/first.csv").exists()
     clone.restore()
+
+
+def test_missing_images_cost_no_result(clone: Clone) -> None:
+    """As in a fresh clone, whose cache is empty: the last test, as there is no way back."""
+    clone.restore()
+    for folder in ("settings", "../data/processed", ".dvc/cache"):
+        shutil.rmtree(clone.folder / folder)
+    with pytest.raises(AssertionError, match="data/processed/.+ is missing: run `dvc repro prepro"):
+        clone.run("dvc", "repro")
+    assert not [line for line in clone.changed().splitlines() if line.startswith(" D")]

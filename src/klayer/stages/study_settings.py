@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from klayer import params
+from klayer.data.dataset import open_dataset
 from klayer.files import whole_folder
 from klayer.stages.settings import LIBRARIES, locked
 from klayer.study.studies import Sections, study_names, trials
@@ -19,7 +20,11 @@ LOCK = Path("../requirements.lock")
 
 
 def run() -> None:
-    """Writes settings/NAME.json for each study."""
+    """Writes settings/NAME.json for each study.
+
+    Raises KlayerError also where the images are not prepared: later DVC would have removed results.
+    """
+    open_dataset()
     sections, libraries = params.read(), locked(LIBRARIES, LOCK)
     with whole_folder(SETTINGS) as folder:
         for name in study_names(sections):
