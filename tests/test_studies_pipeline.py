@@ -95,6 +95,6 @@ def test_missing_images_cost_no_result(clone: Clone) -> None:
     clone.restore()
     for folder in ("settings", "../data/processed", ".dvc/cache"):
         shutil.rmtree(clone.folder / folder)
-    with pytest.raises(AssertionError, match="data/processed/.+ is missing: run `dvc repro prepro"):
+    with pytest.raises(AssertionError, match=r"data/processed/.+ is missing: run `dvc repro"):
         clone.run("dvc", "repro")
     assert not [line for line in clone.changed().splitlines() if line.startswith(" D")]
