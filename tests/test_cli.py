@@ -124,6 +124,13 @@ def test_outside_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert "run klayer in the project's folder" in refusal("train", "plain")
 
 
+def test_the_folder_of_the_other_pipeline(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = "params.yaml has no studies: run `klayer studies ...` in studies/"
+    assert told in refusal("studies", "settings")
+    monkeypatch.chdir(ROOT / "studies")
+    assert "params.yaml has studies: here run `klayer studies ...`" in refusal("train", "plain")
+
+
 @pytest.mark.parametrize(
     ("error", "says"),
     [

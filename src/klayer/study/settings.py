@@ -23,6 +23,8 @@ STUDIES = ("training", "studies")
 def check_all() -> None:
     """Raises KlayerError for the first section that is wrong, with all that is wrong in it."""
     sections = params.read()
+    if "studies" in sections:
+        raise KlayerError("params.yaml has studies: here run `klayer studies ...` or `dvc repro`")
     _check_sections(sections, SECTIONS)
     data = params.section(sections, "data", DataConfig)
     check_gradients(params.section(sections, "check_gradients", CheckGradients))
@@ -39,6 +41,8 @@ def check_all() -> None:
 def check_studies() -> None:
     """As `check_all`, of studies/params.yaml."""
     sections = params.read()
+    if "studies" not in sections:
+        raise KlayerError("params.yaml has no studies: run `klayer studies ...` in studies/")
     _check_sections(sections, STUDIES)
     params.section(sections, "training", Training)
     for name in study_names(sections):
