@@ -81,13 +81,17 @@ def check_code() -> None:
         )
 
 
+def projects_around() -> list[Path]:
+    """Of an experiment's temporary folder, below `.dvc`, the project's own one; else none."""
+    return [path.parent for path in Path.cwd().parents if path.name == ".dvc"]
+
+
 def check_clone() -> None:
     """Raises KlayerError in the temporary folder of an experiment whose results DVC would lose.
 
     DVC hands them over by a fetch, which Git refuses where the clone is shallow, and says nothing.
     """
-    projects = (path.parent for path in Path.cwd().parents if path.name == ".dvc")
-    if any((project / ".git/shallow").exists() for project in projects):
+    if any((project / ".git/shallow").exists() for project in projects_around()):
         raise KlayerError(
             "this clone is shallow, as `git clone --depth` makes it, and DVC would lose the "
             "results of `--queue` and `--temp`: run `git fetch --unshallow` first"

@@ -25,6 +25,7 @@ from klayer.data.mirrors import download
 from klayer.data.sources import SYNTHETIC, DataConfig
 from klayer.data.synthetic import write_batches
 from klayer.errors import KlayerError
+from klayer.running.environment import projects_around
 
 VARIABLE = "CIFAR10_ARCHIVE"
 UNFINISHED = Path("data/.download")
@@ -62,7 +63,7 @@ def run() -> None:
 
 def _roots() -> list[Path]:
     """The working folder; then, of an experiment's temporary one, the project's own."""
-    return [Path(), *(path.parent for path in Path.cwd().parents if path.name == ".dvc")]
+    return [Path(), *projects_around()]
 
 
 def _take_named(name: str, data: DataConfig) -> None:
