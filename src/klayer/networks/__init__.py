@@ -1,1 +1,1 @@
-"""The mathematics of k-layer networks. Imports NumPy, SciPy and Numba, nothing else of klayer."""
+"""The mathematics of k-layer networks. Imports NumPy and klayer.kernels, nothing else of klayer."""

@@ -1,14 +1,13 @@
-"""Batch normalisation, Ioffe and Szegedy (2015), over populations as in `arrays`."""
+"""Batch normalisation, Ioffe and Szegedy (2015)."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from klayer.networks.arrays import Array
-from klayer.networks.compiled import compiled
-from klayer.networks.layer import Layer, Mode
-from klayer.networks.layers import scale_and_shift
-from klayer.networks.store import Store
+from klayer.kernels.compiled import compiled
+from klayer.networks.layer import Array, Buffer, Layer, Mode, Parameter, Start
 
 Number = np.floating
 
@@ -19,118 +18,139 @@ class BatchNorm(Layer):
     In training it normalises with the mean and the biased variance of the batch (divided by n), and
     lets the running averages follow both, as the report does; the paper's algorithm 2 takes the
     unbiased variance, n / (n - 1) times as large. In evaluation it uses the averages and changes
-    nothing. `Mode.COLLECT` puts the mean and variance over all batches that this layer has so
-    collected in their place.
+    nothing. `Mode.COLLECT` puts the mean and variance over all batches that this layer has
+    collected since `restart` in their place.
 
     A column that is constant over the batch, as every column of a batch of one, holds nothing to
     normalise: it gives beta, and no gradient.
     """
 
+    kind = "batch_norm"
+
     def __init__(self, epsilon: float, momentum: float) -> None:
+        super().__init__()
         self.epsilon, self.momentum = epsilon, momentum
 
-    def build(self, d: int, store: Store) -> int:
-        """As many units as its input."""
-        self.gamma, self.beta = store.vector("gamma", d, 1), store.vector("beta", d, 0)
-        self.mean, self.variance = store.state("mean", d, 0), store.state("variance", d, 1)
-        self.started = store.flag("started")
-        self.collected = 0  # batches
-        self.number = store.dtype.type
-        self.batch_mean, self.batch_variance, self.inv_std = np.empty(
-            (3, store.networks * d), store.dtype
-        )
-        self.normalised = store.training_buffer(d)  # u, (n, M*d)
-        self.out = store.buffer(d)  # (n, M*d)
-        return d
+    def build(self, inputs: int, start: Start) -> int:
+        """As many units as its input; gamma is 1, beta 0."""
+        dtype = start.dtype
+        self.gamma, self.beta = Parameter(np.ones(inputs, dtype)), Parameter(np.zeros(inputs, dtype))
+        self.mean, self.variance = np.zeros(inputs, dtype), np.ones(inputs, dtype)
+        self.parameters = {"gamma": self.gamma, "beta": self.beta}
+        self.state = {"mean": self.mean, "variance": self.variance}
+        self.restart()
+        self.batch_mean, self.batch_variance, self.inv_std = np.zeros((3, inputs), dtype)
+        self._normalised, self._out = Buffer(inputs, dtype), Buffer(inputs, dtype)
+        return inputs
+
+    def restart(self) -> None:
+        """The next batch begins the averages: of training, and those that are collected."""
+        self.batches = 0
 
     def forward(self, x: Array, mode: Mode) -> Array:
-        """The output, of the shape of x (n, M*d), in an array of its own."""
-        gamma, beta, epsilon = self.gamma.value, self.beta.value, self.number(self.epsilon)
-        if mode is Mode.EVALUATE:  # one scale and one shift
-            scale = gamma / np.sqrt(self.variance.value + epsilon)  # (M*d,)
-            scale[self.variance.value == 0] = 0
-            _scale_centred(x, self.mean.value, scale, beta, self.out)
-            return self.out
-        u = self.normalised if mode is Mode.TRAIN else self.out
-        _normalise(x, epsilon, self.batch_mean, self.batch_variance, self.inv_std, u)
-        scale_and_shift(u, gamma, beta, self.out)
-        if mode is Mode.TRAIN:
-            self._update_averages()
-        else:
-            self._collect()
-        return self.out
+        """The output, of the shape of x (n, units), in an array of its own."""
+        out, epsilon = self._out(len(x)), x.dtype.type(self.epsilon)
+        gamma, beta = self.gamma.value, self.beta.value
+        if mode is Mode.EVALUATE:
+            _normalise_with(x, self.mean, self.variance, gamma, beta, epsilon, out)
+            return out
+        self.normalised = self._normalised(len(x))
+        statistics = (self.batch_mean, self.batch_variance, self.inv_std)
+        _normalise(x, epsilon, gamma, beta, *statistics, self.normalised, out)
+        self._average(mode)
+        self.batches += 1
+        return out
 
-    def _update_averages(self) -> None:
-        """new = momentum * old + (1 - momentum) * batch; the first batch starts them."""
-        if self.started[0]:
-            keep = self.number(self.momentum)
-            _follow(self.mean.value, self.batch_mean, keep)
-            _follow(self.variance.value, self.batch_variance, keep)
-        else:
-            self.mean.value[:], self.variance.value[:] = self.batch_mean, self.batch_variance
-            self.started[0] = True
+    def _average(self, mode: Mode) -> None:
+        """new = momentum * old + (1 - momentum) * batch; the first batch starts them.
 
-    def _collect(self) -> None:
-        """The means over all batches of the mean, and of the variance around that mean.
-
-        Wu and Johnson (2021), "Rethinking 'Batch' in BatchNorm", section 3.1, for batches of equal
-        size, written as a step towards the new batch: Chan et al. (1983).
+        Or over all batches the mean of the mean, and of the variance around that mean: Wu and
+        Johnson (2021), "Rethinking 'Batch' in BatchNorm", section 3.1, for batches of equal size,
+        written as a step towards the new batch: Chan et al. (1983).
         """
-        if not self.collected:
-            self.mean.value[:], self.variance.value[:] = 0, 0
-        self.collected += 1
-        share = self.number(1 / self.collected)
-        _merge(self.mean.value, self.variance.value, self.batch_mean, self.batch_variance, share)
+        number = self.mean.dtype.type
+        averages = (self.mean, self.variance, self.batch_mean, self.batch_variance)
+        if self.batches == 0:
+            self.mean[:], self.variance[:] = self.batch_mean, self.batch_variance
+        elif mode is Mode.TRAIN:
+            _follow(*averages, number(self.momentum))
+        else:
+            _merge(*averages, number(1 / (self.batches + 1)))
 
     def backward(self, grad: Array) -> Array:
-        """Gradient (n, M*d) of x, in place of `grad`, that of the output."""
-        u, gamma = self.normalised, self.gamma
-        _normalise_backward(grad, u, gamma.value, self.inv_std, gamma.grad, self.beta.grad)
+        """Gradient (n, units) of x, in place of `grad`, that of the output."""
+        gamma, beta = self.gamma, self.beta
+        _normalise_backward(
+            grad, self.normalised, gamma.value, self.inv_std, gamma.grad, beta.grad
+        )
         return grad
+
+    def description(self) -> dict[str, Any]:
+        """Its epsilon."""
+        return {"layer": self.kind, "epsilon": self.epsilon}
 
 
 @compiled
 def _normalise(
-    x: Array, epsilon: Number, mean: Array, variance: Array, inv_std: Array, u: Array
+    x: Array,
+    epsilon: Number,
+    gamma: Array,
+    beta: Array,
+    mean: Array,
+    variance: Array,
+    inv_std: Array,
+    u: Array,
+    out: Array,
 ) -> None:
-    """u = (x - mean) / sqrt(variance + epsilon), with mean and variance of the columns.
+    """u = (x - mean) / sqrt(variance + epsilon), with mean and variance of the columns of x (n, d);
+    out = gamma u + beta.
 
     They are taken of the differences from the first row: those of a constant column are exactly 0,
     while the rounded mean of such a column would leave its own error, divided by itself.
     """
-    n, features = x.shape
+    n, d = x.shape
     share = x.dtype.type(1 / n)
     mean[:] = 0
     for i in range(n):
-        for j in range(features):
+        for j in range(d):
             u[i, j] = x[i, j] - x[0, j]
             mean[j] += share * u[i, j]
     variance[:] = 0
     for i in range(n):
-        for j in range(features):
+        for j in range(d):
             u[i, j] -= mean[j]
             variance[j] += share * (u[i, j] * u[i, j])
-    for j in range(features):
+    for j in range(d):
         mean[j] += x[0, j]
         inv_std[j] = 1 / np.sqrt(variance[j] + epsilon) if variance[j] != 0 else 0
     for i in range(n):
-        for j in range(features):
+        for j in range(d):
             u[i, j] *= inv_std[j]
+            out[i, j] = gamma[j] * u[i, j] + beta[j]
 
 
 @compiled
-def _scale_centred(x: Array, mean: Array, scale: Array, shift: Array, out: Array) -> None:
-    """out = scale * (x - mean) + shift, where x and out are (n, M*d), the others (M*d,)."""
-    for i in range(x.shape[0]):
-        for j in range(x.shape[1]):
-            out[i, j] = scale[j] * (x[i, j] - mean[j]) + shift[j]
+def _normalise_with(
+    x: Array, mean: Array, variance: Array, gamma: Array, beta: Array, epsilon: Number, out: Array
+) -> None:
+    """out = gamma (x - mean) / sqrt(variance + epsilon) + beta, for mean and variance (d,)."""
+    n, d = x.shape
+    scale = np.empty_like(mean)
+    for j in range(d):
+        scale[j] = gamma[j] / np.sqrt(variance[j] + epsilon) if variance[j] != 0 else 0
+    for i in range(n):
+        for j in range(d):
+            out[i, j] = scale[j] * (x[i, j] - mean[j]) + beta[j]
 
 
 @compiled
-def _follow(average: Array, batch: Array, keep: Number) -> None:
+def _follow(
+    mean: Array, variance: Array, batch_mean: Array, batch_variance: Array, keep: Number
+) -> None:
     """Written as a step towards the batch: an average that has arrived stays."""
-    for j in range(average.size):
-        average[j] += (1 - keep) * (batch[j] - average[j])
+    for j in range(mean.size):
+        mean[j] += (1 - keep) * (batch_mean[j] - mean[j])
+        variance[j] += (1 - keep) * (batch_variance[j] - variance[j])
 
 
 @compiled
@@ -153,15 +173,15 @@ def _normalise_backward(
 
     The gradients of beta and gamma are the sums over the batch, n <grad> and n <grad u>.
     """
-    n, features = grad.shape
+    n, d = grad.shape
     share = grad.dtype.type(1 / n)
     grad_beta[:] = 0
     grad_gamma[:] = 0
     for i in range(n):
-        for j in range(features):
+        for j in range(d):
             grad_beta[j] += grad[i, j]
             grad_gamma[j] += grad[i, j] * u[i, j]
     for i in range(n):
-        for j in range(features):
+        for j in range(d):
             centred = grad[i, j] - share * (grad_beta[j] + u[i, j] * grad_gamma[j])
             grad[i, j] = gamma[j] * inv_std[j] * centred

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from klayer.networks.architecture import Architecture
-from klayer.networks.arrays import Array, Labels
-from klayer.networks.layer import Mode
+from klayer.networks.layer import Array, Labels, Mode
 from klayer.networks.network import Network
-from klayer.networks.parameters import Parameters
 
 EPSILON = np.finfo(np.float64).eps
 # Central differences err by step^2 from what they leave out and by EPSILON / step from rounding:
@@ -25,10 +22,10 @@ FLOOR = 1e-3  # smaller gradients are compared by their absolute error, over thi
 
 @dataclass(frozen=True)
 class GradientError:
-    """How far the analytic gradient of one parameter, in any network, is from the numerical one."""
+    """How far the analytic gradient of one parameter is from the numerical one."""
 
     layer: int  # counted from 1
-    parameter: str  # W, b, gamma or beta
+    parameter: str  # weight, bias, gamma or beta
     relative: float  # largest |analytic - numerical| / max(floor, |analytic| + |numerical|)
     absolute: float  # largest |analytic - numerical|
     rounding: float  # what rounding and the step's length alone may do to `relative`
@@ -40,87 +37,62 @@ def check_gradients(
     images: Array,
     labels: Labels,
     l2: float,
-    networks: int,
     generator: np.random.Generator,
 ) -> list[GradientError]:
-    """Checks every entry of every W, b, gamma and beta of a random population.
+    """Checks every entry of every weight, bias, gamma and beta of a random network.
 
     The cost is that of training, mean cross-entropy with the batch's own mean and variance, plus
-    l2 * sum W^2; what dropout drops is the same in every pass. images (n, d_in) in float64, labels
-    (n,). The numerical gradient is the central difference (cost(p + STEP) - cost(p - STEP)) /
-    (2 STEP).
+    l2 * sum W^2; what dropout drops is the same in every pass. images (n, inputs) in float64,
+    labels (n,). The numerical gradient is the central difference (cost(p + STEP) - cost(p - STEP))
+    / (2 STEP).
     """
-    parameters = Parameters(networks, np.float64)
-    masks = _Replayed(generator, networks)
-    network = Network(architecture, parameters, len(images), generators=masks.generators)
-    for view in parameters.trained.values():
-        view.values[:] = generator.normal(view.fill, 0.5, view.values.shape)
+    masks = generator.spawn(1)[0]
+    start = masks.bit_generator.state
+    network = Network(architecture, dropout=masks, dtype=np.float64)
+    for name, p in network.parameters.items():
+        p.value[:] = generator.normal(1 if name.endswith("gamma") else 0, 0.5, p.value.shape)
 
-    def costs() -> NDArray[np.float64]:
-        masks.rewind()
-        return _costs(network, images, labels, l2)
+    def cost() -> float:
+        masks.bit_generator.state = start
+        network.forward(images, Mode.TRAIN)
+        losses = network.output.losses(labels, architecture.label_smoothing)
+        return float(losses.mean()) + l2 * network.squared_norm()
 
-    size = float(np.abs(costs()).max())
+    size = abs(cost())
     network.backward(labels)
-    analytic = {name: values.copy() for name, values in _gradients(parameters, l2)}
-    return _errors(costs, size, parameters, analytic)
+    analytic = {
+        name: p.grad + (2 * l2 * p.value if p.decays else 0)
+        for name, p in network.parameters.items()
+    }
+    return [_error(name, cost, size, network, analytic[name]) for name in analytic]
 
 
-def _errors(
-    costs: Callable[[], NDArray[np.float64]],
-    size: float,
-    parameters: Parameters,
-    analytic: dict[str, Array],
-) -> list[GradientError]:
-    """Of each parameter; `size` is that of the cost."""
+def _error(
+    name: str, cost: Callable[[], float], size: float, network: Network, analytic: Array
+) -> GradientError:
+    """Of one parameter; `size` is that of the cost."""
+    values = network.parameters[name].value
 
-    def error(name: str, step: float) -> GradientError:
-        values = parameters.trained[name].values
-        near, far = (_numerical(costs, values, h) for h in (step, 2 * step))
+    def error(step: float) -> GradientError:
+        near, far = (_numerical(cost, values, h) for h in (step, 2 * step))
         rounding = np.abs(far - near) + ROUNDINGS * EPSILON * size / step
-        return _compare(name, analytic[name], near, rounding)
+        return _compare(name, analytic, near, rounding)
 
-    errors = {name: error(name, STEP) for name in analytic}
-    for name, found in errors.items():
-        if found.relative > SUSPICIOUS:
-            errors[name] = min(found, error(name, STEP / 8), key=lambda e: e.relative)
-    return list(errors.values())
-
-
-def _gradients(parameters: Parameters, l2: float) -> Iterator[tuple[str, Array]]:
-    """Analytic gradients of the cost, each with a leading axis of M."""
-    for name, view in parameters.trained.items():
-        yield name, view.gradients() + (2 * l2 * view.values if view.decays else 0)
+    found = error(STEP)
+    if found.relative <= SUSPICIOUS:
+        return found
+    return min(found, error(STEP / 8), key=lambda e: e.relative)
 
 
-def _costs(network: Network, images: Array, labels: Labels, l2: float) -> NDArray[np.float64]:
-    network.forward(images, Mode.TRAIN)
-    losses = network.output.losses(labels).mean(axis=0)
-    return np.asarray(losses + l2 * network.parameters.squared_norm())
-
-
-class _Replayed:
-    """A generator for each network, whose draws can be had again; takes none of its parent's."""
-
-    def __init__(self, parent: np.random.Generator, networks: int) -> None:
-        self.generators = parent.spawn(networks)
-        self.states = [generator.bit_generator.state for generator in self.generators]
-
-    def rewind(self) -> None:
-        for generator, state in zip(self.generators, self.states, strict=True):
-            generator.bit_generator.state = state
-
-
-def _numerical(costs: Callable[[], NDArray[np.float64]], values: Array, step: float) -> Array:
-    """Central differences; all networks are moved at once, as none depends on another."""
+def _numerical(cost: Callable[[], float], values: Array, step: float) -> Array:
+    """Central differences of each entry of `values`, which are as before in the end."""
     gradient = np.empty_like(values)
-    for index in np.ndindex(values.shape[1:]):
-        entry = (slice(None), *index)
-        before = values[entry].copy()
+    for entry in np.ndindex(values.shape):
+        before = values[entry]
         values[entry] = before + step
-        above = costs()
+        above = cost()
         values[entry] = before - step
-        below = costs()
+        below = cost()
         values[entry] = before
         gradient[entry] = (above - below) / (2 * step)
     return gradient
@@ -131,9 +103,9 @@ def _compare(name: str, analytic: Array, numerical: Array, rounding: Array) -> G
     difference = np.abs(analytic - numerical)
     size = np.maximum(np.abs(analytic) + np.abs(numerical), FLOOR)
     worst = np.unravel_index((difference / size).argmax(), size.shape)
-    parameter = name.rstrip("0123456789")
+    layer, parameter = name.split(".")
     return GradientError(
-        layer=int(name[len(parameter) :]),
+        layer=int(layer.lstrip("abcdefghijklmnopqrstuvwxyz_")),
         parameter=parameter,
         relative=float((difference / size).max()),
         absolute=float(difference.max()),

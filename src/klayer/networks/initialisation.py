@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Callable
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-Shape = tuple[int, ...]  # (d_in, d_out): d_in is the fan in
+Shape = tuple[int, int]  # (units, inputs): the fan out and the fan in
 Weights = NDArray[np.float64]
 
 
 def uniform(generator: Generator, sigma: float, shape: Shape) -> Weights:
     """Within +-1/sqrt(fan in)."""
-    bound = 1 / np.sqrt(shape[0])
+    bound = 1 / np.sqrt(shape[1])
     return generator.uniform(-bound, bound, shape)
 
 
@@ -27,7 +26,7 @@ def xavier(generator: Generator, sigma: float, shape: Shape) -> Weights:
 
 def he(generator: Generator, sigma: float, shape: Shape) -> Weights:
     """Normal with standard deviation sqrt(2 / fan in): He et al. (2015)."""
-    return generator.normal(0, np.sqrt(2 / shape[0]), shape)
+    return generator.normal(0, np.sqrt(2 / shape[1]), shape)
 
 
 def normal(generator: Generator, sigma: float, shape: Shape) -> Weights:
@@ -41,10 +40,3 @@ INITIALISATIONS: dict[str, Callable[[Generator, float, Shape], Weights]] = {
     "he": he,
     "normal": normal,
 }
-
-
-def draws(
-    name: str, sigma: float, generators: Iterable[Generator]
-) -> list[Callable[[Shape], Weights]]:
-    """For each network a function that draws the weights of a shape from its generator."""
-    return [partial(INITIALISATIONS[name], generator, sigma) for generator in generators]

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from klayer.networks.arrays import Array
-from klayer.networks.store import Store
+from klayer.kernels.compiled import compiled
+from klayer.kernels.products import descend, gradient, matrix
+
+Array = NDArray[np.floating]
+Labels = NDArray[np.integer]
 
 
 class Mode(Enum):
@@ -20,42 +26,142 @@ class Mode(Enum):
     COLLECT = "collect"  # takes the statistics for inference from the batches of this network
 
 
-class Layer(ABC):
-    """A forward pass and its backward pass, over all networks of a population.
+class Parameter:
+    """Numbers that are trained, and their gradient of the last backward pass, of the same shape."""
 
-    A pass returns an array of the layer's own, made when it is built: it is valid until the next
-    call, and the layer that it is handed to may write its gradient over it.
+    decays = False  # whether L2 regularisation applies
+
+    def __init__(self, value: Array) -> None:
+        self.value = value
+        self._grad = np.zeros_like(value)
+
+    @property
+    def grad(self) -> Array:
+        """The gradient of the mean cross-entropy, without the L2 term."""
+        return self._grad
+
+    def descend(self, rate: float, decay: float) -> None:
+        """value <- value - rate (grad + decay value), where it decays."""
+        _descend(self.value, self.grad, self.value.dtype.type(rate))
+
+
+class Weight(Parameter):
+    """The weights (units, inputs) of an affine layer, as PyTorch's Linear has them.
+
+    The gradient is g^T x, of the layer's input x (n, inputs) and the gradient g (n, units) of its
+    scores. It is as large as the weights, so it is computed when it is asked for, and gradient
+    descent adds it to the weights while it makes it.
     """
 
+    decays = True
+
+    def __init__(self, value: Array) -> None:
+        self.value = value
+        self._grad = np.empty((0, 0), value.dtype)
+        self._is_new = False
+
+    def keep(self, g: Array, x: Array) -> None:
+        """Takes the two factors of the gradient, which stay as they are until the next pass."""
+        self._g, self._x, self._is_new = g, x, True
+
+    @property
+    def grad(self) -> Array:
+        """The gradient of the mean cross-entropy, without the L2 term."""
+        if not self._grad.size:
+            self._grad = matrix(*self.value.shape, self.value.dtype)
+        if self._is_new:
+            gradient(self._g, self._x, self._grad)
+            self._is_new = False
+        return self._grad
+
+    def descend(self, rate: float, decay: float) -> None:
+        """value <- value - rate (grad + decay value)."""
+        descend(self.value, self._g, self._x, rate, decay)
+
+
+@compiled
+def _descend(value: Array, grad: Array, rate: np.floating) -> None:
+    for j in range(value.size):
+        value[j] -= rate * grad[j]
+
+
+class Buffer:
+    """Memory for an array of a layer's own, used again by the next pass."""
+
+    def __init__(self, columns: int, dtype: np.dtype) -> None:
+        self._memory = matrix(0, columns, dtype)
+
+    def __call__(self, rows: int) -> Array:
+        """An array (rows, columns), which holds whatever was there."""
+        if rows > len(self._memory):
+            self._memory = matrix(rows, self._memory.shape[1], self._memory.dtype)
+        return self._memory[:rows]
+
+
+@dataclass(frozen=True)
+class Start:
+    """What layers are built of: the type of all numbers, the initial weights of a shape (units,
+    inputs), and the generator from which dropout draws.
+    """
+
+    dtype: np.dtype
+    initial_weights: Callable[[tuple[int, int]], Array]
+    dropout: np.random.Generator
+
+
+class Layer(ABC):
+    """A forward pass and its backward pass.
+
+    A pass returns an array of the layer's own: it is valid until the next pass, and the layer that
+    it is handed to may write its gradient over it.
+    """
+
+    kind: str  # its name in params.yaml
     activates = False  # whether it is an activation function: a skip connection ends before it
+    parameters: dict[str, Parameter]  # by name: weight, bias, gamma, beta
+    state: dict[str, Array]  # what is saved but not trained: running mean and variance
+
+    def __init__(self) -> None:
+        self.parameters, self.state = {}, {}
 
     @abstractmethod
-    def build(self, d: int, store: Store) -> int:
-        """Asks the store for parameters and arrays for inputs of d units; returns its units."""
+    def build(self, inputs: int, start: Start) -> int:
+        """Makes parameters and buffers for inputs of so many units; returns the layer's units."""
 
     @abstractmethod
     def forward(self, x: Array, mode: Mode) -> Array:
-        """The output (n, M*d_out) of the input x (n, M*d)."""
+        """The output (n, units) of the input x (n, inputs)."""
 
     @abstractmethod
     def backward(self, grad: Array) -> Array:
-        """The gradient (n, M*d) of the input, from that of the output (n, M*d_out).
+        """The gradient (n, inputs) of the input, from that of the output (n, units).
 
         Belongs to the last forward pass in `Mode.TRAIN`; fills the gradients of its parameters.
         """
+
+    def all(self) -> Iterator[Layer]:
+        """The layer and those that it is made of, from the first to the last."""
+        yield self
+
+    def description(self) -> dict[str, Any]:
+        """What it takes besides its arrays to build it again."""
+        return {"layer": self.kind}
 
 
 class Sequential(Layer):
     """Layers one after the other."""
 
+    kind = "sequential"
+
     def __init__(self, layers: Iterable[Layer]) -> None:
+        super().__init__()
         self.layers = list(layers)
 
-    def build(self, d: int, store: Store) -> int:
+    def build(self, inputs: int, start: Start) -> int:
         """Each layer for the units of the one before it."""
         for layer in self.layers:
-            d = layer.build(d, store)
-        return d
+            inputs = layer.build(inputs, start)
+        return inputs
 
     def forward(self, x: Array, mode: Mode) -> Array:
         """From the first layer to the last."""
@@ -69,26 +175,35 @@ class Sequential(Layer):
             grad = layer.backward(grad)
         return grad
 
+    def all(self) -> Iterator[Layer]:
+        """Those that it is made of."""
+        for layer in self.layers:
+            yield from layer.all()
 
-class Residual(Layer):
+    def description(self) -> dict[str, Any]:
+        """The layers in their order."""
+        return {"layer": self.kind, "layers": [layer.description() for layer in self.layers]}
+
+
+class Residual(Sequential):
     """x + f(x), where f is a sequence of layers: He et al. (2016), equation 1."""
 
-    def __init__(self, layers: Iterable[Layer]) -> None:
-        self.inner = Sequential(layers)
+    kind = "residual"
 
-    def build(self, d: int, store: Store) -> int:
+    def build(self, inputs: int, start: Start) -> int:
         """Raises ValueError unless f gives as many units as it takes."""
-        units = self.inner.build(d, store)
-        if units != d:
-            raise ValueError(f"a skip connection from {d} units to {units}")
-        self.out, self.grad_x = store.buffer(d), store.training_buffer(d)  # (n, M*d)
-        return d
+        units = super().build(inputs, start)
+        if units != inputs:
+            raise ValueError(f"a skip connection from {inputs} units to {units}")
+        self._out, self._grad = Buffer(units, start.dtype), Buffer(units, start.dtype)
+        return units
 
     def forward(self, x: Array, mode: Mode) -> Array:
-        """x + f(x), of the shape of x (n, M*d)."""
-        return np.add(x, self.inner.forward(x, mode), out=self.out)
+        """x + f(x), of the shape of x (n, units)."""
+        return np.add(x, super().forward(x, mode), out=self._out(len(x)))
 
     def backward(self, grad: Array) -> Array:
         """That of the output, and what f makes of it; f may write over `grad`."""
-        self.grad_x[:] = grad
-        return np.add(self.grad_x, self.inner.backward(grad), out=self.grad_x)
+        total = self._grad(len(grad))
+        total[:] = grad
+        return np.add(total, super().backward(grad), out=total)

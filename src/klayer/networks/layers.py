@@ -1,116 +1,67 @@
 """The layers of a k-layer network: each a forward pass and its backward pass side by side.
 
-Over populations as in `arrays`; batch normalisation and the output have modules of their own.
+Batch normalisation and the output have modules of their own.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from klayer.networks.arrays import Array, split
-from klayer.networks.compiled import compiled
-from klayer.networks.layer import Layer, Mode
-from klayer.networks.store import Store
-
-FEATURES = 384  # of a product at a time: as many as OpenBLAS itself takes, for Haswell's kernels
-
-
-def sum_of_products(x: Array, v: Array, part: Array, out: Array) -> Array:
-    """out = x v, for x (n, d_in) with many more features than v (d_in, columns) has columns.
-
-    Summed up over groups of features, each near the peak of the processor; one product over all of
-    them may run at half of it or less. `part` is for the products, of the shape of `out`.
-    """
-    np.matmul(x[:, :FEATURES], v[:FEATURES], out=out)
-    for start in range(FEATURES, len(v), FEATURES):
-        group = slice(start, start + FEATURES)
-        np.add(out, np.matmul(x[:, group], v[group], out=part), out=out)
-    return out
-
-
-@compiled
-def scale_and_shift(x: Array, scale: Array, shift: Array, out: Array) -> None:
-    """out = scale * x + shift, where x and out are (n, M*d), scale and shift (M*d,)."""
-    for i in range(x.shape[0]):
-        for j in range(x.shape[1]):
-            out[i, j] = scale[j] * x[i, j] + shift[j]
-
-
-class InputAffine(Layer):
-    """scores = x W + b on the images, which all networks share: the first layer."""
-
-    def __init__(self, units: int) -> None:
-        self.units = units
-
-    def build(self, d: int, store: Store) -> int:
-        """For images of d numbers."""
-        self.w, self.b = store.input_weight("W", d, self.units), store.vector("b", self.units, 0)
-        self.scores, self.part = store.scores(self.units), store.buffer(self.units)  # (n, M*d_out)
-        self.ones = np.ones(store.samples, store.dtype)
-        return self.units
-
-    def forward(self, x: Array, mode: Mode) -> Array:
-        """Scores (n, M*d_out) of x (n, d_in)."""
-        self.x = x
-        sum_of_products(x, self.w.v, self.part, self.scores)
-        scale_and_shift(self.scores, self.w.column_scale, self.b.value, self.scores)
-        return self.scores
-
-    def backward(self, grad: Array) -> Array:
-        """Fills the gradient of b, and lets W keep what its own is made of.
-
-        The images need no gradient, so that of the scores is returned.
-        """
-        np.dot(self.ones, grad, out=self.b.grad)
-        self.w.keep(self.x, grad)
-        return grad
+from klayer.kernels.compiled import compiled
+from klayer.kernels.products import input_gradient, matrix, scores
+from klayer.networks.layer import Array, Buffer, Layer, Mode, Parameter, Start, Weight
 
 
 class Affine(Layer):
-    """scores = x W + b, where each network has its own input."""
+    """scores = x W^T + b, for W (units, inputs) and b (units,)."""
 
-    def __init__(self, units: int) -> None:
-        self.units = units
+    kind = "affine"
 
-    def build(self, d: int, store: Store) -> int:
-        """For inputs of d units."""
-        self.w, self.b = store.weight("W", d, self.units), store.vector("b", self.units, 0)
-        self.ones = np.ones(store.samples, store.dtype)
-        self.scores = store.scores(self.units)  # (n, M*d_out)
-        self.grad_x = store.training_buffer(d)  # (n, M*d_in)
-        self.scores_of_each = split(self.scores, store.networks)  # (M, n, d_out)
-        self.grad_x_of_each = split(self.grad_x, store.networks)  # (M, n, d_in)
+    def __init__(self, units: int, reads_images: bool = False) -> None:
+        super().__init__()
+        self.units, self.reads_images = units, reads_images
+
+    def build(self, inputs: int, start: Start) -> int:
+        """Draws the initial weights; the biases are 0."""
+        weight = matrix(self.units, inputs, start.dtype)
+        weight[:] = start.initial_weights(weight.shape)
+        self.weight = Weight(weight)
+        self.bias = Parameter(np.zeros(self.units, start.dtype))
+        self.parameters = {"weight": self.weight, "bias": self.bias}
+        self._scores, self._grad = Buffer(self.units, start.dtype), Buffer(inputs, start.dtype)
         return self.units
 
     def forward(self, x: Array, mode: Mode) -> Array:
-        """Scores (n, M*d_out) of x (n, M*d_in)."""
-        w = self.w.value  # (M, d_in, d_out)
-        self.x = split(x, len(w))  # (M, n, d_in)
-        np.matmul(self.x, w, out=self.scores_of_each)
-        return np.add(self.scores, self.b.value, out=self.scores)
+        """Scores (n, units) of x (n, inputs)."""
+        self.x, self.scores = x, self._scores(len(x))
+        scores(x, self.weight.value, self.bias.value, self.scores)
+        return self.scores
 
     def backward(self, grad: Array) -> Array:
-        """Gradient (n, M*d_in) of x; fills those of W and b."""
-        w = self.w.value
-        of_each = split(grad, len(w))  # (M, n, d_out)
-        np.dot(self.ones, grad, out=self.b.grad)
-        np.matmul(self.x.transpose(0, 2, 1), of_each, out=self.w.grad)  # x^T grad
-        np.matmul(of_each, w.transpose(0, 2, 1), out=self.grad_x_of_each)
-        return self.grad_x
+        """Gradient (n, inputs) of x. Images need none: a layer that reads them returns `grad`."""
+        _sum_rows(grad, self.bias.grad)
+        self.weight.keep(grad, self.x)
+        if self.reads_images:
+            return grad
+        out = self._grad(len(grad))
+        input_gradient(grad, self.weight.value, out)
+        return out
 
 
 class ReLU(Layer):
     """max(0, x), elementwise."""
 
+    kind = "relu"
     activates = True
 
-    def build(self, d: int, store: Store) -> int:
+    def build(self, inputs: int, start: Start) -> int:
         """As many units as its input."""
-        self.out = store.buffer(d)  # (n, M*d)
-        return d
+        self._out = Buffer(inputs, start.dtype)
+        return inputs
 
     def forward(self, x: Array, mode: Mode) -> Array:
         """The output, of the shape of x, which stays as it is; NaN stays NaN."""
+        self.out = self._out(len(x))
         _relu(x, self.out)
         return self.out
 
@@ -118,6 +69,49 @@ class ReLU(Layer):
         """The gradient where the output was positive, else 0; in place of `grad`."""
         _relu_backward(self.out, grad)
         return grad
+
+
+class Dropout(Layer):
+    """x * mask, where the mask is 0 with the probability `rate` and else 1 / (1 - rate).
+
+    In training a mask is drawn for every pass, so that the mean of the output is x; otherwise the
+    output is x. Srivastava et al. (2014).
+    """
+
+    kind = "dropout"
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def build(self, inputs: int, start: Start) -> int:
+        """As many units as its input."""
+        self.generator = start.dropout
+        self._out, self._mask = Buffer(inputs, start.dtype), Buffer(inputs, start.dtype)
+        return inputs
+
+    def forward(self, x: Array, mode: Mode) -> Array:
+        """The output, of the shape of x (n, units); x itself where nothing is dropped."""
+        if mode is not Mode.TRAIN or not self.rate:
+            return x
+        self.mask = self._mask(len(x))
+        drawn = self.generator.random(x.shape, x.dtype.type)
+        kept = x.dtype.type(1 / (1 - self.rate))
+        np.multiply(drawn >= x.dtype.type(self.rate), kept, out=self.mask)
+        return np.multiply(x, self.mask, out=self._out(len(x)))
+
+    def backward(self, grad: Array) -> Array:
+        """The gradient times the mask, in place of `grad`."""
+        return np.multiply(grad, self.mask, out=grad) if self.rate else grad
+
+
+@compiled
+def _sum_rows(x: Array, total: Array) -> None:
+    """total (units,) = the sum of the rows of x (n, units), from the first to the last."""
+    total[:] = 0
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            total[j] += x[i, j]
 
 
 @compiled

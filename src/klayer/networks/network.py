@@ -1,72 +1,111 @@
-"""Both passes of a population of k-layer fully connected networks."""
+"""A k-layer fully connected network: its layers, and both passes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
+from typing import Any
 
 import numpy as np
 
-from klayer.networks.architecture import LAYERS, Architecture, skips
-from klayer.networks.arrays import Array, Labels
-from klayer.networks.layer import Layer, Mode, Residual, Sequential
-from klayer.networks.layers import Affine, InputAffine
+from klayer.networks.architecture import Architecture, skips
+from klayer.networks.batch_norm import BatchNorm
+from klayer.networks.layer import Array, Labels, Layer, Mode, Parameter, Residual, Sequential, Start
+from klayer.networks.layers import Affine, Dropout, ReLU
 from klayer.networks.output import SoftmaxCrossEntropy
-from klayer.networks.parameters import Parameters
-from klayer.networks.store import Store
+
+
+# For each name that `block` in params.yaml may use: makes the layer of so many units.
+LAYERS: dict[str, Callable[[int, Architecture], Layer]] = {
+    "affine": lambda units, architecture: Affine(units),
+    "batch_norm": lambda units, a: BatchNorm(a.epsilon, a.bn_momentum),
+    "relu": lambda units, architecture: ReLU(),
+    "dropout": lambda units, architecture: Dropout(architecture.dropout),
+}
 
 
 class Network:
-    """The passes of a population over `samples` rows at a time, with arrays for that many.
+    """A block of layers for each hidden layer, then affine -> softmax.
 
-    A block of layers for each hidden layer, then affine -> softmax. Several networks may share the
-    same Parameters: one for training, and others, which do not train, for evaluation. One that
-    trains with dropout needs a generator for each of the M.
+    `initial_weights` gives the weights of a shape (units, inputs), layer after layer; without, they
+    are 0. Arrays have a row for each image; dropout draws from its generator.
     """
 
     def __init__(
         self,
         architecture: Architecture,
-        parameters: Parameters,
-        samples: int,
-        trains: bool = True,
-        generators: Sequence[np.random.Generator] = (),
+        initial_weights: Callable[[tuple[int, int]], Array] = np.zeros,
+        dropout: np.random.Generator | None = None,
+        dtype: type = np.float32,
     ) -> None:
-        self.parameters, self.samples = parameters, samples
-        store = Store(parameters, samples, trains, generators)
-        hidden, self.last = _layers(architecture)
-        self.body = Sequential([*hidden, self.last])
-        classes = self.body.build(architecture.inputs, store)
-        smoothing = architecture.label_smoothing if trains else 0
-        self.output = SoftmaxCrossEntropy(
-            parameters.networks, samples, classes, parameters.dtype, smoothing
-        )
-        self.scores = store.all_scores  # of each layer with weights, (n, M*d)
+        self.architecture, self.dtype = architecture, np.dtype(dtype)
+        self.body = Sequential(_layers(architecture))
+        start = Start(self.dtype, initial_weights, dropout or np.random.default_rng(0))
+        classes = self.body.build(architecture.inputs, start)
+        self.output = SoftmaxCrossEntropy(classes, self.dtype, architecture.label_smoothing)
+        self.affine = [layer for layer in self.body.all() if isinstance(layer, Affine)]
+        self.parameters: dict[str, Parameter] = {}  # affine1.weight, affine1.bias, ...
+        self.state: dict[str, Array] = {}  # batch_norm1.mean, batch_norm1.variance, ...
+        for name, layer in _named(self.body):
+            self.parameters |= {f"{name}.{key}": p for key, p in layer.parameters.items()}
+            self.state |= {f"{name}.{key}": values for key, values in layer.state.items()}
 
     def forward(self, x: Array, mode: Mode) -> Array:
-        """Probabilities (n, M, C) of images x (n, d_in)."""
+        """Probabilities (n, classes) of images x (n, inputs)."""
         return self.output.forward(self.body.forward(x, mode))
 
     def backward(self, labels: Labels) -> None:
-        """Gradients of the mean cross-entropy of the last training pass, without the L2 term.
-
-        They go to the views of the parameters; that of the first layer's weights, which is large,
-        is made when it is asked for.
-        """
+        """Gradients of the mean cross-entropy of the last training pass, without the L2 term."""
         self.body.backward(self.output.backward(labels))
 
+    def squared_norm(self) -> float:
+        """The sum of the squares of all weights."""
+        weights = (p.value for p in self.parameters.values() if p.decays)
+        return float(sum(np.square(w, dtype=np.float64).sum() for w in weights))
 
-def _layers(architecture: Architecture) -> tuple[list[Layer], InputAffine | Affine]:
+    def arrays(self) -> dict[str, Array]:
+        """All parameters and running averages by name, as they are: right until the next step."""
+        return {name: p.value for name, p in self.parameters.items()} | self.state
+
+    def load(self, arrays: Mapping[str, Array]) -> None:
+        """Takes the values of `arrays`, named as `arrays()` names them.
+
+        Raises KeyError when one is missing, ValueError when one has another shape.
+        """
+        for name, values in self.arrays().items():
+            if arrays[name].shape != values.shape:
+                raise ValueError(f"{name} has the shape {arrays[name].shape}, not {values.shape}")
+            values[:] = arrays[name]
+
+    def reset(self) -> None:
+        """Puts all parameters to 0, so that every class has the same probability."""
+        for parameter in self.parameters.values():
+            parameter.value[:] = 0
+
+    def batch_norms(self) -> list[BatchNorm]:
+        """Its layers of batch normalisation."""
+        return [layer for layer in self.body.all() if isinstance(layer, BatchNorm)]
+
+    def description(self) -> list[dict[str, Any]]:
+        """The layers in their order, with the names of their arrays: what it takes to build the
+        network elsewhere.
+        """
+        names = iter([name for name, _ in _named(self.body)])
+        return [_with_names(layer, names) for layer in self.body.description()["layers"]]
+
+
+def _layers(architecture: Architecture) -> list[Layer]:
     hidden = [
         [LAYERS[name](units, architecture) for name in architecture.block]
         for units in architecture.hidden
     ]
-    if not hidden:
-        return [], InputAffine(architecture.classes)
-    hidden[0][0] = InputAffine(architecture.hidden[0])
+    first, last = (hidden or [[]])[0], Affine(architecture.classes, reads_images=not hidden)
+    if hidden:
+        first[0] = Affine(architecture.hidden[0], reads_images=True)
     for over in reversed(skips(architecture.hidden, architecture.skip)):
         hidden[over.start : over.stop] = [_skip(hidden[over.start : over.stop])]
-    return [*chain.from_iterable(hidden)], Affine(architecture.classes)
+    return [*chain.from_iterable(hidden), last]
 
 
 def _skip(blocks: Sequence[Sequence[Layer]]) -> list[Layer]:
@@ -79,16 +118,16 @@ def _skip(blocks: Sequence[Sequence[Layer]]) -> list[Layer]:
     return [Residual([*chain.from_iterable(before), *last[:end]]), *last[end:]]
 
 
-def restored(architecture: Architecture, named: Mapping[str, Array]) -> Parameters:
-    """The parameters of trained networks, as `Parameters.named` gave them.
+def _named(body: Layer) -> Iterator[tuple[str, Layer]]:
+    """The layers with arrays, numbered in their order: affine1, batch_norm1, affine2, ..."""
+    counts = Counter[str]()
+    for layer in body.all():
+        if layer.parameters or layer.state:
+            counts[layer.kind] += 1
+            yield f"{layer.kind}{counts[layer.kind]}", layer
 
-    Raises KeyError when one is missing, ValueError when one has another shape.
-    """
-    networks, dtype = len(named["W1"]), named["W1"].dtype
-    parameters = Parameters(networks, dtype.type)
-    Network(architecture, parameters, samples=1, trains=False)
-    for name, values in parameters.named().items():
-        if named[name].shape != values.shape:
-            raise ValueError(f"{name} has the shape {named[name].shape}, not {values.shape}")
-        values[:] = named[name]
-    return parameters
+
+def _with_names(layer: dict[str, Any], names: Iterator[str]) -> dict[str, Any]:
+    if "layers" in layer:
+        return layer | {"layers": [_with_names(inner, names) for inner in layer["layers"]]}
+    return {"name": next(names), **layer} if layer["layer"] in ("affine", "batch_norm") else layer

@@ -1,40 +1,129 @@
-"""Optimisers: a function for each name that `optimizer` in params.yaml may use."""
+"""Optimisers: gradient descent, with momentum, and Adam; a class for each name that `optimizer` in
+params.yaml may use.
+
+Each changes parameters by the gradients of the last backward pass, and knows no layer. l2 is the
+strength lambda of the cost, mean cross-entropy + lambda * sum of squared weights; biases, gamma and
+beta do not decay.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from klayer.networks.optimizer import Optimizer
-    from klayer.networks.parameters import Parameters
-
-# They load Numba and SciPy, so they are imported where networks are trained and not before.
+from klayer.kernels.compiled import compiled
+from klayer.networks.layer import Array, Parameter
 
 
-def _sgd(parameters: Parameters, l2: ArrayLike, momentum: float) -> Optimizer:
-    from klayer.networks.optimizer import SGD
+class Optimizer(ABC):
+    """`momentum` is that of the gradients, where the optimiser has one."""
 
-    return SGD(parameters, l2)
+    def __init__(self, parameters: Iterable[Parameter], l2: float, momentum: float) -> None:
+        self.parameters, self.l2, self.momentum = list(parameters), l2, momentum
+
+    @abstractmethod
+    def step(self, learning_rate: float) -> None:
+        """One update."""
+
+    def _decay(self, parameter: Parameter) -> float:
+        """2 lambda, the factor of W in the gradient of the L2 term."""
+        return 2 * self.l2 if parameter.decays else 0.0
+
+    def _zeros(self) -> list[Array]:
+        """Of each parameter's shape."""
+        return [np.zeros(p.value.shape, p.value.dtype) for p in self.parameters]
 
 
-def _momentum(parameters: Parameters, l2: ArrayLike, momentum: float) -> Optimizer:
-    from klayer.networks.moments import Momentum
+class SGD(Optimizer):
+    """W <- W - eta (dW + 2 lambda W): mini-batch gradient descent."""
 
-    return Momentum(parameters, l2, momentum)
-
-
-def _adam(parameters: Parameters, l2: ArrayLike, momentum: float) -> Optimizer:
-    from klayer.networks.moments import Adam
-
-    return Adam(parameters, l2, momentum)
+    def step(self, learning_rate: float) -> None:
+        """One update from the gradients of the last backward pass."""
+        for parameter in self.parameters:
+            parameter.descend(learning_rate, self._decay(parameter))
 
 
-# Each makes the optimiser of parameters, of their lambda and the setting `gradient_momentum`.
-OPTIMIZERS: dict[str, Callable[[Parameters, ArrayLike, float], Optimizer]] = {
-    "sgd": _sgd,
-    "momentum": _momentum,
-    "adam": _adam,
-}
+class Momentum(Optimizer):
+    """v <- momentum * v + (dW + 2 lambda W), W <- W - eta v: gradient descent with momentum.
+
+    Polyak (1964), "Some methods of speeding up the convergence of iteration methods", in the form
+    of Sutskever et al. (2013) that PyTorch takes.
+    """
+
+    def __init__(self, parameters: Iterable[Parameter], l2: float, momentum: float) -> None:
+        super().__init__(parameters, l2, momentum)
+        self.velocities = self._zeros()
+
+    def step(self, learning_rate: float) -> None:
+        """One update from the gradients of the last backward pass."""
+        for p, velocity in zip(self.parameters, self.velocities, strict=True):
+            arrays = map(np.atleast_2d, (p.value, p.grad, velocity))
+            _roll(*arrays, self._decay(p), self.momentum, learning_rate)
+
+
+class Adam(Optimizer):
+    """Algorithm 1 of Kingma and Ba (2015), with decoupled decay.
+
+    W <- (1 - 2 eta lambda) W - eta m / (sqrt(v) + epsilon), where m and v are the corrected means
+    of the gradient and of its square: Loshchilov and Hutter (2019), "Decoupled Weight Decay
+    Regularization", algorithm 2. `momentum` is the paper's beta_1.
+    """
+
+    SQUARES, EPSILON = 0.999, 1e-8  # beta_2 and epsilon of the paper
+
+    def __init__(self, parameters: Iterable[Parameter], l2: float, momentum: float) -> None:
+        super().__init__(parameters, l2, momentum)
+        self.means, self.squares = self._zeros(), self._zeros()
+        self.powers = np.ones(2)  # beta_1^t, beta_2^t
+
+    def step(self, learning_rate: float) -> None:
+        """One update from the gradients of the last backward pass."""
+        betas = np.array([self.momentum, self.SQUARES])
+        self.powers *= betas
+        corrections = 1 / (1 - self.powers)
+        for p, mean, square in zip(self.parameters, self.means, self.squares, strict=True):
+            kept = 1 - learning_rate * self._decay(p)
+            arrays = map(np.atleast_2d, (p.value, p.grad, mean, square))
+            _adapt(*arrays, kept, learning_rate, betas, corrections, self.EPSILON)
+
+
+@compiled
+def _roll(
+    values: Array, gradient: Array, velocity: Array, decay: float, momentum: float, eta: float
+) -> None:
+    """The update of `Momentum`, in float64, rounded once."""
+    for i in range(values.shape[0]):
+        for j in range(values.shape[1]):
+            v = momentum * velocity[i, j] + gradient[i, j] + decay * values[i, j]
+            velocity[i, j] = v
+            values[i, j] -= eta * v
+
+
+@compiled
+def _adapt(
+    values: Array,
+    gradient: Array,
+    mean: Array,
+    square: Array,
+    kept: float,
+    eta: float,
+    betas: NDArray[np.float64],
+    corrections: NDArray[np.float64],
+    epsilon: float,
+) -> None:
+    """The update of `Adam`, in float64, rounded once."""
+    for i in range(values.shape[0]):
+        for j in range(values.shape[1]):
+            g = gradient[i, j]
+            first = betas[0] * mean[i, j] + (1 - betas[0]) * g
+            second = betas[1] * square[i, j] + (1 - betas[1]) * (g * g)
+            mean[i, j], square[i, j] = first, second
+            size = np.sqrt(corrections[1] * second) + epsilon
+            values[i, j] = kept * values[i, j] - eta * (corrections[0] * first / size)
+
+
+# A class for each name that `optimizer` in params.yaml may use.
+OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "momentum": Momentum, "adam": Adam}

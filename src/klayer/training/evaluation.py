@@ -1,75 +1,126 @@
-"""Loss, accuracy and cost of every network of a population on a part of the data."""
+"""Loss, accuracy and cost of a network on a part of the data, with other statistics for inference,
+and over several views of each image.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from klayer.data.dataset import Dataset, Split
-from klayer.networks.architecture import Architecture
-from klayer.networks.arrays import Array
-from klayer.networks.layer import Mode
+from klayer.kernels.elementary import log
+from klayer.networks.layer import Array, Mode
 from klayer.networks.network import Network
-from klayer.networks.parameters import Parameters
-from klayer.training.normaliser import Normaliser
+from klayer.training.images import SIDE, Normaliser
 
-CHUNK = 250  # images at a time: their buffers stay near the core
+CHUNK = 250  # images at a time: their buffers stay in the second-level cache
+PRECISE_IMAGES, PRECISE_BATCH = 10_000, 1_000
+FAR = 2  # pixels
+SHIFTS = ((0, 0), (FAR, 0), (-FAR, 0), (0, FAR), (0, -FAR))  # down, right
+VIEWS = tuple(product((False, True), SHIFTS))  # flipped, shift
 
-Measures = dict[str, NDArray[np.float64]]  # each (M,)
+Measures = dict[str, float]
 
 
 class Evaluator:
     """Evaluates with the running averages of batch norm, and changes nothing."""
 
-    def __init__(
-        self, architecture: Architecture, parameters: Parameters, dataset: Dataset
-    ) -> None:
-        self.architecture, self.parameters = architecture, parameters
-        self.network = Network(architecture, parameters, CHUNK, trains=False)
-        self.normaliser = Normaliser(dataset, CHUNK)
+    def __init__(self, network: Network, dataset: Dataset) -> None:
+        self.network, self.dataset = network, dataset
+        self.images = Normaliser(dataset)
 
-    def normalised(self, split: Split) -> Split:
-        """The part with its images normalised, 12 kB each: for one that is measured often."""
-        starts = range(0, len(split), CHUNK)
-        return Split(np.concatenate([self._chunk(split, s).copy() for s in starts]), split.labels)
-
-    def measure(self, split: Split, l2: NDArray[np.float64]) -> Measures:
-        """Mean cross-entropy, share of right answers, and loss + lambda sum W^2, of each network.
+    def measure(self, split: Split, l2: float) -> Measures:
+        """Mean cross-entropy, share of right answers, and loss + lambda sum W^2.
 
         A value that overflows comes out as infinity or NaN.
         """
-        losses = np.zeros(self.parameters.networks)
-        hits = np.zeros(self.parameters.networks)
+        losses, hits = 0.0, 0
+        for labels, probabilities in self._passes(split):
+            losses += float(self.network.output.losses(labels).sum())
+            hits += int((self.network.output.predictions() == labels).sum())
+        loss = losses / len(split)
+        cost = loss + l2 * self.network.squared_norm()
+        return {"loss": loss, "accuracy": hits / len(split), "cost": cost}
+
+    def probabilities(self, split: Split) -> Array:
+        """Probabilities (N, C) of a part of the data."""
+        return np.concatenate([part.copy() for _, part in self._passes(split)])
+
+    def _passes(self, split: Split) -> Iterator[tuple[NDArray[np.uint8], Array]]:
+        """Labels and probabilities, a chunk of the images at a time."""
         for start in range(0, len(split), CHUNK):
-            labels = split.labels[start : start + CHUNK]
-            network = self._network(len(labels))
-            network.forward(self._chunk(split, start), Mode.EVALUATE)
-            losses += network.output.losses(labels).sum(axis=0, dtype=np.float64)
-            hits += (network.output.predictions() == labels[:, np.newaxis]).sum(axis=0)
-        loss, accuracy = losses / len(split), hits / len(split)
-        cost = loss + l2 * self.parameters.squared_norm()
-        return {"loss": loss, "accuracy": accuracy, "cost": cost}
+            part = split.part(start, CHUNK)
+            images = self.images.gather(part.images, np.arange(len(part)))
+            yield part.labels, self.network.forward(images, Mode.EVALUATE)
 
-    def probabilities(self, split: Split) -> NDArray[np.floating]:
-        """Probabilities (N, M, C) of a part of the data."""
-        parts = []
-        for start in range(0, len(split), CHUNK):
-            images = self._chunk(split, start)
-            parts.append(self._network(len(images)).forward(images, Mode.EVALUATE).copy())
-        return np.concatenate(parts)
+    @contextmanager
+    def statistics(self, name: str, evaluated: Split) -> Iterator[None]:
+        """Within, batch norm evaluates with other means and variances than the running averages,
+        made of images without their labels; afterwards all is as before.
 
-    def _chunk(self, split: Split, start: int) -> Array:
-        if split.images.dtype == np.uint8:
-            rows = np.arange(start, min(start + CHUNK, len(split)))
-            return self.normaliser.gather(split.images, rows)
-        return split.images[start : start + CHUNK]
+        own      of the set that is evaluated, as one batch, as the report's own code has it
+        precise  of a pass over the first 10,000 training images in batches of 1,000, each
+                 normalised by itself: PreciseBN, Wu and Johnson (2021), "Rethinking 'Batch' in
+                 BatchNorm"
+        """
+        layers = self.network.batch_norms()
+        before = [(layer.mean.copy(), layer.variance.copy(), layer.batches) for layer in layers]
+        try:
+            for layer in layers:
+                layer.restart()
+            for part in self._batches(name, evaluated):
+                images = self.images.gather(part.images, np.arange(len(part)))
+                self.network.forward(images, Mode.COLLECT)
+            yield
+        finally:
+            for layer, (mean, variance, batches) in zip(layers, before, strict=True):
+                layer.mean[:], layer.variance[:], layer.batches = mean, variance, batches
 
-    def _network(self, samples: int) -> Network:
-        if samples == CHUNK:
-            return self.network
-        return Network(self.architecture, self.parameters, samples, trains=False)
+    def _batches(self, name: str, evaluated: Split) -> Iterator[Split]:
+        if name == "own":
+            yield evaluated
+            return
+        images = self.dataset.train.head(PRECISE_IMAGES)
+        size = min(PRECISE_BATCH, len(images))
+        for start in range(0, len(images) - size + 1, size):
+            yield images.part(start, size)
+
+    def over_views(self, split: Split) -> Measures:
+        """Loss and accuracy of the probabilities' mean over the image, shifts of it by 2 pixels to
+        each side, and the mirror images of these: test-time augmentation.
+
+        Krizhevsky et al. (2012), "ImageNet Classification with Deep Convolutional Neural Networks",
+        section 4.1, average over five patches and their mirror images.
+        """
+        total = np.zeros((len(split), len(self.dataset.classes)))
+        for flip, shift in VIEWS:
+            view = moved(split.images, flip, *shift, self.dataset.mean)
+            total += self.probabilities(Split(view, split.labels))
+        mean = total / len(VIEWS)
+        right = mean[np.arange(len(split)), split.labels].clip(np.finfo(np.float32).tiny)
+        loss = -sum(log(probability) for probability in right.tolist()) / len(split)
+        return {"loss": loss, "accuracy": float((mean.argmax(axis=1) == split.labels).mean())}
 
 
-def chance(classes: int) -> dict[str, float]:
-    """The measures of a guess, which a diverged network counts as: loss ln C, accuracy 1/C."""
-    return {"loss": float(np.log(classes)), "accuracy": 1 / classes, "cost": float(np.log(classes))}
+def moved(
+    images: NDArray[np.uint8], flip: bool, down: int, right: int, mean: NDArray[np.float64]
+) -> NDArray[np.uint8]:
+    """Images (N, 3072), mirrored and then moved; the mean image comes in at the edges."""
+    planes = images.reshape(-1, 3, SIDE, SIDE)[..., :: -1 if flip else 1]
+    out = np.empty_like(planes)
+    out[:] = np.rint(mean).reshape(3, SIDE, SIDE)
+    rows, columns = ((slice(max(by, 0), SIDE + min(by, 0))) for by in (down, right))
+    of_rows, of_columns = ((slice(max(-by, 0), SIDE + min(-by, 0))) for by in (down, right))
+    out[..., rows, columns] = planes[..., of_rows, of_columns]
+    return out.reshape(images.shape)
+
+
+def chance_level(classes: int) -> Measures:
+    """The measures of equal probabilities, which a diverged network counts with: loss ln C,
+    accuracy 1/C.
+    """
+    return {"loss": log(classes), "accuracy": 1 / classes, "cost": log(classes)}

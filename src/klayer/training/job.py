@@ -1,4 +1,4 @@
-"""Networks that are trained together, and what comes of them."""
+"""A network that is to be trained, and what comes of it."""
 
 from __future__ import annotations
 
@@ -10,55 +10,46 @@ from numpy.typing import NDArray
 from klayer.training.settings import Training
 
 Arrays = dict[str, NDArray[Any]]
+Row = dict[str, float | int | str]
 MEASURES = ("loss", "accuracy", "cost")
-
-
-@dataclass
-class Outcome:
-    """What came of a population of M networks with L layers, P points and Q probes.
-
-    history     step, learning_rate (P,); train_loss, validation_accuracy, ... (P, M)
-    final       train_loss, test_accuracy, ... (M,), on all images of validation and test, and as
-                many training images as validation has; diverged_at: the step, or -1
-                With other statistics for inference also validation_loss_NAME, ... in both, and
-                test_loss_NAME, ...; on shifted test images SHIFT_loss, SHIFT_loss_NAME, ...
-                With views validation_loss_views, ..., test_loss_views, ...
-    layers      step (Q,); score_std, gradient_norm (Q, M, L)
-    parameters  W1 (M, d_in, d_out), b1 (M, d_out), ...; see Parameters.named
-    predictions confusion (M, C, C): test images by actual and predicted class; examples (M, 12, C):
-                probabilities of the first test images; empty without test
-    """
-
-    history: Arrays = field(default_factory=dict)
-    final: Arrays = field(default_factory=dict)
-    layers: Arrays = field(default_factory=dict)
-    parameters: Arrays = field(default_factory=dict)
-    predictions: Arrays = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Job:
-    """Networks that are trained together, on equal mini-batches: a lambda and a seed for each.
-
-    A network's seed decides its initial weights and what dropout drops, the first one's the order
-    of the images and how they are moved. Which
-    others a network is trained with moves the last bit of its numbers, see `InputWeight`.
+    """One network with one seed, which decides its initial weights, the order of the images, what
+    dropout drops and how images are moved.
     """
 
     training: Training
-    l2: tuple[float, ...]
-    seeds: tuple[int, ...]
-
-    def __post_init__(self) -> None:
-        if len(self.l2) != len(self.seeds):
-            raise ValueError(f"{len(self.l2)} values of lambda, {len(self.seeds)} seeds")
-
-    @property
-    def network_steps(self) -> int:
-        """Steps to train, counted for each network."""
-        return self.training.steps * len(self.l2)
+    seed: int
+    test: bool = True  # whether the test images are looked at
+    keep: bool = False  # whether the outcome has the trained network
 
 
-def one_for_each_seed(training: Training) -> list[Job]:
-    """A network for each seed of an experiment, each trained alone, in an order of its own."""
-    return [Job(training, (training.l2,), (seed,)) for seed in training.seeds]
+@dataclass
+class Outcome:
+    """What came of a network with L affine layers, P points of its curves and Q probed steps.
+
+    row          seed; train_loss, test_accuracy, ...: final measures, on all images of validation
+                 and test, and as many training images as validation has; diverged_at: the step, or
+                 -1; learnt: 1 or 0; parameters_sha256, see `klayer.training.models`
+                 With other statistics for inference also validation_loss_NAME, ..., and
+                 test_loss_NAME, ...; on corrupted test images NAME_loss, NAME_loss_STATISTICS, ...
+                 With views validation_loss_views, ..., test_loss_views, ...
+    curves       step, learning_rate, train_loss, validation_accuracy, ... (P,)
+    layers       step (Q,); score_std, gradient_norm (Q, L)
+    predictions  confusion (C, C): test images by actual and predicted class; examples (12, C):
+                 probabilities of the first test images; empty without test
+    network      its arrays by name, as Network.arrays gives them; empty unless it is kept
+    """
+
+    row: Row = field(default_factory=dict)
+    curves: Arrays = field(default_factory=dict)
+    layers: Arrays = field(default_factory=dict)
+    predictions: Arrays = field(default_factory=dict)
+    network: Arrays = field(default_factory=dict)
+
+
+def one_for_each_seed(training: Training, keep: bool = False) -> list[Job]:
+    """A network for each seed of an experiment."""
+    return [Job(training, seed, keep=keep) for seed in training.seeds]

@@ -1,36 +1,35 @@
 """Trained networks as files, with all that is needed to classify a picture.
 
-A file of safetensors holds the parameters of M networks by name, float32: W1 (M, d_in, d_out),
-b1 (M, d_out), with batch norm gamma1, beta1, mean1, variance1 (M, d_out), W2, ...; and `mean` and
-`deviation` (d_in,), float64, of the training images. Its metadata have one key, `klayer`, with
-JSON: `classes`, the names of the outputs, and `training`, the settings that the networks were
-trained by, among them hidden, block, epsilon, l2 and seeds, one for each network. (Several keys
-would come in another order each time.)
+A file of safetensors holds the parameters of M networks, one for each seed, float32, with a leading
+axis of M: affine1.weight (M, units, inputs), as PyTorch's Linear has it, affine1.bias (M, units),
+with batch norm batch_norm1.gamma, .beta, .mean, .variance (M, units), affine2.weight, ...; and
+`mean` and `deviation` (3072,), float64, of the training images: of each picture first the red
+values, row by row, then the green, then the blue. Its metadata have one key, `klayer`, with JSON:
+`classes`, the names of the outputs; `layers`, the layers in their order with the names of their
+arrays; and `training`, the settings by which the networks were trained, among them the seeds.
+(Several keys would come in another order each time.)
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from klayer.data.dataset import CLASSES, PIXELS, Dataset, Split
+from klayer.data.dataset import PIXELS, Dataset, Split
 from klayer.errors import KlayerError
 from klayer.files import whole_file
 from klayer.training.job import Arrays
 from klayer.training.settings import Training
-
-if TYPE_CHECKING:  # loads all that computes, which saving does not need
-    from klayer.networks.parameters import Parameters
 
 IMAGE = (32, 32, 3)  # rows, columns, colours
 
@@ -41,8 +40,8 @@ class Networks:
 
     classes: tuple[str, ...]
     training: Training
-    parameters: Parameters  # `parameters.named()` gives them by name, with a leading axis of M
-    mean: NDArray[np.float64]  # (d_in,) of the training images
+    arrays: Arrays  # by name, as in the file, each with a leading axis of M
+    mean: NDArray[np.float64]  # (3072,) of the training images
     deviation: NDArray[np.float64]
 
     @property
@@ -54,17 +53,24 @@ class Networks:
         """Probabilities (N, M, C): of each class, by each of the M networks, for N images.
 
         `images` are 8-bit, (N, 32, 32, 3) with the colours last, or (N, 3072) as CIFAR-10 has them:
-        rows of red, then green, then blue. Raises KlayerError for others.
+        rows of red, then green, then blue. An array with the colours first, (N, 3, 32, 32), as
+        PyTorch has images, becomes that by `images.reshape(N, 3072)`. Raises KlayerError for other
+        shapes and types.
         """
+        from klayer.networks.network import Network
         from klayer.training.evaluation import Evaluator
 
         rows = _rows(images)
         if not len(rows):
             return np.empty((0, len(self.seeds), len(self.classes)), np.float32)
         part = Split(rows, np.zeros(len(rows), np.uint8))
-        dataset = Dataset(part, part, part, self.mean, self.deviation)
-        architecture = self.training.architecture(len(self.mean))
-        return Evaluator(architecture, self.parameters, dataset).probabilities(part)
+        dataset = Dataset(part, part, part, self.mean, self.deviation, self.classes)
+        network = Network(self.training.architecture(len(self.mean), len(self.classes)))
+        each = []
+        for m in range(len(self.seeds)):
+            network.load({name: values[m] for name, values in self.arrays.items()})
+            each.append(Evaluator(network, dataset).probabilities(part))
+        return np.stack(each, axis=1)
 
 
 def _rows(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -85,10 +91,21 @@ def _rows(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     )
 
 
-def save_networks(path: Path, training: Training, parameters: Arrays, dataset: Dataset) -> None:
+def save_networks(
+    path: Path, training: Training, networks: Sequence[Arrays], dataset: Dataset
+) -> None:
     """Writes trained networks, one for each of training's seeds; the same bytes for the same."""
-    about = {"classes": CLASSES, "training": training.model_dump(exclude_defaults=True)}
-    tensors = parameters | {"mean": dataset.mean, "deviation": dataset.deviation}
+    from klayer.networks.network import Network
+
+    network = Network(training.architecture(len(dataset.mean), len(dataset.classes)))
+    about = {
+        "classes": dataset.classes,
+        "layers": network.description(),
+        "training": training.model_dump(exclude_defaults=True),
+    }
+    tensors = {name: np.stack([named[name] for named in networks]) for name in networks[0]}
+    tensors |= {"mean": dataset.mean, "deviation": dataset.deviation}
+    # safetensors writes arrays that are not contiguous in another order, without a word.
     contiguous = {name: np.ascontiguousarray(values) for name, values in tensors.items()}
     with whole_file(path) as partial:
         save_file(contiguous, partial, metadata={"klayer": json.dumps(about, sort_keys=True)})
@@ -98,42 +115,42 @@ def load_networks(path: str | PathLike[str]) -> Networks:
     """The networks of a file of `save_networks`. Raises KlayerError when there are none."""
     try:
         with safe_open(path, framework="np") as file:
-            about = json.loads(file.metadata()["klayer"])
+            text = (file.metadata() or {}).get("klayer")
+            if text is None:
+                raise ValueError("the file is not one of klayer's")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
-        return _networks(about, tensors)
+        return _networks(json.loads(text), tensors)
     except Exception as error:  # a file of another kind makes the reader raise almost anything
         reason = " ".join(str(error).split()) or type(error).__name__
         raise KlayerError(f"{path} holds no networks ({reason}): run `dvc repro`") from error
 
 
 def _networks(about: Mapping[str, Any], tensors: Arrays) -> Networks:
-    from klayer.networks.network import restored
+    """Raises KeyError or ValueError where arrays are missing or have wrong shapes."""
+    from klayer.networks.network import Network
 
-    training = Training(**about["training"])
-    mean, deviation = tensors["mean"], tensors["deviation"]
-    parameters = restored(training.architecture(len(mean)), tensors)
-    if parameters.networks != len(training.seeds):
-        raise ValueError(f"{parameters.networks} networks, {len(training.seeds)} seeds")
-    return Networks(tuple(about["classes"]), training, parameters, mean, deviation)
+    training, classes = Training(**about["training"]), tuple(about["classes"])
+    mean, deviation = tensors.pop("mean"), tensors.pop("deviation")
+    network = Network(training.architecture(len(mean), len(classes)))
+    for name, values in network.arrays().items():
+        if tensors[name].shape != (wanted := (len(training.seeds), *values.shape)):
+            raise ValueError(f"{name} has the shape {tensors[name].shape}, not {wanted}")
+    return Networks(classes, training, tensors, mean, deviation)
 
 
-def parameters_sha256(parameters: Arrays) -> list[str]:
-    """The SHA-256 of each network's trained parameters, as `plots/seeds/NAME.csv` has it.
+def parameters_sha256(arrays: Arrays) -> str:
+    """The SHA-256 of a network's trained parameters, as `plots/seeds/NAME.csv` has it.
 
-    Of one network it is that of: for each parameter, in the order of their names in ASCII (W1, W2,
-    ..., b1, ...), its name in ASCII, then its values, row by row, as little-endian float32. From
-    the file NAME.safetensors, for network m:
+    It is that of: for each array, in the order of their names in ASCII (affine1.bias,
+    affine1.weight, ...), its name in ASCII, then its values, row by row, as little-endian float32.
+    From the file NAME.safetensors, for network m:
 
         digest = hashlib.sha256()
         for name in sorted(set(file.keys()) - {"mean", "deviation"}):
             digest.update(name.encode() + file.get_tensor(name)[m].astype("<f4").tobytes())
         digest.hexdigest()
     """
-    return [_sha256(parameters, network) for network in range(len(parameters["W1"]))]
-
-
-def _sha256(parameters: Arrays, network: int) -> str:
     digest = hashlib.sha256()
-    for name in sorted(parameters):
-        digest.update(name.encode() + parameters[name][network].astype("<f4").tobytes())
+    for name in sorted(arrays):
+        digest.update(name.encode() + arrays[name].astype("<f4").tobytes())
     return digest.hexdigest()

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
-from pydantic.fields import FieldInfo
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
-from klayer.data.dataset import CLASSES
-from klayer.data.shifts import SHIFTS
-from klayer.networks.architecture import LAYERS, Architecture, skips
-from klayer.networks.initialisation import INITIALISATIONS
-from klayer.networks.optimizers import OPTIMIZERS
-from klayer.networks.schedule import SCHEDULES
+from klayer.networks.architecture import Architecture, skips
+from klayer.networks.schedules import SCHEDULES
 from klayer.params import Section
 
 Positive = Annotated[int, Field(ge=1)]
 Hidden = Annotated[tuple[Positive, ...], Field(strict=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
-STATISTICS = ("own", "precise")  # for inference, see `klayer.training.statistics`
+# The names of the tables of klayer.networks and klayer.data (tests hold them equal): to import
+# those takes half a second, which commands that train nothing do without.
+LayerName = Literal["affine", "batch_norm", "relu", "dropout"]
+InitialisationName = Literal["uniform", "xavier", "he", "normal"]
+OptimizerName = Literal["sgd", "momentum", "adam"]
+ScheduleName = Literal["triangular", "constant", "step", "cosine", "one_cycle"]
+StatisticsName = Literal["own", "precise"]
+CorruptionName = Literal["brightness", "contrast", "noise", "translation"]
 
 
 def _different(values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -29,43 +30,19 @@ def _different(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
-Seeds = Annotated[tuple[Seed, ...], Field(min_length=1, strict=False), AfterValidator(_different)]
-
-
-def _one_of(table: Collection[str]) -> BeforeValidator:
-    *most, last = [f"'{name}'" for name in table]
-
-    def check(name: object) -> object:
-        if not (isinstance(name, str) and name in table):
-            raise ValueError(f"{', '.join(most)} or {last}")
-        return name
-
-    return BeforeValidator(check)
-
-
 def _begins_with_affine(block: tuple[str, ...]) -> tuple[str, ...]:
     if block[0] != "affine":
         raise ValueError("a list that begins with affine, which reads the images")
     return block
 
 
-def _names(table: Collection[str]) -> FieldInfo:
-    extra: FieldInfo = Field(json_schema_extra={"enum": [*table]})
-    return extra
-
-
-LayerName = Annotated[str, _names(LAYERS), _one_of(LAYERS)]
+Seeds = Annotated[tuple[Seed, ...], Field(min_length=1, strict=False), AfterValidator(_different)]
 Block = Annotated[
     tuple[LayerName, ...],
     Field(min_length=1, strict=False),
     AfterValidator(_begins_with_affine),
 ]
-InitialisationName = Annotated[str, _names(INITIALISATIONS), _one_of(INITIALISATIONS)]
-OptimizerName = Annotated[str, _names(OPTIMIZERS), _one_of(OPTIMIZERS)]
-ScheduleName = Annotated[str, _names(SCHEDULES), _one_of(SCHEDULES)]
-StatisticsName = Annotated[str, _names(STATISTICS), _one_of(STATISTICS)]
-ShiftName = Annotated[str, _names(SHIFTS), _one_of(SHIFTS)]
-Some = Field(strict=False)
+Unordered = Field(strict=False)
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -83,14 +60,15 @@ class Training(Section):
     """The layers of each hidden layer, in their order, such as affine, batch_norm, relu."""
     epsilon: Annotated[float, Field(gt=0)]
     """Added to the variance in batch normalisation."""
-    momentum: Annotated[float, Field(ge=0, lt=1)]
-    """Of the running averages: new = momentum * old + (1 - momentum) * batch."""
+    bn_momentum: Annotated[float, Field(ge=0, lt=1)]
+    """Of the running averages: new = bn_momentum * old + (1 - bn_momentum) * batch."""
     initialisation: InitialisationName
     """Initial weights: uniform within 1/sqrt(fan in), xavier, he, or normal with sigma."""
     sigma: Annotated[float, Field(gt=0)]
     """Standard deviation of initial weights, where initialisation is normal."""
     batch_size: Positive
-    """Images of a mini-batch."""
+    """Images of a mini-batch. Where it does not divide the training images, the last, incomplete
+    batch of each epoch is left out; with reshuffle false its images are never seen."""
     learning_rate_min: Annotated[float, Field(gt=0)]
     """Where each cycle of the learning rate begins and ends."""
     learning_rate_max: Annotated[float, Field(gt=0, le=1e6)]
@@ -113,7 +91,7 @@ class Training(Section):
     """Share of each label that is spread evenly over all classes in training."""
     optimizer: OptimizerName = "sgd"
     """sgd, momentum (SGD with momentum), or adam with decoupled decay 2 * learning rate * l2."""
-    gradient_momentum: Share = 0.9
+    momentum: Share = 0.9
     """Of momentum, and of Adam's mean gradient (beta_1)."""
     schedule: ScheduleName = "triangular"
     """The learning rate: triangular or cosine in each cycle, constant, step or one_cycle in all."""
@@ -121,12 +99,14 @@ class Training(Section):
     """Whether every epoch has an order of its own, or all that of the first."""
     flip: bool = False
     """Whether half of the training images, drawn anew each time, are mirrored."""
-    shift: Annotated[int, Field(ge=0, le=16)] = 0
+    augment_shift: Annotated[int, Field(ge=0, le=16)] = 0
     """Largest number of pixels by which training images are shifted, drawn anew each time."""
-    statistics: Annotated[tuple[StatisticsName, ...], Some, AfterValidator(_different)] = ()
+    statistics: Annotated[tuple[StatisticsName, ...], Unordered, AfterValidator(_different)] = ()
     """For inference beside the running averages: own of the evaluated set, precise (PreciseBN)."""
-    shifts: Annotated[tuple[ShiftName, ...], Some, AfterValidator(_different)] = ()
-    """Shifted test images that are evaluated at the end, with all statistics."""
+    corruptions: Annotated[
+        tuple[CorruptionName, ...], Unordered, AfterValidator(_different)
+    ] = ()
+    """Corrupted test images that are evaluated at the end, with all statistics."""
     views: bool = False
     """Whether networks are at the end also evaluated by their mean over views of each image."""
 
@@ -175,15 +155,15 @@ class Training(Section):
         """Steps of a run."""
         return 2 * self.half_cycle * self.cycles
 
-    def architecture(self, inputs: int) -> Architecture:
-        """The networks' architecture for images of so many features."""
+    def architecture(self, inputs: int, classes: int) -> Architecture:
+        """The networks' architecture for images of so many features and classes."""
         return Architecture(
             inputs,
             self.hidden,
-            len(CLASSES),
+            classes,
             self.block,
             self.epsilon,
-            self.momentum,
+            self.bn_momentum,
             self.skip,
             self.dropout,
             self.label_smoothing,

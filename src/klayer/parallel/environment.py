@@ -16,7 +16,6 @@ import klayer
 from klayer.errors import KlayerError
 
 PROC = Path("/proc")  # of Linux: proc(5)
-THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 # Settings of joblib and tqdm, and a time that build systems leave, which SciPy's import reads.
 PUT_ASIDE = ("JOBLIB_", "LOKY_", "TQDM_", "SOURCE_DATE_EPOCH")
 # Of joblib when a run is stopped: what it cleans up is nothing that a user could mend.
@@ -41,15 +40,12 @@ def mend_streams() -> None:
 
 
 def isolate() -> None:
-    """Puts aside the variables that would change a stage's results or end it.
-
-    One thread for every library: in some, the last bit depends on the number of threads.
-    """
+    """Puts aside the variables that would end a stage."""
     for name, value in list(os.environ.items()):
         wanted = name == "LOKY_MAX_CPU_COUNT" and value  # an empty one is as good as none
         if name.startswith(PUT_ASIDE) and not wanted:
             del os.environ[name]
-    os.environ.update(dict.fromkeys((*THREADS, "PYTHONSAFEPATH"), "1"))  # the last for workers
+    os.environ["PYTHONSAFEPATH"] = "1"  # for workers
     if sys.warnoptions:  # PYTHONWARNINGS=error makes a library's remark end a run
         os.environ.pop("PYTHONWARNINGS", None)
         # what Python put there itself has to stay: subprocess looks for it

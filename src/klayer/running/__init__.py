@@ -1,1 +1,0 @@
-"""Many runs at once, in sight, and nothing finished lost. Imports training."""
