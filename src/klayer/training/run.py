@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from klayer.data.corruptions import corrupted as shifted
 from klayer.data.dataset import CLASSES, Dataset, Split
-from klayer.data.shifts import shifted
 from klayer.training import views
 from klayer.training.evaluation import Evaluator, Measures, chance
 from klayer.training.job import Arrays, Job, Outcome

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 
+from klayer.data.corruptions import CORRUPTIONS as SHIFTS
 from klayer.data.dataset import CLASSES
-from klayer.data.shifts import SHIFTS
 from klayer.networks.architecture import LAYERS, Architecture, skips
 from klayer.networks.initialisation import INITIALISATIONS
 from klayer.networks.optimizers import OPTIMIZERS
