@@ -178,7 +178,7 @@ def test_a_named_copy_comes_first(name: str, mirror: str, monkeypatch: pytest.Mo
     ("name", "reason"),
     [
         ("absent.tar", "there is no such file or folder"),
-        ("home", "it has no batches.meta, data_batch_1"),
+        ("home", "it has no file of CIFAR-10"),
         ("cut.tar.gz", "it is damaged"),
         ("changed", f"its test_batch has .*{hashlib.sha256(b'changed').hexdigest()}"),
     ],
@@ -192,9 +192,7 @@ def test_an_error_of_the_named_copy_is_final(
     Path("changed/test_batch").write_bytes(b"changed")
     write_params(mirror + "/good")
     monkeypatch.setenv("CIFAR10_ARCHIVE", name)
-    with pytest.raises(
-        KlayerError, match=f"^CIFAR10_ARCHIVE={name}: {reason}.*{tmp_path}"
-    ) as error:
+    with pytest.raises(KlayerError, match=f"^CIFAR10_ARCHIVE={tmp_path / name}: {reason}") as error:
         download.run()
     assert error.value.exit_status == 1
     assert not FOLDER.exists()

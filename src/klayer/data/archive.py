@@ -48,7 +48,8 @@ def take(source: Path | IO[bytes], digests: Mapping[str, str], folder: Path = FO
             raise RefusedError(
                 f"its {name} has another SHA-256 than params.yaml: {different[name]}"
             )
-        raise RefusedError(f"it has no {', '.join(sorted(missing))}")
+        lacks = ", ".join(sorted(missing)) if len(missing) < len(FILES) else "file of CIFAR-10"
+        raise RefusedError(f"it has no {lacks}")
 
 
 def _contents(source: Path | IO[bytes]) -> Iterator[tuple[str, bytes]]:

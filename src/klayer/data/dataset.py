@@ -14,8 +14,8 @@ from klayer.errors import KlayerError
 
 PROCESSED = Path("data/processed")
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+STATISTICS = ("mean", "deviation")
 PIXELS = 3072  # 3 colour planes of 32 rows of 32 pixels
-SMALLEST = 1e-9  # of a deviation, which pixels are divided by; `preprocess` writes 1 instead of 0
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,9 @@ def open_dataset(folder: str | Path = PROCESSED) -> Dataset:
     """
     folder = Path(folder)
     train, validation, test = (_split(folder, part) for part in ("train", "validation", "test"))
-    mean = _statistic(folder / "mean.npy", 0)
-    deviation = _statistic(folder / "deviation.npy", SMALLEST)
+    mean, deviation = (_load(folder / f"{n}.npy", (PIXELS,), np.float64) for n in STATISTICS)
+    if not (np.isfinite(mean + deviation).all() and deviation.min() > 0):
+        raise _fault(folder, "has a mean or a deviation that images cannot have")
     return Dataset(train, validation, test, mean, deviation, _classes(folder / "classes.json"))
 
 
@@ -78,13 +79,6 @@ def _split(folder: Path, part: str) -> Split:
     if labels.max() > 9:
         raise _fault(path, f"has the label {labels.max()}, the largest is 9")
     return Split(images, labels)
-
-
-def _statistic(path: Path, smallest: float) -> NDArray[np.float64]:
-    values = _load(path, (PIXELS,), np.float64)
-    if not ((values >= smallest) & (values <= 255)).all():  # as NaN is not
-        raise _fault(path, f"has no {path.stem} of 8-bit images")
-    return values
 
 
 def _classes(path: Path) -> tuple[str, ...]:

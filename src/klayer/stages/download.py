@@ -46,7 +46,7 @@ def run() -> None:
         _take_named(named, data)
     elif not _taken(data):
         raise NoArchiveError(
-            f"no source has CIFAR-10: name a copy (an archive or a folder with the seven files), "
+            "no source has CIFAR-10: name a copy (an archive or a folder with the seven files), "
             f"`{VARIABLE}=PATH dvc repro`, or use synthetic images, "
             "`dvc exp run -S data.source=synthetic`"
         )
@@ -54,21 +54,21 @@ def run() -> None:
 
 def _take_named(name: str, data: DataConfig) -> None:
     """An error here is final: who names a copy wants this one."""
-    path = Path(name).expanduser()
+    path = os.path.expanduser(name)
     places = [root / path for root in _roots()]
     place = next(filter(os.path.exists, places), places[0])
     try:
         take(place, data.digests)
     except RefusedError as reason:
         raise KlayerError(
-            f"{VARIABLE}={name}: {reason}; it was looked for at {place.absolute()}: name a sound "
-            f"copy, or unset {VARIABLE} to try other sources"
+            f"{VARIABLE}={place.absolute()}: {reason}: name a sound copy, or unset {VARIABLE} to "
+            "try other sources"
         ) from None
 
 
 def _taken(data: DataConfig) -> bool:
     """Whether a copy on this machine or a mirror, the first that can, gave the files."""
-    keras = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "datasets"
+    keras = Path(os.path.expanduser(os.environ.get("KERAS_HOME") or "~/.keras"), "datasets")
     ours = [root / path for root in _roots() for path in (FOLDER, FOLDER.with_name(ARCHIVE))]
     theirs = [keras / name for name in (*(FOLDER.name + end for end in KERAS), ARCHIVE)]
     copies = [path for path in (*ours, *theirs) if os.path.exists(path)]
@@ -109,9 +109,8 @@ def _fetch(url: str, data: DataConfig) -> None:
                 if response.status_code != 200:
                     raise RefusedError(f"status {response.status_code}")
                 size = int(response.headers.get("Content-Length", 0)) or None
-                with tqdm(
-                    total=size, desc=_host(url), unit="B", unit_scale=True, disable=None
-                ) as bar:
+                shown = {"desc": _host(url), "unit": "B", "unit_scale": True, "disable": None}
+                with tqdm(total=size, **shown) as bar:
                     for block in response.iter_content(1 << 18):
                         bar.update(file.write(block))
                         if file.tell() > LARGEST_ARCHIVE:
