@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import settings
 from ruamel.yaml import YAML
 
 import klayer  # noqa: F401  # chooses the kernels, before NumPy is loaded
-from klayer.data.dataset import PIXELS, PROCESSED, Dataset, open_dataset
+from klayer.data.dataset import CLASSES, PIXELS, PROCESSED, Dataset, open_dataset
 from klayer.training.job import Job
 from klayer.training.settings import Training
 
@@ -30,6 +31,7 @@ def write_processed(folder: Path) -> None:
     generator = np.random.default_rng(7)
     folder.mkdir(parents=True, exist_ok=True)
     blobs = generator.normal(128, 40, (10, PIXELS))
+    (folder / "classes.json").write_text(json.dumps(CLASSES))
     for part, count in COUNTS.items():
         labels = generator.permutation(np.arange(count) % 10).astype(np.uint8)
         noisy = blobs[labels] + generator.normal(0, 60, (count, PIXELS))

@@ -98,10 +98,8 @@ def synthetic() -> str:
     """A few synthetic images."""
     from klayer.data import synthetic as made
 
-    draw = np.random.default_rng(1)
-    grid = made.FIELD * made._bell(draw, (50, 3 * made.GRID * made.GRID))
-    with threadpool_limits(1):
-        return digest(made._pixels(grid))
+    made.BATCH = 50  # type: ignore[attr-defined]
+    return digest(made.synthetic_images(1)[0].images)
 
 
 def picture() -> str:

@@ -126,7 +126,7 @@ def test_an_edit_reaches_what_it_can_change(restored: Clone, path: str, stale: s
         ("  sigma: 0.1\n", "  sigma: 0.2\n", {"train@sigma_1e-1"}),
         ("  count: 12\n", "  count: 13\n", {"search_l2"}),
         ("networks:\n", "networks:\n  - 2\n", {"check_gradients"}),
-        ("connect_timeout: 15", "connect_timeout: 16", set()),
+        ("timeout: 15", "timeout: 16", set()),
         ("data:\n", "# a comment\ndata:\n", set()),
     ],
 )

@@ -1,4 +1,4 @@
-"""The preprocess stage on small batches of synthetic images."""
+"""The preprocess stage on small batches: synthetic ones, and own images from their archive on."""
 
 import hashlib
 import json
@@ -14,71 +14,82 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from klayer import params
-from klayer.data import batches, synthetic
-from klayer.data.archive import FILES, FOLDER
-from klayer.data.batches import read_batches
+from klayer.data import pickles, synthetic
+from klayer.data.archive import BATCHES, FOLDER
 from klayer.data.dataset import open_dataset
 from klayer.errors import KlayerError
-from klayer.stages import preprocess
+from klayer.stages import download, preprocess
 
 N = 40  # images of a batch
-DATA = params.read(Path(__file__).parents[1] / "params.yaml")["data"]
-BATCH = FOLDER / "data_batch_2"
+DATA = params.read(Path(__file__).parents[1] / "params.yaml")["data"] | {"validation": 15}
+NAMES = [f"letter {c}" for c in "abcdefghij"]
+IMAGES = np.random.default_rng(5).integers(0, 256, (6 * N, 3072), np.uint8)
+LABELS = np.random.default_rng(6).permutation(6 * N) % 10
 
 
-@pytest.fixture
-def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Makes a project with small batches; the function writes its params.yaml."""
+class Evil:
+    def __reduce__(self) -> tuple[Callable[[str], object], tuple[str]]:
+        return (exec, ("import pathlib; pathlib.Path('evil').touch()",))
+
+
+@pytest.fixture(autouse=True)
+def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A project with synthetic images, whose batches are small."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(batches, "BATCH", N)
+    monkeypatch.setattr(pickles, "BATCH", N)
     monkeypatch.setattr(synthetic, "BATCH", N)
-    synthetic.write_batches(1)
-
-    def write(**changes: object) -> None:
-        data = DATA | {"source": "synthetic", "validation": 15} | changes
-        Path("params.yaml").write_text(json.dumps({"data": data}))
-
-    write()
-    return write
+    monkeypatch.delenv("CIFAR10_ARCHIVE", raising=False)
+    write_params(source="synthetic")
 
 
-def lines() -> list[str]:
-    """What sha256sum prints of the files."""
-    contents = ((name, (FOLDER / name).read_bytes()) for name in FILES)
-    return [f"{hashlib.sha256(content).hexdigest()}  {name}" for name, content in contents]
+def write_params(**changes: object) -> None:
+    Path("params.yaml").write_text(json.dumps({"data": DATA | changes}))
 
 
-def test_divides_and_measures(configure: Callable[..., None]) -> None:
+def own_images(folder: Path = FOLDER, changes: dict[str, bytes] | None = None) -> None:
+    """Seven files of the test's own, or these contents, with their digests in params.yaml."""
+    folder.mkdir(parents=True)
+    rows = (slice(i * N, i * N + N) for i in range(6))
+    files = {"batches.meta": pickle.dumps({"label_names": NAMES}, 2)} | {
+        name: pickle.dumps({"data": IMAGES[part], "labels": LABELS[part].tolist()}, 4)
+        for name, part in zip(BATCHES, rows, strict=True)
+    }
+    lines = []
+    for name, content in (files | (changes or {})).items():
+        (folder / name).write_bytes(content)
+        lines.append(f"{hashlib.sha256(content).hexdigest()} {name}")
+    write_params(sha256=lines)
+
+
+def test_own_images_from_their_folder_to_the_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
+    own_images(Path("mine"))
+    monkeypatch.setenv("CIFAR10_ARCHIVE", "mine")
+    download.run()
     preprocess.run()
-    data, (train, test) = open_dataset(), read_batches({})
-    np.testing.assert_array_equal(data.validation.images, train.images[:15])
-    np.testing.assert_array_equal(data.validation.labels, train.labels[:15])
+    data = open_dataset()
+    for split, rows in (
+        (data.validation, slice(15)),
+        (data.train, slice(15, 5 * N)),
+        (data.test, slice(5 * N, None)),
+    ):
+        np.testing.assert_array_equal(split.images, IMAGES[rows])
+        np.testing.assert_array_equal(split.labels, LABELS[rows])
+    np.testing.assert_allclose(data.mean, IMAGES[15 : 5 * N].mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(data.deviation, IMAGES[15 : 5 * N].std(axis=0), rtol=1e-12)
+    assert data.classes == tuple(NAMES)
+    assert json.loads(Path("metrics/data.json").read_text()) == {"synthetic": 0}
+
+
+def test_synthetic_images_need_no_files() -> None:
+    preprocess.run()
+    data, (train, test) = open_dataset(), synthetic.synthetic_images(1)
     np.testing.assert_array_equal(data.train.images, train.images[15:])
-    np.testing.assert_array_equal(data.train.labels, train.labels[15:])
     np.testing.assert_array_equal(data.test.images, test.images)
-    np.testing.assert_array_equal(data.test.labels, test.labels)
-    np.testing.assert_allclose(data.mean, train.images[15:].mean(axis=0), rtol=1e-12)
-    np.testing.assert_allclose(data.deviation, train.images[15:].std(axis=0), rtol=1e-12)
+    assert data.classes == synthetic.NAMES
+    assert json.loads(Path("metrics/data.json").read_text()) == {"synthetic": 1}
 
 
-def test_reads_what_pickle_reads(configure: Callable[..., None]) -> None:
-    train, test = read_batches({})
-    names = [*(f"data_batch_{n}" for n in range(1, 6)), "test_batch"]
-    parts = [pickle.loads((FOLDER / name).read_bytes(), encoding="bytes") for name in names]
-    data = np.concatenate([part[b"data"] for part in parts])
-    labels = np.concatenate([part[b"labels"] for part in parts])
-    np.testing.assert_array_equal(np.concatenate([train.images, test.images]), data)
-    np.testing.assert_array_equal(np.concatenate([train.labels, test.labels]), labels)
-
-
-def test_says_whether_the_images_are_synthetic(configure: Callable[..., None]) -> None:
-    for source, flag in (("synthetic", 1), ("cifar10", 0)):
-        configure(source=source, sha256=lines())
-        preprocess.run()
-        assert json.loads(Path("metrics/data.json").read_text()) == {"synthetic": flag}
-
-
-def test_shows_the_first_test_images(configure: Callable[..., None]) -> None:
+def test_shows_the_first_test_images() -> None:
     preprocess.run()
     picture = np.asarray(Image.open("plots/examples.png"))
     assert picture.shape == (32, 12 * 32, 3)
@@ -87,59 +98,54 @@ def test_shows_the_first_test_images(configure: Callable[..., None]) -> None:
         np.testing.assert_array_equal(tile, image.reshape(3, 32, 32).transpose(1, 2, 0))
 
 
-def test_refuses_a_file_with_another_digest(configure: Callable[..., None]) -> None:
-    configure(source="cifar10", sha256=lines())
-    BATCH.write_bytes(BATCH.read_bytes()[::-1])
-    digest = hashlib.sha256(BATCH.read_bytes()).hexdigest()
-    with pytest.raises(KlayerError, match=f"{BATCH} has the SHA-256 {digest}, .*--force download"):
+def test_a_file_that_is_missing_or_has_changed_is_fetched_again() -> None:
+    own_images()
+    path = FOLDER / "data_batch_2"
+    path.write_bytes(b"other")
+    digest = hashlib.sha256(b"other").hexdigest()
+    with pytest.raises(KlayerError, match=f"{path} has .* SHA-256 .*{digest}: .*--force download"):
+        preprocess.run()
+    path.unlink()
+    with pytest.raises(KlayerError, match=rf"{path} .*No such file.*dvc repro --force download"):
         preprocess.run()
     assert not Path("data/processed").exists()
 
 
-def test_asks_for_a_missing_file(configure: Callable[..., None]) -> None:
-    BATCH.unlink()
-    with pytest.raises(KlayerError, match=rf"{BATCH} .*No such file.*dvc repro --force download"):
-        preprocess.run()
-
-
-class Evil:
-    def __reduce__(self) -> tuple[Callable[[str], object], tuple[str]]:
-        return (exec, ("import pathlib; pathlib.Path('evil').touch()",))
-
-
-def batch(images: object = None, labels: object = None) -> bytes:
+def batch(images: np.ndarray | None = None, labels: object = None) -> bytes:
     images = np.zeros((N, 3072), np.uint8) if images is None else images
     return pickle.dumps({"data": images, "labels": [1] * N if labels is None else labels}, 4)
 
 
-DAMAGED: dict[str, tuple[bytes, str]] = {
-    "empty": (b"", "EOFError"),
-    "cut": (batch()[:-1000], "UnpicklingError"),
-    "code": (pickle.dumps({"data": Evil()}, 2), "exec has no place in it"),
-    "a list": (pickle.dumps([], 2), "TypeError"),
-    "no labels": (pickle.dumps({"data": np.zeros((N, 3072), np.uint8)}, 4), "KeyError"),
-    "few images": (batch(np.zeros((7, 3072), np.uint8)), r"\(7, 3072\).*not \(40, 3072\)"),
-    "floats": (batch(np.zeros((N, 3072))), "float64"),
-    "few labels": (batch(labels=[1]), r"labels \(1,\)"),
-    "label 10": (batch(labels=[10] * N), "from 0 to 9"),
-    "text": (batch(labels=["1"] * N), "from 0 to 9"),
+def meta(names: object) -> bytes:
+    return pickle.dumps({"label_names": names}, 2)
+
+
+FAULTS = {
+    "empty": ("data_batch_2", b"", "EOFError"),
+    "cut": ("data_batch_2", batch()[:-1000], "UnpicklingError"),
+    "code": ("data_batch_2", pickle.dumps({"data": Evil()}, 2), "exec is not allowed"),
+    "no labels": ("data_batch_2", pickle.dumps({"data": [1]}, 2), "KeyError: 'labels'"),
+    "few images": ("data_batch_2", batch(np.zeros((7, 3072), np.uint8)), r"\(7, 3072\) of uint8"),
+    "floats": ("data_batch_2", batch(np.zeros((N, 3072))), "float64"),
+    "few labels": ("data_batch_2", batch(labels=[1]), "whole numbers from 0 to 9"),
+    "label 10": ("data_batch_2", batch(labels=[10] * N), "whole numbers from 0 to 9"),
+    "text": ("data_batch_2", batch(labels=["1"] * N), "whole numbers from 0 to 9"),
+    "no names": ("batches.meta", pickle.dumps({}, 2), "KeyError: 'label_names'"),
+    "9 names": ("batches.meta", meta(NAMES[:9]), "not 10 different ones"),
+    "equal names": ("batches.meta", meta(["a", *NAMES[:8], "a"]), "not 10 different ones"),
+    "an empty name": ("batches.meta", meta([" ", *NAMES[1:]]), "not 10 different ones"),
+    "numbers": ("batches.meta", meta(list(range(10))), "not 10 different ones"),
 }
 
 
-@pytest.mark.parametrize("fault", DAMAGED)
-def test_names_a_damaged_file(fault: str, configure: Callable[..., None]) -> None:
-    content, reason = DAMAGED[fault]
-    BATCH.write_bytes(content)
-    with pytest.raises(KlayerError, match=rf"^{BATCH} .*{reason}.*dvc repro --force download") as e:
+@pytest.mark.parametrize("fault", FAULTS)
+def test_names_a_file_with_wrong_content(fault: str) -> None:
+    name, content, reason = FAULTS[fault]
+    own_images(changes={name: content})
+    with pytest.raises(KlayerError, match=f"^{FOLDER / name} .*{reason}.*: correct") as error:
         preprocess.run()
-    assert "\n" not in str(e.value)
+    assert "\n" not in str(error.value)
     assert not Path("evil").exists()
-
-
-def test_takes_a_sound_replacement(configure: Callable[..., None]) -> None:
-    """What `batch` makes is refused for the change alone."""
-    BATCH.write_bytes(batch())
-    assert not read_batches({})[0].images[N : 2 * N].any()
 
 
 @given(arrays(np.uint8, st.tuples(st.integers(1, 3000), st.just(3)), elements=st.integers(0, 255)))

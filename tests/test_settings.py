@@ -15,7 +15,7 @@ from klayer.stages.settings import LIBRARIES, locked, of_stages
 from klayer.study.settings import SECTIONS
 
 # How images are fetched does not change what is fetched.
-ONLY_HOW = {"mirrors", "connect_timeout", "slow_rate", "slow_seconds"}
+ONLY_HOW = {"mirrors", "timeout"}
 TRAINED = {"train@plain", "train@bn", "search_l2"}
 
 

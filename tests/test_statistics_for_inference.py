@@ -11,8 +11,9 @@ import pytest
 from safetensors import safe_open
 
 from conftest import BATCH_NORM, same_start, tiny_settings
+from klayer.data.corruptions import CORRUPTIONS as SHIFTS
+from klayer.data.corruptions import corrupted as shifted
 from klayer.data.dataset import PIXELS, Dataset, Split
-from klayer.data.shifts import SHIFTS, shifted
 from klayer.networks.batch_norm import BatchNorm
 from klayer.networks.layer import Mode
 from klayer.networks.parameters import Parameters

@@ -87,7 +87,9 @@ def _short(changes: dict[str, Any] | None) -> dict[str, Any]:
 
 def _images(settings: dict[str, Any]) -> str:
     """The images at hand, as CIFAR10_ARCHIVE; without any, chooses synthetic ones."""
-    named = os.environ.get("CIFAR10_ARCHIVE") or (str(IMAGES) if IMAGES.is_dir() else "")
+    named = os.environ.get("CIFAR10_ARCHIVE") or (
+        str(IMAGES) if (IMAGES / "batches.meta").exists() else ""
+    )
     if not named:
         settings["data"]["source"] = "synthetic"
     return str(Path(named).expanduser().absolute()) if named else ""

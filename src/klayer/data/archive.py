@@ -1,21 +1,17 @@
-"""The seven files of CIFAR-10, wherever they lie: in a folder, in a .tar, in a compressed one.
+"""The seven files of CIFAR-10, copied from a folder, a .tar (compressed or not) or a .zip.
 
-What holds them does not matter: times, owners, order, further members and the kind of tar differ
-from one program to the next. Each file is judged by its own SHA-256. Only the seven are read and
-nothing else is ever written, so paths, links and devices in an archive have no effect.
+Each file is judged by its own SHA-256, whatever holds it. Only these seven are read and nothing
+else is written, so links, devices and paths in an archive have no effect.
 """
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import hashlib
-import lzma
 import tarfile
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+import zipfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, BinaryIO, cast
+from typing import IO
 
 from klayer.files import whole_folder
 
@@ -25,101 +21,83 @@ BATCHES = (*TRAINING, "test_batch")
 FILES = ("batches.meta", *BATCHES)
 FOLDER = Path("data/cifar-10-batches-py")  # torchvision's name, in its root `data`
 LARGEST_FILE = 32_000_000  # bytes; a batch has 31 million
-LARGEST_ARCHIVE = 300_000_000  # bytes, compressed or not; the seven files have 186 million
-COMPRESSIONS: dict[bytes, Callable[[BinaryIO], Any]] = {
-    b"\x1f\x8b": gzip.open,
-    b"BZ": bz2.open,
-    b"\xfd7": lzma.open,
-}
 
 
 class RefusedError(Exception):
-    """A copy of the images that is not taken; the text says why."""
+    """A source of the images that is skipped; the text says why, in one line without passwords."""
 
 
-class AbsentError(RefusedError):
-    """There is no such copy."""
-
-
-def take(source: Path, digests: Mapping[str, str], folder: Path = FOLDER) -> None:
+def take(source: Path | IO[bytes], digests: Mapping[str, str], folder: Path = FOLDER) -> None:
     """Copies the seven files from a folder or an archive; all of them, or none.
 
-    `digests` are their SHA-256, by name. Raises RefusedError when one is missing or another one,
+    `digests` are their SHA-256, by name. Raises RefusedError when one is missing or different,
     KlayerError when `folder` cannot be written.
     """
-    missing, strange = set(digests), dict[str, str]()
+    missing, different = set(digests), dict[str, str]()
     with whole_folder(folder) as partial:
         for name, content in _contents(source):
             digest = hashlib.sha256(content).hexdigest()
             if digest != digests[name]:
-                strange[name] = digest
+                different[name] = digest
                 continue
             (partial / name).write_bytes(content)
             missing.discard(name)
             if not missing:  # what follows in an archive is not read
                 return
-        raise RefusedError(_shortcoming(sorted(missing), strange))
+        for name in sorted(missing & set(different)):
+            raise RefusedError(
+                f"its {name} has another SHA-256 than params.yaml: {different[name]}"
+            )
+        lacks = ", ".join(sorted(missing)) if len(missing) < len(FILES) else "file of CIFAR-10"
+        raise RefusedError(f"it has no {lacks}")
 
 
-def _shortcoming(missing: list[str], strange: Mapping[str, str]) -> str:
-    for name in filter(strange.get, missing):
-        return f"its {name} is not the original's: it has the SHA-256 {strange[name]}"
-    return f"it has no {', '.join(missing)}"
-
-
-def _contents(path: Path) -> Iterator[tuple[str, bytes]]:
+def _contents(source: Path | IO[bytes]) -> Iterator[tuple[str, bytes]]:
     """Name and content of those of the seven files that are there."""
     try:
-        if path.is_dir():
-            yield from _in_folder(path)
-        elif path.is_file():
-            yield from _in_archive(path)
-        elif path.exists():
-            raise RefusedError("it is neither a file nor a folder")
+        if not isinstance(source, Path):
+            yield from _in_archive(source)
+        elif source.is_dir():
+            yield from _in_folder(source)
+        elif source.is_file():
+            with source.open("rb") as file:
+                yield from _in_archive(file)
         else:
-            raise AbsentError("there is no such file or folder")
-    except (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError) as error:
-        if isinstance(error, OSError) and error.strerror:
-            raise RefusedError(f"it cannot be read ({error.strerror})") from None
-        reason = " ".join(str(error).split())
-        raise RefusedError(f"it is a damaged or truncated archive, or none ({reason})") from None
+            raise RefusedError("there is no such file or folder")
+    except RefusedError:
+        raise
+    except Exception as error:  # a damaged archive raises almost anything
+        if reason := isinstance(error, OSError) and error.strerror:
+            raise RefusedError(f"it cannot be read ({reason})") from None
+        kind = type(error).__name__
+        raise RefusedError(f"it is damaged, or no .tar, .tar.gz or .zip archive ({kind})") from None
 
 
 def _in_folder(path: Path) -> Iterator[tuple[str, bytes]]:
     inner = path / FOLDER.name
     for file in ((inner if inner.is_dir() else path) / name for name in FILES):
-        if file.is_file():
-            _check_size(file.name, file.stat().st_size)
+        if file.is_file() and _wanted(file.name, file.stat().st_size):
             yield file.name, file.read_bytes()
 
 
-def _in_archive(path: Path) -> Iterator[tuple[str, bytes]]:
-    with path.open("rb") as file:
-        start = file.peek(2)[:2]
-        plain = COMPRESSIONS[start](file) if start in COMPRESSIONS else file
-        stream = cast(IO[bytes], _Bounded(plain))
-        with tarfile.open(fileobj=stream, mode="r|") as tar:
-            for member in tar:
-                name = PurePosixPath(member.name).name
-                if name in FILES and member.isreg() and (content := tar.extractfile(member)):
-                    _check_size(name, member.size)
-                    yield name, content.read()
+def _in_archive(file: IO[bytes]) -> Iterator[tuple[str, bytes]]:
+    if zipfile.is_zipfile(file):
+        with zipfile.ZipFile(file) as archive:
+            for entry in archive.infolist():
+                if name := _wanted(entry.filename, entry.file_size):
+                    yield name, archive.read(entry)
+        return
+    file.seek(0)
+    with tarfile.open(fileobj=file) as tar:
+        for member in tar:
+            name = _wanted(member.name, member.size) if member.isreg() else ""
+            if name and (content := tar.extractfile(member)):
+                yield name, content.read()
 
 
-def _check_size(name: str, size: int) -> None:
-    if size > LARGEST_FILE:
+def _wanted(path: str, size: int) -> str:
+    """The file's name if it is one of the seven, else nothing. Raises RefusedError for its size."""
+    name = PurePosixPath(path).name
+    if name in FILES and size > LARGEST_FILE:
         raise RefusedError(f"its {name} has {size:,} bytes, too many")
-
-
-class _Bounded:
-    """Gives no more bytes than an archive of CIFAR-10 can have, however well they compress."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self.file, self.left = file, LARGEST_ARCHIVE
-
-    def read(self, size: int) -> bytes:
-        block = self.file.read(size)
-        self.left -= len(block)
-        if self.left < 0:
-            raise RefusedError("it has too many bytes for an archive of CIFAR-10")
-        return block
+    return name if name in FILES else ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
@@ -16,10 +15,7 @@ SYNTHETIC = "synthetic"
 
 def _digest(line: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{64} +\S+", line):
-        raise ValueError(
-            "a SHA-256 (64 of the characters 0-9 and a-f), a space and a file's name, as sha256sum "
-            "prints them"
-        )
+        raise ValueError("a SHA-256 (64 of 0-9 and a-f), a space and a file's name")
     return line
 
 
@@ -30,11 +26,7 @@ def _one_for_each(lines: list[str]) -> list[str]:
 
 
 def _url(url: str) -> str:
-    try:
-        sound = urlsplit(url).scheme in ("http", "https") and urlsplit(url).hostname
-    except ValueError:
-        sound = None
-    if not sound:
+    if not re.fullmatch(r"https?://[^\s/\[\]]+(/\S*)?", url):
         raise ValueError("an address that begins with https:// or http:// and names a host")
     return url
 
@@ -48,12 +40,8 @@ class DataConfig(Section):
     """The seven files that are accepted, each `DIGEST NAME`, as sha256sum prints them."""
     mirrors: list[Annotated[str, AfterValidator(_url)]]
     """Addresses of the archive, tried in this order."""
-    connect_timeout: float = Field(gt=0, le=3600)
-    """Seconds until a mirror that does not answer is given up."""
-    slow_rate: float = Field(ge=0)
-    """kB/s; a mirror that is slower for slow_seconds is left for the next."""
-    slow_seconds: float = Field(gt=0, le=3600)
-    """Seconds for which a mirror may be slow."""
+    timeout: float = Field(gt=0, le=3600)
+    """Seconds without an answer, or without a byte, after which a mirror is skipped."""
     synthetic_seed: int = Field(ge=0)
     """Of the synthetic images."""
     validation: int = Field(ge=1, le=10_000)

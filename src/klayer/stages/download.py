@@ -1,40 +1,30 @@
-"""Brings CIFAR-10's seven files to data/: from this machine, from a mirror, or made here.
+"""Stage `download`: brings CIFAR-10's seven files to data/, from this machine or from a mirror.
 
-DVC does not remove this stage's output before it starts (`persist`): sound files that are there
-already, of torchvision for example, are kept.
+DVC does not remove this stage's output before it starts (`persist`): files that are there already,
+of torchvision for example, are a source like others.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-import shutil
-from contextlib import suppress
+import tempfile
+from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
+
+import requests
+from tqdm import tqdm
 
 from klayer import params
-from klayer.data.archive import FOLDER, AbsentError, RefusedError, take
-from klayer.data.connection import (
-    MirrorError,
-    ProxyFaultError,
-    TooSlowError,
-    check_certificates,
-    without_passwords,
-)
-from klayer.data.mirrors import download
+from klayer.data.archive import FOLDER, RefusedError, take
 from klayer.data.sources import SYNTHETIC, DataConfig
-from klayer.data.synthetic import write_batches
 from klayer.errors import KlayerError
 from klayer.running.environment import projects_around
 
 VARIABLE = "CIFAR10_ARCHIVE"
-UNFINISHED = Path("data/.download")
-SET_ASIDE = Path("data/.original")  # the original files, while synthetic ones are in their place
-WAYS_OUT = (
-    f"ways out: name a copy, `{VARIABLE}=PATH dvc repro` (an archive or a folder with the seven "
-    "files), or use images that the project makes itself, "
-    "`dvc exp run -S data.source=synthetic`."
-)
+LARGEST_ARCHIVE = 300_000_000  # bytes; the seven files have 186 million
+ARCHIVE = "cifar-10-python.tar.gz"
+KERAS = ("", "-target", ".tar.gz", "-target_archive")  # after the folder's name: what it leaves
 
 
 class NoArchiveError(KlayerError):
@@ -44,26 +34,22 @@ class NoArchiveError(KlayerError):
 
 
 def run() -> None:
-    """Writes data/cifar-10-batches-py with the SHA-256 of data.sha256, or synthetic.
+    """Fills data/cifar-10-batches-py with the files of data.sha256. For synthetic images, which
+    `preprocess` makes, it leaves what is there: DVC only asks that the folder exists.
 
-    Raises KlayerError; if nothing has them NoArchiveError, with a line for each thing tried.
+    Raises KlayerError; if no source has the files NoArchiveError, after a line for each source.
     """
     data = params.section(params.read(), "data", DataConfig)
     if data.source == SYNTHETIC:
-        with suppress(RefusedError):
-            take(FOLDER, data.digests, SET_ASIDE)
-        print("making the synthetic images")
-        write_batches(data.synthetic_seed)
-    else:
-        named = os.environ.get(VARIABLE)
-        _take_named(named, data) if named else _find(data)
-        for folder in (UNFINISHED, SET_ASIDE):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _roots() -> list[Path]:
-    """The working folder; then, of an experiment's temporary one, the project's own."""
-    return [Path(), *projects_around()]
+        FOLDER.mkdir(parents=True, exist_ok=True)
+    elif named := os.environ.get(VARIABLE):
+        _take_named(named, data)
+    elif not _taken(data):
+        raise NoArchiveError(
+            "no source has CIFAR-10: name a copy (an archive or a folder with the seven files), "
+            f"`{VARIABLE}=PATH dvc repro`, or use synthetic images, "
+            "`dvc exp run -S data.source=synthetic`"
+        )
 
 
 def _take_named(name: str, data: DataConfig) -> None:
@@ -75,79 +61,60 @@ def _take_named(name: str, data: DataConfig) -> None:
         take(place, data.digests)
     except RefusedError as reason:
         raise KlayerError(
-            f"{VARIABLE}={name}: {reason}; it was looked for at {place.absolute()}: give the whole "
-            f"path of a sound copy, or unset {VARIABLE} to look in the usual places"
+            f"{VARIABLE}={place.absolute()}: {reason}: name a sound copy, or unset {VARIABLE} to "
+            "try other sources"
         ) from None
-    print(f"{place} is CIFAR-10")
 
 
-def _find(data: DataConfig) -> None:
-    """Copies on this machine, then the mirrors, then the slow ones again, patiently."""
-    copies, tried = _copies(), list[str]()
-    for path in copies:
+def _taken(data: DataConfig) -> bool:
+    """Whether a copy on this machine or a mirror, the first that can, gave the files."""
+    keras = Path(os.path.expanduser(os.environ.get("KERAS_HOME") or "~/.keras"), "datasets")
+    ours = [root / path for root in _roots() for path in (FOLDER, FOLDER.with_name(ARCHIVE))]
+    theirs = [keras / name for name in (*(FOLDER.name + end for end in KERAS), ARCHIVE)]
+    copies = [path for path in (*ours, *theirs) if os.path.exists(path)]
+    sources = [(str(path), partial(take, path, data.digests)) for path in copies]
+    sources += [(_host(url), partial(_fetch, url, data)) for url in data.mirrors]
+    if not copies:
+        print(f"data/ and {keras} have no copy of CIFAR-10")
+    for name, get in sources:
         try:
-            take(path, data.digests)
-            return print(f"{path} is CIFAR-10")
-        except AbsentError:
-            pass
+            get()
         except RefusedError as reason:
-            _note(tried, f"{path}: {reason}")
-    if not tried:
-        tried.append("  no copy on this machine: " + ", ".join(map(str, copies)))
-    check_certificates()
-    slow: list[str] = []
-    for patient, urls in ((False, data.mirrors), (True, slow)):
-        for url in urls:
-            try:
-                return _fetch(url, data, patient)
-            except ProxyFaultError as reason:
-                _note(tried, f"{reason}: correct the variable or unset it")
-            except MirrorError as reason:
-                _note(tried, f"{url}: {reason}")
-                if isinstance(reason, TooSlowError) and not patient:
-                    slow.append(url)
-    raise NoArchiveError("\n".join(["CIFAR-10 was not found:", *tried, WAYS_OUT]))
+            print(f"{name}: {reason}", flush=True)
+        else:
+            print(f"{name} has CIFAR-10")
+            return True
+    return False
 
 
-def _note(tried: list[str], text: str) -> None:
-    """Says it once."""
-    line = f"  {without_passwords(text)}"
-    if line not in tried:
-        print(line.strip(), flush=True)
-        tried.append(line)
+def _roots() -> list[Path]:
+    """The working folder; then, of an experiment's temporary one, the project's own."""
+    return [Path(), *projects_around()]
 
 
-def _copies() -> list[Path]:
-    """Where the files may be already; then where Keras and torchvision leave them."""
-    keras = Path(os.path.expanduser(os.environ.get("KERAS_HOME") or "~/.keras")) / "datasets"
-    names = (
-        "cifar-10-batches-py",
-        "cifar-10-batches-py-target",
-        "cifar-10-batches-py.tar.gz",
-        "cifar-10-batches-py-target_archive",
-        "cifar-10-python.tar.gz",
-    )
-    ours = (FOLDER, SET_ASIDE, Path("data/cifar-10-python.tar.gz"))
-    found = [root / path for root in _roots() for path in ours]
-    return [*found, *(keras / name for name in names)]
+def _host(url: str) -> str:
+    """The part of the address that holds no password."""
+    return urlsplit(url).hostname or "a mirror"
 
 
-def _fetch(url: str, data: DataConfig, patient: bool) -> None:
-    print(f"{'waiting for' if patient else 'downloading'} {without_passwords(url)}", flush=True)
-    unfinished = UNFINISHED / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}.partial"
-    try:
-        UNFINISHED.mkdir(parents=True, exist_ok=True)
-        resumed = unfinished.exists()
-        download(url, unfinished, data, patient)
-        take(unfinished, data.digests)
-    except RefusedError as reason:
-        unfinished.unlink()
-        if resumed:  # once more, from the start
-            return _fetch(url, data, patient)
-        raise MirrorError(f"sends another file: {reason}") from None
-    except OSError as error:
-        raise KlayerError(
-            f"cannot write {unfinished}: {error.strerror or error}: look at permissions and free "
-            "space; what was loaded is kept"
-        ) from error
-    return None
+def _fetch(url: str, data: DataConfig) -> None:
+    """Takes the files from a mirror's archive. Raises RefusedError.
+
+    The archive is a file without a name: nothing is left of it, whatever happens.
+    """
+    FOLDER.parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryFile(dir=FOLDER.parent) as file:
+        try:
+            with requests.get(url, stream=True, timeout=data.timeout) as response:
+                if response.status_code != 200:
+                    raise RefusedError(f"status {response.status_code}")
+                size = int(response.headers.get("Content-Length", 0)) or None
+                shown = {"desc": _host(url), "unit": "B", "unit_scale": True, "disable": None}
+                with tqdm(total=size, **shown) as bar:
+                    for block in response.iter_content(1 << 18):
+                        bar.update(file.write(block))
+                        if file.tell() > LARGEST_ARCHIVE:
+                            raise RefusedError("sends more bytes than the archive can have")
+        except (requests.RequestException, ValueError) as error:  # its text may hold a password
+            raise RefusedError(type(error).__name__) from None
+        take(file, data.digests)

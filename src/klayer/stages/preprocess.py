@@ -1,7 +1,8 @@
-"""Reads the images, divides them, and measures the training images."""
+"""Stage `preprocess`: reads or makes the images, divides them, and measures the training images."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from klayer import params
-from klayer.data.batches import read_batches
-from klayer.data.dataset import PROCESSED, Split
+from klayer.data.dataset import PROCESSED
+from klayer.data.pickles import read_files
 from klayer.data.sources import SYNTHETIC, DataConfig
-from klayer.files import whole_file, write_metrics, write_picture
+from klayer.data.synthetic import NAMES, synthetic_images
+from klayer.files import whole_file, write_metrics, write_picture, write_text
 
 METRICS = Path("metrics/data.json")
 PICTURE = Path("plots/examples.png")
@@ -21,24 +23,25 @@ CHUNK = 1000  # images measured at once
 
 
 def run() -> None:
-    """Writes data/processed, metrics/data.json and plots/examples.png from CIFAR-10's files.
+    """Writes data/processed, metrics/data.json and plots/examples.png.
 
-    Raises KlayerError when one of them is missing, damaged, or not the one of data.sha256.
+    Raises KlayerError when a file of CIFAR-10 is missing, damaged, or not the one of data.sha256.
     """
     data = params.section(params.read(), "data", DataConfig)
     synthetic = data.source == SYNTHETIC
-    training, test = read_batches({} if synthetic else data.digests)
-    splits = {
-        "train": Split(training.images[data.validation :], training.labels[data.validation :]),
-        "validation": training.head(data.validation),
-        "test": test,
-    }
+    if synthetic:
+        training, test, classes = *synthetic_images(data.synthetic_seed), NAMES
+    else:
+        training, test, classes = read_files(data.digests)
+    train = training.part(data.validation, len(training) - data.validation)
+    splits = {"train": train, "validation": training.head(data.validation), "test": test}
     for part, split in splits.items():
         _write(f"{part}_images", split.images)
         _write(f"{part}_labels", split.labels)
-    mean, deviation = measure(splits["train"].images)
+    mean, deviation = measure(train.images)
     _write("mean", mean)
     _write("deviation", deviation)
+    write_text(PROCESSED / "classes.json", json.dumps(classes) + "\n")
     write_metrics(METRICS, {"synthetic": int(synthetic)})
     write_picture(PICTURE, side_by_side(test.images[:EXAMPLES]))
 

@@ -1,8 +1,7 @@
-"""Shifted test images: a function for each name that `shifts` in params.yaml may use.
+"""Corrupted test images: what a camera or another light may do to them.
 
-What a camera or another light may do to images, after Hendrycks and Dietterich (2019),
-"Benchmarking Neural Network Robustness to Common Corruptions and Perturbations". All of it is
-arithmetic of whole numbers, the same on every machine.
+After Hendrycks and Dietterich (2019), "Benchmarking Neural Network Robustness to Common
+Corruptions and Perturbations". All arithmetic is on whole numbers, the same on every machine.
 """
 
 from __future__ import annotations
@@ -14,8 +13,7 @@ from numpy.typing import NDArray
 
 from klayer.data.dataset import Split
 
-Images = NDArray[np.uint8]  # (N, 3072)
-Wide = NDArray[np.int16]  # the same, with room for what leaves 0 to 255
+Wide = NDArray[np.int16]  # images (N, 3072), with room for values outside 0 to 255
 
 BRIGHTER = 64  # of 255
 NOISE, DRAWS, SEED = 22, 4, 1  # a sum of 4 whole numbers from -22 to 22: a deviation of 26
@@ -48,7 +46,7 @@ def translation(images: Wide) -> Wide:
     return np.ascontiguousarray(moved).reshape(images.shape)
 
 
-SHIFTS: dict[str, Callable[[Wide], Wide]] = {
+CORRUPTIONS: dict[str, Callable[[Wide], Wide]] = {
     "brightness": brightness,
     "contrast": contrast,
     "noise": noise,
@@ -56,7 +54,7 @@ SHIFTS: dict[str, Callable[[Wide], Wide]] = {
 }
 
 
-def shifted(name: str, split: Split) -> Split:
-    """The part of the data with its 8-bit images shifted, cut off at 0 and 255."""
-    wide = SHIFTS[name](split.images.astype(np.int16))
+def corrupted(name: str, split: Split) -> Split:
+    """The part of the data with its 8-bit images corrupted, cut off at 0 and 255."""
+    wide = CORRUPTIONS[name](split.images.astype(np.int16))
     return Split(wide.clip(0, 255).astype(np.uint8), split.labels)
