@@ -94,7 +94,7 @@ def _stage(stage: str, check: str = CHECK, recorded: str = RECORDED) -> Iterator
     By hand, all settings are checked, and have to be those that `settings` wrote for the stage.
     Where DVC runs it that has been done, and what the stage depends on must not change meanwhile.
     """
-    from klayer.dependencies import unchanged
+    from klayer.study.dependencies import unchanged
 
     _begin()
     address = os.environ.get("DVC_STAGE")
