@@ -67,8 +67,8 @@ def studies() -> None:
     """The stages of the pipeline in studies/, where these run."""
 
 
-def _stage(check: str = CHECK) -> None:
-    """Before a stage: all settings are checked, and it will end with the process that began it."""
+def _stage(check: str = CHECK, *arguments: str) -> None:
+    """Before a stage: its settings are checked, and it will end with the process that began it."""
     from klayer.running.environment import check_clone, check_code, end_with_dvc, isolate
 
     if "DVC_STAGE" in os.environ:
@@ -78,7 +78,7 @@ def _stage(check: str = CHECK) -> None:
     check_clone()
 
     module, _, function = check.partition(":")
-    getattr(import_module(module), function)()
+    getattr(import_module(module), function)(*arguments)
 
 
 # What each stage without an argument does; `klayer.stages` has a module for each.
@@ -135,7 +135,7 @@ def train_best(schedule: str) -> None:
 @click.argument("name")
 def train_study(name: str) -> None:
     """Train and test all networks of the study NAME."""
-    _stage(CHECK_STUDIES)
+    _stage("klayer.stages.study_settings:check_study", name)
     from klayer.stages import study as stage
 
     stage.run(name)
