@@ -15,7 +15,7 @@ from klayer import params
 from klayer.cli import main
 from klayer.errors import KlayerError
 from klayer.stages import study, study_settings
-from klayer.stages.study_settings import check_study, difference
+from klayer.stages.study_settings import check_recorded, difference
 from klayer.study.studies import trials
 from klayer.study.trial import read_trials
 
@@ -75,21 +75,24 @@ def test_a_study_is_trained_as_its_settings_say(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"training": {"half_cycle": 11}}, r"training.half_cycle was 20, is 11"),
-        ({"ask": "level", "test": False}, r"test was True, is False"),
-        ({"across": {"sigma": [0.1, 0.3]}}, r"networks\.3\.training\.sigma was 0\.2, is 0\.3"),
-        ({"across": {}}, r"networks had 8 entries, has 4"),
+        ({"training": {"half_cycle": 11}}, r"training.half_cycle is 11 in params.yaml and 20 in "),
+        ({"ask": "level", "test": False}, r"test is False in params.yaml and True in"),
+        (
+            {"across": {"sigma": [0.1, 0.3]}},
+            r"networks\.3\.training\.sigma is 0\.3 in params.yaml and 0\.2",
+        ),
+        ({"across": {}}, r"the number of networks is 4 in params.yaml and 8"),
     ],
 )
 def test_by_hand_a_difference_to_params_is_told(
     folder: Path, changes: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    check_study("one")
+    check_recorded("study@one")
     write(**changes)
-    with pytest.raises(KlayerError, match=rf"one.json.*{message}: run `dvc repro study@one`"):
-        check_study("one")
+    with pytest.raises(KlayerError, match=rf"{message}.*one.json.*run `dvc repro study@one`"):
+        check_recorded("study@one")
     monkeypatch.setenv("DVC_STAGE", "study@one")  # DVC compares itself
-    check_study("one")
+    check_recorded("study@one")
 
 
 def test_missing_or_damaged_settings_are_told(folder: Path) -> None:
@@ -98,16 +101,16 @@ def test_missing_or_damaged_settings_are_told(folder: Path) -> None:
         read_trials("one")
     Path("settings/one.json").unlink()
     with pytest.raises(KlayerError, match=r"one.json is missing: run `dvc repro study@one`"):
-        check_study("one")
+        check_recorded("study@one")
     with pytest.raises(KlayerError, match=r"studies has no 'two' \(known: one\)"):
-        check_study("two")
+        check_recorded("study@two")
 
 
 def test_the_command_checks_by_hand(folder: Path) -> None:
     write(training={"half_cycle": 11})
     done = CliRunner().invoke(main, ["studies", "train", "one"])
     assert done.exit_code == 1
-    assert "half_cycle was 20, is 11" in done.output
+    assert "half_cycle is 11 in params.yaml" in done.output
 
 
 def test_files_of_a_study_that_is_gone_are_named(
@@ -126,6 +129,6 @@ def test_files_of_a_study_that_is_gone_are_named(
 
 
 def test_a_difference_is_the_first_one() -> None:
-    assert difference({"a": [1, {"b": 2}]}, {"a": [1, {"b": 3}]}) == "a.2.b was 2, is 3"
-    assert difference({"a": 1}, {}) == "a was 1, is left out"
-    assert difference({"a": np.pi}, {"a": np.pi}) == ""
+    assert difference({"a": [1, {"b": 2}]}, {"a": [1, {"b": 3}]}) == ("a.2.b", 2, 3)
+    assert difference({"a": 1}, {}) == ("a", 1, None)
+    assert difference({"a": np.pi}, {"a": np.pi}) is None

@@ -135,7 +135,7 @@ def train_best(schedule: str) -> None:
 @click.argument("name")
 def train_study(name: str) -> None:
     """Train and test all networks of the study NAME."""
-    _stage("klayer.stages.study_settings:check_study", name)
+    _stage("klayer.stages.study_settings:check_recorded", f"study@{name}")
     from klayer.stages import study as stage
 
     stage.run(name)

@@ -63,34 +63,36 @@ def left_over(names: Sequence[str]) -> list[Path]:
     return sorted(path for path in files if path.stem not in names)
 
 
-def check_study(name: str) -> None:
-    """Before a study is trained by hand: its settings have to be those of params.yaml.
+def check_recorded(stage: str) -> None:
+    """Before the stage study@NAME is run by hand: its settings have to be those of params.yaml.
 
     DVC, which compares them itself, trains what is written. Raises KlayerError with a difference.
     """
     if "DVC_STAGE" in os.environ:
         return
     check_studies()
-    now, before = written(settings_of(params.read(), name)), written(read_trials(name))
-    if told := difference(before, now):
+    name = stage.partition("@")[2]
+    now, recorded = written(settings_of(params.read(), name)), written(read_trials(name))
+    if found := difference(now, recorded):
+        key, *values = found
+        ours, theirs = ("left out" if value is None else show(value) for value in values)
         raise KlayerError(
-            f"{settings_file(name)} is not what params.yaml says: {told}: run `dvc repro "
-            f"study@{name}`"
+            f"{key} is {ours} in params.yaml and {theirs} in {settings_file(name)}, which `dvc "
+            f"repro` wrote before: run `dvc repro {stage}`"
         )
 
 
-def difference(before: Any, now: Any, path: str = "") -> str:
-    """Where two values of JSON first differ, with both; empty where they are equal."""
-    match before, now:
+def difference(now: Any, recorded: Any, path: str = "") -> tuple[str, Any, Any] | None:
+    """Where two values of JSON first differ, and both values there; None where they are equal."""
+    match now, recorded:
         case dict(), dict():
-            keys = sorted({*before, *now})
-            parts = [(key, before.get(key), now.get(key)) for key in keys]
-        case list(), list() if len(before) == len(now):
-            parts = [(str(i), *both) for i, both in enumerate(zip(before, now, strict=True), 1)]
+            keys = sorted({*now, *recorded})
+            parts = [(key, now.get(key), recorded.get(key)) for key in keys]
+        case list(), list() if len(now) == len(recorded):
+            parts = [(str(i), *both) for i, both in enumerate(zip(now, recorded, strict=True), 1)]
         case list(), list():
-            return f"{path} had {len(before)} entries, has {len(now)}"
+            return f"the number of {path}", len(now), len(recorded)
         case _:
-            was, says = ("left out" if value is None else show(value) for value in (before, now))
-            return "" if before == now else f"{path} was {was}, is {says}"
-    found = (difference(a, b, f"{path}.{key}".lstrip(".")) for key, a, b in parts)
-    return next(filter(None, found), "")
+            return None if now == recorded else (path, now, recorded)
+    inner = (difference(a, b, f"{path}.{key}" if path else key) for key, a, b in parts)
+    return next(filter(None, inner), None)
