@@ -25,6 +25,11 @@ class Comparison:
     why: str = ""  # there is no verdict
 
     @property
+    def equal(self) -> bool:
+        """Whether the means are the same."""
+        return self.difference is not None and abs(self.difference.mean) < EQUAL
+
+    @property
     def word(self) -> str:
         """For a table: helps, shown (97 %)."""
         if self.verdict is None:
@@ -47,7 +52,7 @@ class Comparison:
         by = words.points(self.difference.mean, sign or self.verdict is None)
         if self.verdict:
             return f"{self.verdict.direction}, {by} points, {self.verdict.short}"
-        found = "is equal" if abs(self.difference.mean) < EQUAL else f"differs by {by} points"
+        found = "is equal" if self.equal else f"differs by {by} points"
         return f"{found}, not judged: {self.why}"
 
 

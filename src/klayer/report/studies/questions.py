@@ -188,7 +188,7 @@ def _which(found: Comparison, first: str) -> str:
     times = f"{words.factor(10**found.difference.mean)} times {first}'s"
     if found.verdict:
         return f"{found.word}, {times}"
-    which = "the same one" if abs(found.difference.mean) < EQUAL else times
+    which = "the same one" if found.equal else times
     return f"{which} is best, {found.word}"
 
 

@@ -71,9 +71,13 @@ def _said(study: Study, images: Sequence[str], suffix: str, where: str) -> str:
         return f"have not been tried on {where}"
     usual, other = (_accuracy(study, images, s, study.values) for s in ("", suffix))
     found = compare(usual, other, study, GAIN)
-    if found.verdict is None:
-        return f"{found.phrase()}, on {where}"
-    return f"{found.verdict.direction} on {where} ({found.phrase().split(', ', 1)[1]})"
+    if found.difference is None:
+        return f"are not judged on {where}: {found.why}"
+    by = words.points(found.difference.mean)
+    if found.verdict:
+        return f"{found.verdict.direction} on {where} ({by} points, {found.verdict.short})"
+    how = "are equal" if found.equal else f"differ by {by} points"
+    return f"{how} on {where} ({found.word})"
 
 
 def _row(study: Study, value: str, images: str, suffixes: Sequence[str]) -> tuple[str, ...]:
