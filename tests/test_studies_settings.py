@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,16 @@ def test_what_is_written_is_what_is_read(folder: Path) -> None:
     assert list(read_trials("one").networks) == trials(params.read(), "one")
     assert read_trials("one").test
     assert "numpy" in read_trials("one").libraries
+
+
+def test_the_setting_that_varies_stays_the_first(folder: Path) -> None:
+    """Others go along with it; the page takes its name from the table's columns."""
+    across = {"sigma": [0.1, 0.2], "batch_size": [10, 20]}
+    sections = params.read()
+    sections["studies"]["one"]["across"] = across
+    Path("params.yaml").write_text(json.dumps(sections))  # as YAML, in this order
+    study_settings.run()
+    assert [*read_trials("one").networks[0].varied] == [*across]
 
 
 def test_whether_networks_are_tested_is_a_setting(folder: Path) -> None:

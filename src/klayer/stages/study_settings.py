@@ -36,7 +36,7 @@ def run() -> None:
     names = study_names(sections)
     with whole_folder(SETTINGS) as folder:
         for name in names:
-            text = json.dumps(written(settings_of(sections, name)), indent=1, sort_keys=True)
+            text = json.dumps(written(settings_of(sections, name)), indent=1)  # in order
             path = folder / settings_file(name).name
             path.write_text(f"{text}\n", encoding="utf-8", newline="\n")
     if left := " ".join(map(str, left_over(names))):

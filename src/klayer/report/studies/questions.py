@@ -197,7 +197,8 @@ def _left_out(study: Study, best: dict[str, pd.Series[str]]) -> str:
     counts = [f"{seeds - len(b)} of {seeds} for {v}" for v, b in best.items() if len(b) < seeds]
     if not counts:
         return ""
-    return f" Seeds without one best value, equal or not learnt, are left out: {', '.join(counts)}."
+    why = "several values are equally good, or no network learns"
+    return f" Seeds for which {why} are left out: {', '.join(counts)}."
 
 
 def _chosen_table(study: Study) -> Table:
