@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +18,18 @@ from ruamel.yaml import YAML
 from conftest import ROOT, tiny_settings, write_params
 from klayer import params
 from klayer.errors import KlayerError
+from klayer.files import write_table
+from klayer.report.document import Table
 from klayer.report.page import markdown
 from klayer.report.studies.contents import document
 from klayer.report.studies.questions import ASKS
-from klayer.report.studies.results import Study, collect
+from klayer.report.studies.results import Study, collect, study_table
 from klayer.stages.study import networks_table, summary
 from klayer.study.settings import check_studies
-from klayer.study.studies import Random, draws, label, study_names, trials
+from klayer.study.studies import SAME, draws, label, labels, study_names, trials
+from klayer.study.studies_settings import Random
 from klayer.training.job import Outcome
+from klayer.training.settings import Training
 
 PLAIN = ["affine", "relu"]
 
@@ -32,6 +38,11 @@ def settings(**study: Any) -> dict[str, Any]:
     """studies/params.yaml with one study."""
     about = {"question": "Is it so?", "ask": "gain", "variants": {"a": {}, "b": {"l2": 0.5}}}
     return {"training": tiny_settings()["training"], "studies": {"one": about | study}}
+
+
+def level_of(variant: dict[str, Any]) -> dict[str, Any]:
+    """A study of one variant."""
+    return {"ask": "level", "variants": {"a": variant}}
 
 
 def shown(found: list[Any]) -> list[tuple[str, str, int]]:
@@ -53,12 +64,12 @@ def test_every_variant_has_every_value_and_seed() -> None:
     expected = [(v, n, s) for v in ("a", "b") for n in ("10", "20") for s in (3, 4)]
     assert shown(found) == expected
     assert found[-1].training.batch_size == 60  # goes along
-    assert found[-1].training.l2 == found[-1].job.l2[0] == 0.5
+    assert found[-1].training.l2 == 0.5
 
 
 def test_a_grid_is_all_combinations() -> None:
     grid = {"l2": [0.1, 0.2], "learning_rate_max": [0.01, 0.02]}
-    found = trials(settings(variants={"a": {"grid": grid}}, training={"seeds": [1]}), "one")
+    found = trials(settings(**level_of({"grid": grid}), training={"seeds": [1]}), "one")
     assert [(t.training.l2, t.training.learning_rate_max) for t in found] == [
         (0.1, 0.01),
         (0.1, 0.02),
@@ -69,12 +80,13 @@ def test_a_grid_is_all_combinations() -> None:
 
 def test_a_random_search_draws_for_each_seed() -> None:
     random = {"count": 3, "ranges": {"l2": [0.001, 0.1]}}
-    found = trials(settings(variants={"a": {"random": random}}, training={"seeds": [1, 2]}), "one")
-    assert shown(found) == [("a", str(n), seed) for seed in (1, 2) for n in (1, 2, 3)]
+    found = trials(settings(**level_of({"random": random}), training={"seeds": [1, 2]}), "one")
+    seeds = {1: (1, 2, 3), 2: (4, 5, 6)}  # a value is of one seed alone
+    assert shown(found) == [("a", str(n), seed) for seed in seeds for n in seeds[seed]]
     assert len({trial.training.l2 for trial in found}) == 6
 
 
-@given(st.integers(0, 1000), st.floats(1e-6, 1e3), st.floats(1, 1e3))
+@given(st.integers(0, 1000), st.floats(1e-6, 1e3), st.floats(1.01, 1e3))
 def test_draws_lie_within_their_range(seed: int, low: float, times: float) -> None:
     random = Random(count=5, ranges={"x": (low, low * times)})
     assert all(0.99 * low <= d["x"] <= 1.01 * low * times for d in draws(random, seed))
@@ -96,20 +108,75 @@ def test_values_are_shown_shortly(value: object, text: str) -> None:
     assert label(value) == text
 
 
+TIMES = "\N{MULTIPLICATION SIGN}"
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ([[50] * 4, [200] * 4], [f"4 {TIMES} 50", f"4 {TIMES} 200"]),
+        ([[50] * 4, [50, 50, 20, 20]], [f"4 {TIMES} 50", "50-50-20-20"]),
+        ([[50] * 8, [50] * 16], ["9 layers", "17 layers"]),
+        ([0.1234567, 0.12345671], ["0.1234567", "0.12345671"]),
+        ([[], [5]], ["none", "5"]),
+        ([1, 1.0], ["1", "1"]),
+    ],
+)
+def test_values_that_differ_are_shown_differently(values: list[Any], texts: list[str]) -> None:
+    assert labels(values) == texts
+
+
+def test_two_architectures_of_equal_depth_are_two_values() -> None:
+    found = trials(settings(across={"hidden": [[8] * 4, [9] * 4]}), "one")
+    assert len({(trial.variant, trial.value) for trial in found}) == 4
+
+
+def test_what_has_to_be_equal_in_a_study_is_a_setting() -> None:
+    assert set(SAME) <= set(Training.model_fields)
+
+
+GRID = {"grid": {"l2": [0.1, 0.2]}}
+
+
 @pytest.mark.parametrize(
     ("study", "message"),
     [
         ({"ask": "why"}, "studies.one.ask is 'why'"),
         ({"variants": {}}, "studies.one.variants"),
+        ({"variants": {"a": {}}}, "at least two to compare, where ask is gain (for one, ask: lev"),
+        ({"variants": {2: {}, "b": {}}}, "write 2 in quotes"),
+        ({"variants": {"a": {}, "b": None}}, "has a and b with the same settings"),
+        ({"variants": {"a": {}, "b": {"seeds": [7]}}}, "variants.b.seeds has to be the same for"),
+        ({"variants": {"a": {}, "b": {"views": True}}}, "move it to studies.one.training"),
         ({"across": {"l2": [0.1], "cycles": [1, 2]}}, "lists of equal length"),
-        ({"across": {"l2": [-1.0]}}, "studies.one.l2 is -1.0"),
-        ({"variants": {"a": {"colour": 3}}}, "studies.one.colour is not a known key"),
-        ({"variants": {"a b": {}}}, "variants has the name 'a b'"),
+        ({"across": {"l2": [0.1]}}, "studies.one.variants.b.l2 has no effect"),
+        ({"across": {"sigma": [-1.0]}}, "studies.one.sigma is -1.0"),
+        ({"across": {"sigma": []}}, "studies.one.across.sigma is [], it has to be a list of at le"),
+        ({"across": {"colour": [1]}}, "studies.one.across.colour is not a known key"),
+        ({"across": {"sigma": [0.1, 0.1]}}, "one.across.sigma has 0.1 and 0.1, which are the same"),
+        ({"across": {"hidden": [[8, 8], [8, 8]]}}, "hidden has [8, 8] and [8, 8], which are the"),
+        ({"test": False}, "studies.one.test is False, it has to be true, where ask is gain"),
+        ({"ask": "range", "across": {"sigma": [0.1]}}, "at least two values, where ask is range"),
+        ({"ask": "statistics", "variants": {"a": {}}}, "studies.one.training has no statistics"),
+        ({"ask": "statistics"}, "one alone, where ask is statistics"),
+        ({"variants": {"a": {"colour": 3}, "b": {}}}, "one.variants.a.colour is not a known key"),
+        ({"variants": {"a b": {}, "b": {"l2": 0.1}}}, "variants has the name 'a b'"),
+        ({"variants": {"a": {}, "b": GRID}}, "has values of its own, which gain cannot compare"),
         (
-            {"variants": {"a": {"random": {"count": 2, "ranges": {"l2": [1, 0.1]}}}}},
-            "random.ranges",
+            {
+                "ask": "best_value",
+                "across": {"learning_rate_max": [0.1, 1.0]},
+                "variants": {"a": {}, "b": GRID},
+            },
+            "studies.one.variants.b has values of its own, which best_value cannot compare",
         ),
-        ({"variants": {"a": {"grid": {"l2": 3}}}}, "grid"),
+        (level_of(GRID | {"l2": 0.1}), "studies.one.variants.a.l2 has no effect, as l2 varies"),
+        (level_of({"random": {"count": 2, "ranges": {"l2": [1, 0.1]}}}), "random.ranges"),
+        (level_of({"random": {"count": 2, "ranges": {}}}), "random.ranges"),
+        (level_of({"random": {"count": 2, "ranges": {"l2": [0.1, 0.2]}}} | GRID), "beside a grid"),
+        (level_of({"grid": {"l2": [0.1, 0.1]}}), "variants.a.grid.l2 has 0.1 and 0.1, which"),
+        (level_of({"grid": {"l2": []}}), "variants.a.grid.l2 is [], it has to be a list of at"),
+        (level_of({"grid": {"l2": 3}}), "grid"),
         ({"training": {"half_cycle": 10**18}}, "studies.one has 2 * half_cycle * cycles = 20000"),
         ({"asks": "gain"}, "studies.one.asks is not a known key"),
     ],
@@ -143,7 +210,7 @@ def test_the_best_value_is_chosen_without_test_images() -> None:
     assert found_summary["failed"] == 0
 
 
-def study(ask: str, accuracies: dict[tuple[str, str], list[float]]) -> Study:
+def study(ask: str, accuracies: dict[tuple[str, str], list[float]], learnt: int = 1) -> Study:
     """Of a variant and a value the accuracies of seeds 1 to n, in validation and test alike."""
     rows = [
         {
@@ -151,7 +218,7 @@ def study(ask: str, accuracies: dict[tuple[str, str], list[float]]) -> Study:
             "value": value,
             "learning_rate_max": float(value),
             "seed": seed,
-            "learnt": 1,
+            "learnt": learnt,
             "validation_accuracy": accuracy,
             "test_accuracy": accuracy,
         }
@@ -164,18 +231,106 @@ def study(ask: str, accuracies: dict[tuple[str, str], list[float]]) -> Study:
     return Study("one", "Is it so?", ask, table, pd.DataFrame())
 
 
+def asked(ask: str, variants: int, values: int, seeds: int, accuracy: float | None) -> Study:
+    """Of a table that may hold nothing to judge; equal numbers where an accuracy is given."""
+    generator = np.random.default_rng(1)
+    found = {
+        (variant, value): [
+            generator.uniform(0.3, 0.5) if accuracy is None else accuracy for _ in range(seeds)
+        ]
+        for variant in "abc"[:variants]
+        for value in ("0.1", "1")[:values]
+    }
+    about = study(ask, found, learnt=int(accuracy is None))
+    measures = {f"{kind}_accuracy{s}": 0.1 for kind in ("test", "noise") for s in ("", "_own")}
+    if ask == "statistics":
+        about = replace(about, networks=about.networks.assign(**measures))
+    return about
+
+
+@pytest.mark.parametrize("accuracy", [None, 0.1])
+@pytest.mark.parametrize("seeds", [1, 2])
+@pytest.mark.parametrize(("variants", "values"), [(1, 1), (1, 2), (2, 1), (3, 2)])
+@pytest.mark.parametrize("ask", ASKS)
+def test_nothing_is_judged_where_nothing_is_there_to_judge(
+    ask: str, variants: int, values: int, seeds: int, accuracy: float | None
+) -> None:
+    section = ASKS[ask](asked(ask, variants, values, seeds, accuracy))
+    rows = [row for block in section.blocks if isinstance(block, Table) for row in block.rows]
+    text = " ".join([section.answer, *(" ".join(row) for row in rows)])
+    assert "nan" not in text
+    assert "not known" not in text
+    assert section.answer.removesuffix(".").strip()
+    assert not re.search(r": ?\.|^\.", section.answer)
+    if seeds == 1 or accuracy is not None or ask == "statistics":
+        assert not re.search(r"shown|suggested|helps|harms|matters|gain on|lose on", text)
+    if ask in ("gain", "best_gain") and variants > 1:
+        assert ("not judged: one seed" in section.answer) == (seeds == 1)
+
+
+def test_a_value_is_not_best_where_no_network_learns() -> None:
+    section = ASKS["best_value"](asked("best_value", 2, 2, 3, 0.1))
+    assert "for b it is not judged which one is best" in section.answer
+    assert "left out: 3 of 3 for a, 3 of 3 for b" in section.answer
+    assert "(3)" not in str(section.blocks)
+
+
+def test_one_seed_is_a_number_without_a_verdict() -> None:
+    both = {("a", "0.1"): [0.3], ("b", "0.1"): [0.35]}
+    section = ASKS["gain"](study("gain", both))
+    assert section.answer == "Against a: at 0.1, b differs by +5.00 points, not judged: one seed."
+
+
+def test_no_seed_in_common_is_said() -> None:
+    about = study("gain", HALF)
+    table = about.networks.assign(seed=range(len(about.networks)))
+    section = ASKS["gain"](replace(about, networks=table))
+    assert "b is not judged: no seed in common" in section.answer
+
+
+@pytest.mark.parametrize("name", ["None", "NA", "nan", "2", "3", "1e400"])
+def test_text_comes_back_as_it_is(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "one.csv"
+    sha = "0" * 63 + "1"
+    row = {"variant": name, "value": "1.0", "l2": "NA", "seed": 1, "test_accuracy": 0.25}
+    write_table(path, pd.DataFrame([row | {"parameters_sha256": sha}]))
+    (read,) = study_table(path, "seed", "variant").to_dict("records")
+    assert read == row | {"parameters_sha256": sha}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("variant,value,seed\n", "cut short"),
+        ("variant,value,seed\na,1,1", "cut short"),
+        ("variant,value,seed\na,1,\n", "cut short"),
+        ("variant,value\na,1\n", "cannot be read"),
+        ("variant,value,seed\na,1,1\n", "has no learnt, which its study needs"),
+        (None, "one.csv is missing: run `dvc repro study@one`"),
+    ],
+)
+def test_a_table_that_does_not_serve_is_told(
+    text: str | None, message: str, tmp_path: Path
+) -> None:
+    if text is not None:
+        (tmp_path / "one.csv").write_text(text)
+    with pytest.raises(KlayerError, match=message):
+        study_table(tmp_path / "one.csv", "seed", "learnt")
+
+
 SPREAD = np.array([-0.001, 0.0, 0.001, 0.0, -0.001, 0.001])
 
 
-def level(mean: float) -> list[float]:
-    return list(mean + SPREAD)
+def level(mean: float, turn: int = 0) -> list[float]:
+    """Around a mean; the same turn for two gives a difference without a spread."""
+    return list(mean + np.roll(SPREAD, turn))
 
 
 HALF = {
     ("a", "0.1"): level(0.3),
-    ("a", "1"): level(0.2),
-    ("b", "0.1"): level(0.32),
-    ("b", "1"): level(0.42),
+    ("a", "1"): level(0.2, 1),
+    ("b", "0.1"): level(0.32, 2),
+    ("b", "1"): level(0.42, 4),
 }
 
 
@@ -184,7 +339,7 @@ HALF = {
     [
         ("gain", "Against a: at 0.1, b helps, +2.00 points, shown (100 %); at 1, b helps, +22.00"),
         ("range", "For b the learning rate matters as much"),
-        ("best_value", "for b a higher one is best, shown (100 %), 10 times a's"),
+        ("best_value", "for b 10 times a's is best, not judged: the same for every seed"),
         ("best_gain", "b helps, +12.00 points, shown (100 %)"),
         ("level", "a: test accuracy 0.3000 ± 0.0009"),
     ],
@@ -204,7 +359,7 @@ def test_the_order_of_the_networks_does_not_matter() -> None:
 
 
 def test_a_wider_range_matters_more() -> None:
-    wide = HALF | {("b", "1"): level(0.62)}
+    wide = HALF | {("b", "1"): level(0.62, 4)}
     assert "For b the learning rate matters more, 20.00 points, shown (100 %)" in (
         ASKS["range"](study("range", wide)).answer
     )
@@ -215,10 +370,13 @@ def test_statistics_are_compared_by_seed() -> None:
     table = table.assign(
         test_accuracy_own=table["test_accuracy"],
         noise_accuracy=table["test_accuracy"] - 0.1,
-        noise_accuracy_own=table["test_accuracy"] - 0.05,
+        noise_accuracy_own=[*level(0.35, 1), *level(0.45, 2)],
     )
     section = ASKS["statistics"](Study("one", "Which?", "statistics", table, pd.DataFrame()))
-    assert "make no difference on test images as they are (+0.00 points" in section.answer
+    assert (
+        "are equal on test images as they are (not judged: the same for every seed)"
+        in section.answer
+    )
     assert "gain on shifted ones (+5.00 points, shown (100 %))" in section.answer
 
 

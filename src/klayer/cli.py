@@ -17,6 +17,7 @@ from klayer.errors import KlayerError, sentence
 
 CHECK, CHECK_STUDIES = "klayer.study.settings:check_all", "klayer.study.settings:check_studies"
 RECORDED = "klayer.stages.settings:check_recorded"
+RECORDED_STUDIES = "klayer.stages.study_settings:check_recorded"
 READ_PARAMS = ("settings", "report")  # the other stages take what `settings` wrote for them
 PARENT = os.getppid()  # asked for early: it may end while the rest is imported
 
@@ -25,7 +26,7 @@ class _Group(click.Group):
     """Turns what goes wrong into one message and an exit status, without a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        from klayer.running.environment import mend_streams
+        from klayer.parallel.environment import mend_streams
 
         mend_streams()
         for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -78,7 +79,7 @@ def _call(function: str, *arguments: str) -> None:
 
 def _begin() -> None:
     """Before any work: puts the environment right."""
-    from klayer.running.environment import check_clone, check_code, end_with_dvc, isolate
+    from klayer.parallel.environment import check_clone, check_code, end_with_dvc, isolate
 
     if "DVC_STAGE" in os.environ:
         end_with_dvc(PARENT)
@@ -156,7 +157,7 @@ def train_best(schedule: str) -> None:
 @click.argument("name")
 def train_study(name: str) -> None:
     """Train and test all networks of the study NAME."""
-    with _stage(f"study@{name}", CHECK_STUDIES, ""):
+    with _stage(f"study@{name}", CHECK_STUDIES, RECORDED_STUDIES):
         _call("klayer.stages.study:run", name)
 
 
@@ -164,7 +165,7 @@ def train_study(name: str) -> None:
 @click.option("--once", is_flag=True, help="Show the curves once and end.")
 def watch(once: bool) -> None:
     """Show the curves of the stages that are training, until they end."""
-    from klayer.running.watch import watch as show
+    from klayer.parallel.watch import watch as show
 
     with suppress(KeyboardInterrupt):  # the usual way to look away
         show(once or not sys.stdout.isatty())

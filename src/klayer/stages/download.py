@@ -19,7 +19,7 @@ from klayer import params
 from klayer.data.archive import FOLDER, RefusedError, take
 from klayer.data.sources import SYNTHETIC, DataConfig
 from klayer.errors import KlayerError
-from klayer.running.environment import projects_around
+from klayer.parallel.environment import projects_around
 
 VARIABLE = "CIFAR10_ARCHIVE"
 LARGEST_ARCHIVE = 300_000_000  # bytes; the seven files have 186 million

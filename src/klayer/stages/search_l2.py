@@ -10,8 +10,8 @@ import pandas as pd
 from klayer.data.dataset import open_dataset
 from klayer.files import write_metrics, write_table
 from klayer.params import of_stage, section
-from klayer.running import checkpoints
-from klayer.running.runner import train_jobs
+from klayer.parallel import checkpoints
+from klayer.parallel.runner import train_jobs
 from klayer.study import search
 from klayer.study.search_settings import Search
 from klayer.training.models import save_networks

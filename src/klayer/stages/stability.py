@@ -12,8 +12,8 @@ from klayer.errors import KlayerError
 from klayer.files import write_table
 from klayer.report.evidence import STABILITY, collect
 from klayer.report.stability import close_answers, close_runs, table
-from klayer.running import arithmetic, checkpoints
-from klayer.running.runner import train_jobs
+from klayer.parallel import arithmetic, checkpoints
+from klayer.parallel.runner import train_jobs
 from klayer.study import search
 from klayer.study.runs import Sections, run_training, searching
 from klayer.study.search_settings import Search

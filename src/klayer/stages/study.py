@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from klayer import params
 from klayer.files import write_metrics, write_table
-from klayer.running import checkpoints
-from klayer.running.runner import train_jobs
-from klayer.study.studies import Trial, label, study_of, trials
-from klayer.training.job import Outcome
+from klayer.parallel import checkpoints
+from klayer.parallel.runner import train_jobs
+from klayer.study.trial import Trial, read_trials
+from klayer.training.job import Outcome, one_for_each_seed
 from klayer.training.results import curves, deviation, seeds_table
 
 GROUP = ["variant", "value"]
@@ -22,12 +21,12 @@ GROUP = ["variant", "value"]
 def run(name: str) -> None:
     """Writes plots/seeds/NAME.csv, plots/curves/NAME.csv and metrics/NAME.json.
 
-    Raises KlayerError for an unknown study, wrong parameters or missing data.
+    Raises KlayerError when its settings or the data are missing.
     """
-    sections = params.read()
-    stage, trained = f"study@{name}", trials(sections, name)
-    test = study_of(sections, name).test
-    outcomes = train_jobs(stage, [trial.job for trial in trained], test)
+    settings = read_trials(name)
+    stage, trained = f"study@{name}", settings.networks
+    jobs = [job for trial in trained for job in one_for_each_seed(trial.training)]
+    outcomes = train_jobs(stage, jobs, settings.test)
     table = networks_table(trained, outcomes)
     write_table(Path(f"plots/seeds/{name}.csv"), table)
     write_table(Path(f"plots/curves/{name}.csv"), curves_table(trained, outcomes))
@@ -45,11 +44,11 @@ def networks_table(trained: Sequence[Trial], outcomes: Sequence[Outcome]) -> pd.
         seeds_table([outcome], trial.training.seeds).assign(
             variant=trial.variant,
             value=trial.value,
-            **{key: label(value) for key, value in trial.changes.items()},
+            **trial.varied,
         )
         for trial, outcome in zip(trained, outcomes, strict=True)
     ]
-    varied = list(dict.fromkeys(key for trial in trained for key in trial.changes))
+    varied = list(dict.fromkeys(key for trial in trained for key in trial.varied))
     table = pd.concat(rows, ignore_index=True).fillna(dict.fromkeys(varied, "-"))
     best = table.groupby(["variant", "seed"], sort=False)["validation_accuracy"].idxmax()
     table["chosen"] = table.index.isin(best).astype(int)
@@ -58,9 +57,9 @@ def networks_table(trained: Sequence[Trial], outcomes: Sequence[Outcome]) -> pd.
 
 
 def curves_table(trained: Sequence[Trial], outcomes: Sequence[Outcome]) -> pd.DataFrame:
-    """A row for each variant, value and point of their curves: means and deviations over seeds.
+    """A row for each variant, value and point of their curves: means and deviations over its seeds.
 
-    Values that are drawn anew for each seed have nothing in common, and a point at the end alone.
+    A value that was drawn for one seed alone has a curve of its own.
     """
     groups: dict[tuple[str, str], list[Outcome]] = {}
     for trial, outcome in zip(trained, outcomes, strict=True):

@@ -6,8 +6,8 @@ A run is an experiment, or the best L2 strength with one schedule; both write th
 from __future__ import annotations
 
 from klayer.params import of_stage
-from klayer.running import checkpoints
-from klayer.running.runner import train_jobs
+from klayer.parallel import checkpoints
+from klayer.parallel.runner import train_jobs
 from klayer.study.best import best_l2, best_name
 from klayer.training.job import one_for_each_seed
 from klayer.training.results import write_run

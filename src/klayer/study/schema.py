@@ -15,7 +15,7 @@ from klayer.files import write_text
 from klayer.params import NAME
 from klayer.study.gradient_settings import CheckGradients
 from klayer.study.search_settings import Search
-from klayer.study.studies import Own, Study
+from klayer.study.studies_settings import Own, Study
 from klayer.training.settings import Training
 
 SCHEMA, STUDIES = Path("params.schema.json"), Path("studies/params.schema.json")

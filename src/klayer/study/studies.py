@@ -4,101 +4,32 @@ A study trains *variants*, each what it changes of `training`. `across` gives a 
 values, each for every variant; lists of equal length go along with the first one. A variant may
 have values of its own, all combinations of a `grid` or `random` draws, as a search has them. Each
 combination is trained with every seed, a network alone.
+
+What could not be answered is refused here, before anything is trained.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
-from pydantic import Field, ValidationInfo, field_validator
 
 from klayer import params
 from klayer.errors import KlayerError
-from klayer.params import Section, show
-from klayer.training.job import Job
+from klayer.params import show
+from klayer.study.studies_settings import Changes, Lists, Own, Random, Study
+from klayer.study.trial import Trial
 from klayer.training.settings import Training
 
-Changes = dict[str, Any]
-Lists = dict[str, list[Any]]
 Sections = Mapping[str, Any]  # of studies/params.yaml
-
-Range = Annotated[tuple[float, float], Field(strict=False)]
 
 OWN = ("grid", "random")
 DIGITS = 3  # of a drawn value
-
-
-class Random(Section):
-    """Values drawn anew for each seed, evenly in their logarithm."""
-
-    count: Annotated[int, Field(ge=1, le=10_000)]
-    """How many."""
-    ranges: dict[str, Range]
-    """Smallest and largest value of each setting, above 0."""
-
-    @field_validator("ranges")
-    @classmethod
-    def _rise(cls, ranges: dict[str, Range]) -> dict[str, Range]:
-        if not all(0 < low <= high for low, high in ranges.values()):
-            raise ValueError("ranges from a value above 0 to one that is not smaller")
-        return ranges
-
-
-class Own(Section):
-    """Values that a variant has for itself."""
-
-    grid: Lists = Field(default={})
-    """Values of each setting, all combinations of them."""
-    random: Random | None = None
-    """Drawn values."""
-
-
-class Study(Section):
-    """A question, and the networks that answer it."""
-
-    question: str
-    """The title of its section on the page."""
-    ask: Literal["gain", "range", "best_value", "best_gain", "statistics", "level"]
-    """What the answer is computed of, see docs/studies.md."""
-    variants: Annotated[dict[str, Changes | None], Field(min_length=1)]
-    """What each changes, by its name; the first is the one that others are compared with."""
-    training: Changes = Field(default={})
-    """What all variants change of the section `training`."""
-    across: Lists = Field(default={}, validate_default=True)
-    """Values of a setting, all for each variant; further lists go along with the first one."""
-    test: bool = True
-    """Whether the test images are looked at; a search leaves them alone."""
-
-    @field_validator("across")
-    @classmethod
-    def _fits(cls, across: Lists, info: ValidationInfo) -> Lists:
-        if across and (len({len(values) for values in across.values()}) > 1 or not _first(across)):
-            raise ValueError("lists of equal length, of at least one value")
-        ask = info.data.get("ask")
-        if ask in ("range", "best_value") and not (across and len(_first(across)) > 1):
-            raise ValueError(f"a list of at least two values, where ask is {ask}")
-        if ask == "best_value" and not all(_positive(value) for value in _first(across)):
-            raise ValueError("a list of numbers above 0, where ask is best_value")
-        return across
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A network of a study."""
-
-    variant: str
-    value: str  # of the setting that varies, as the tables show it; "" where none does
-    changes: Changes  # what varies besides the variant
-    training: Training  # with one seed
-
-    @property
-    def job(self) -> Job:
-        """The network, to be trained alone."""
-        return Job(self.training, (self.training.l2,), self.training.seeds)
+MANY = 3  # hidden layers that are written out
+BY_CHOICE = ("best_gain", "level")  # of chosen values: a variant may have its own
+SAME = ("seeds", "statistics", "shifts", "views")  # what is measured, of all networks of a study
 
 
 def study_names(sections: Sections) -> list[str]:
@@ -117,35 +48,73 @@ def study_of(sections: Sections, name: str) -> Study:
 def trials(sections: Sections, name: str) -> list[Trial]:
     """All networks of a study, by variant, value and seed. Raises KlayerError for a wrong one."""
     study = study_of(sections, name)
-    return [
-        Trial(variant, value, changes, training.model_copy(update={"seeds": (seed,)}))
+    _check_keys(f"studies.{name}.training", study.training)
+    _check_keys(f"studies.{name}.across", study.across, SAME)
+    _check_different(f"studies.{name}.across", dict([*study.across.items()][:1]))
+    found = [
+        Trial(
+            variant=variant,
+            value=value,
+            varied=shown,
+            training=training.model_copy(update={"seeds": (seed,)}),
+        )
         for variant in params.names(sections, f"studies.{name}.variants")
-        for value, changes, seeds in _values(sections, name, study, variant)
+        for value, changes, shown, seeds in _values(sections, name, study, variant)
         for training in [_training(sections, name, study, variant, changes)]
         for seed in seeds or training.seeds
     ]
+    _check_answerable(f"studies.{name}", study, found)
+    return found
 
 
-def _values(
-    sections: Sections, name: str, study: Study, variant: str
-) -> Iterator[tuple[str, Changes, Sequence[int]]]:
-    """Name and changes of each value of a variant, with its seeds where not all have it."""
-    changed = study.variants[variant] or {}
-    about = {variant: {key: changed[key] for key in OWN if key in changed}}
-    path, named = f"studies.{name}.variants", {"studies": {name: {"variants": about}}}
-    own = params.section(named, f"{path}.{variant}", Own)
+Value = tuple[str, Changes, dict[str, str], Sequence[int]]
+
+
+def _values(sections: Sections, name: str, study: Study, variant: str) -> Iterator[Value]:
+    """Name, changes and how they are shown of each value of a variant, with its seeds where not
+    all have it.
+    """
+    own = _own(f"studies.{name}.variants.{variant}", study, study.variants[variant] or {})
     if own.random:
-        for seed in _training(sections, name, study, variant, {}).seeds:
-            for number, changes in enumerate(draws(own.random, seed), 1):
-                yield str(number), changes, (seed,)
-    elif own.grid:
-        for number, values in enumerate(product(*own.grid.values()), 1):
-            yield str(number), dict(zip(own.grid, values, strict=True)), ()
-    elif study.across:
-        for values in zip(*study.across.values(), strict=True):
-            yield label(values[0]), dict(zip(study.across, values, strict=True)), ()
-    else:
-        yield "", {}, ()
+        seeds = _training(sections, name, study, variant, {}).seeds
+        drawn = [(values, seed) for seed in seeds for values in draws(own.random, seed)]
+        for number, (changes, seed) in enumerate(drawn, 1):
+            yield str(number), changes, {key: label(x) for key, x in changes.items()}, (seed,)
+        return
+    lists = own.grid or study.across
+    pairs = [[*zip(values, labels(values), strict=True)] for values in lists.values()]
+    rows = zip(*pairs, strict=True) if study.across and not own.grid else product(*pairs)
+    for number, row in enumerate(rows, 1):
+        changes = {key: value for key, (value, _) in zip(lists, row, strict=True)}
+        shown = {key: text for key, (_, text) in zip(lists, row, strict=True)}
+        yield str(number) if own.grid else next(iter(shown.values()), ""), changes, shown, ()
+
+
+def _own(path: str, study: Study, changed: Changes) -> Own:
+    """The values that a variant has for itself, and whether its keys fit to what else varies."""
+    fixed = {key: value for key, value in changed.items() if key not in OWN}
+    *folders, variant = path.split(".")
+    named: Changes = {variant: {key: changed[key] for key in OWN if key in changed}}
+    for folder in reversed(folders):
+        named = {folder: named}
+    own = params.section(named, path, Own)
+    ranges = own.random.ranges if own.random else {}
+    _check_keys(path, fixed, SAME)
+    _check_keys(f"{path}.grid", own.grid, SAME)
+    _check_keys(f"{path}.random.ranges", ranges, SAME)
+    _check_different(f"{path}.grid", own.grid)
+    if (own.grid or own.random) and study.ask not in BY_CHOICE:
+        raise KlayerError(
+            f"params.yaml: {path} has values of its own, which {study.ask} cannot compare: move "
+            "them to across, or ask best_gain"
+        )
+    for key in fixed:
+        if key in (own.grid or ranges or study.across):
+            raise KlayerError(
+                f"params.yaml: {path}.{key} has no effect, as {key} varies for this variant: "
+                "remove one of both"
+            )
+    return own
 
 
 def draws(random: Random, seed: int) -> list[Changes]:
@@ -159,14 +128,32 @@ def draws(random: Random, seed: int) -> list[Changes]:
     ]
 
 
+def labels(values: Sequence[object]) -> list[str]:
+    """Short where this tells all values apart, else written out. Equal ones are shown alike."""
+    short, whole = [label(value) for value in values], [_whole(value) for value in values]
+    return short if len(set(short)) == len(set(whole)) else whole
+
+
 def label(value: object) -> str:
-    """A value as tables and charts show it: units of hidden layers as 50-50, many as 9 layers."""
-    if isinstance(value, list):
-        numbers = all(isinstance(part, int) for part in value)
-        if numbers and len(value) > 3:
-            return f"{len(value) + 1} layers"
-        return ("-" if numbers else " ").join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    """Units of hidden layers as 50-50, many as 9 layers; numbers with six digits."""
+    if isinstance(value, list) and len(value) > MANY and _numbers(value):
+        return f"{len(value) + 1} layers"
+    return f"{value:g}" if isinstance(value, float) else _whole(value)
+
+
+def _whole(value: object) -> str:
+    """Units of equal hidden layers as 4 \N{MULTIPLICATION SIGN} 50, numbers with all digits."""
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() else repr(value)
+    if not isinstance(value, list):
+        return str(value)
+    if len(value) > MANY and len(set(map(str, value))) == 1:
+        return f"{len(value)} \N{MULTIPLICATION SIGN} {value[0]}"
+    return ("-" if _numbers(value) else " ").join(map(str, value)) or "none"
+
+
+def _numbers(value: list[object]) -> bool:
+    return all(isinstance(part, int) for part in value)
 
 
 def _training(
@@ -177,9 +164,46 @@ def _training(
     return params.section_over(merged, "training", f"studies.{name}", Training)
 
 
-def _first(across: Lists) -> list[Any]:
-    return next(iter(across.values()))
+def _check_keys(path: str, settings: Mapping[str, object], same: Sequence[str] = ()) -> None:
+    for key in settings:
+        if key not in Training.model_fields:
+            known = ", ".join(Training.model_fields)
+            raise KlayerError(
+                f"params.yaml: {path}.{key} is not a known key: remove it (known: {known})"
+            )
+        if key in same:
+            study = ".".join(path.split(".")[:2])
+            raise KlayerError(
+                f"params.yaml: {path}.{key} has to be the same for all networks of a study: move "
+                f"it to {study}.training"
+            )
 
 
-def _positive(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+def _check_different(path: str, lists: Lists) -> None:
+    for key, values in lists.items():
+        seen: dict[str, object] = {}
+        for value, text in zip(values, labels(values), strict=True):
+            if text in seen:
+                raise KlayerError(
+                    f"params.yaml: {path}.{key} has {show(seen[text])} and {show(value)}, which "
+                    "are the same: remove one"
+                )
+            seen[text] = value
+
+
+def _check_answerable(path: str, study: Study, found: Sequence[Trial]) -> None:
+    if study.ask == "statistics" and not found[0].training.statistics:
+        raise KlayerError(
+            f"params.yaml: {path}.training has no statistics, where ask is statistics: add "
+            "`statistics: [own, precise]`"
+        )
+    of_variant = {v: [t.training for t in found if t.variant == v] for v in study.variants}
+    seen: list[str] = []
+    for variant, trainings in of_variant.items():
+        for other in seen:
+            if of_variant[other] == trainings:
+                raise KlayerError(
+                    f"params.yaml: {path}.variants has {other} and {variant} with the same "
+                    "settings: change or remove one"
+                )
+        seen.append(variant)

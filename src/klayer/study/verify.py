@@ -16,8 +16,8 @@ import pandas as pd
 from klayer import params
 from klayer.errors import KlayerError
 from klayer.files import table_text
-from klayer.running import arithmetic, checkpoints
-from klayer.running.runner import train_jobs
+from klayer.parallel import arithmetic, checkpoints
+from klayer.parallel.runner import train_jobs
 from klayer.study.runs import (
     Sections,
     experiment,

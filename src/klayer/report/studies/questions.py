@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import wraps
 
 import pandas as pd
 
 from klayer.report import words
 from klayer.report.document import Block, Section, Table
-from klayer.report.statistics import estimate
 from klayer.report.studies.charts import accuracy_figure, chosen_figure, source
+from klayer.report.studies.compare import EQUAL, Comparison, compare, spread
 from klayer.report.studies.results import Study
 from klayer.report.studies.statistics import statistics
-from klayer.report.verdicts import Answer, compared
+
+Ask = Callable[[Study], Section]
 
 GAIN = {1: "helps", 0: "makes no difference", -1: "harms"}
 RANGE = {1: "matters more", 0: "matters as much", -1: "matters less"}
@@ -24,9 +26,26 @@ MEASURES = {
     "test_accuracy": "test accuracy",
     "test_accuracy_views": "test accuracy over views",
 }
-NONE = "not known: no seed in common"
 
 
+def _needs(variants: int, values: int = 1) -> Callable[[Ask], Ask]:
+    """With fewer there is nothing to compare, and the section says so."""
+
+    def answered(ask: Ask) -> Ask:
+        @wraps(ask)
+        def section(study: Study) -> Section:
+            if len(study.variants) < variants:
+                return _section(study, "Not answered: there is one variant, nothing to compare.")
+            if len(study.values) < values:
+                return _section(study, f"Not answered: there is one value of {study.setting}.")
+            return ask(study)
+
+        return section
+
+    return answered
+
+
+@_needs(variants=2)
 def gain(study: Study) -> Section:
     """Each variant against the first, at each value."""
     first, *others = study.variants
@@ -34,9 +53,10 @@ def gain(study: Study) -> Section:
     for value in study.values:
         plain, said = study.at(first, value), []
         for variant in others:
-            found = compared(plain, study.at(variant, value), study.name, GAIN)
-            said.append(f"{variant} {_verdict(found)}")
-            rows.append((variant, value, *_both(plain, study.at(variant, value)), *_told(found)))
+            other = study.at(variant, value)
+            found = compare(plain, other, study, GAIN)
+            said.append(f"{variant} {found.phrase()}")
+            rows.append((variant, value, spread(plain), spread(other), found.points, found.word))
         sentences.append((f"at {value}, " if value else "") + "; ".join(said))
     setting = (study.setting or "value").capitalize()
     head = ("variant", setting, first, "variant's", "difference (points)", "verdict")
@@ -46,61 +66,74 @@ def gain(study: Study) -> Section:
     return _section(study, answer, figure(study), table)
 
 
+@_needs(variants=2, values=2)
 def ranges(study: Study) -> Section:
     """Does what varies matter more for a variant? Largest less smallest accuracy of each seed."""
     first, *others = study.variants
     of_each = {variant: _range(study, variant) for variant in study.variants}
-    said = [f"over {words.points(of_each[v].mean(), sign=False)} points for {v}" for v in of_each]
-    found = {v: compared(of_each[first], of_each[v], study.name, RANGE) for v in others}
+    means = {
+        variant: words.points(of_seeds.mean(), sign=False) if len(of_seeds) else "not known"
+        for variant, of_seeds in of_each.items()
+    }
+    found = {v: compare(of_each[first], of_each[v], study, RANGE) for v in others}
     verdicts = "; ".join(
-        f"for {v} the {study.setting} {_verdict(a, sign=False)}" for v, a in found.items()
+        f"for {v} the {study.setting if a.verdict else 'range'} {a.phrase(sign=False)}"
+        for v, a in found.items()
     )
+    said = [f"over {mean} points for {variant}" for variant, mean in means.items()]
     answer = f"{verdicts}. Its values make the test accuracy range {', '.join(said)}."
     rows = [
-        (value, *(words.spread(estimate(study.at(v, value))) for v in study.variants))
+        (value, *(spread(study.at(variant, value)) for variant in study.variants))
         for value in study.values
     ]
-    rows.append(("range (points)", *(words.points(r.mean(), sign=False) for r in of_each.values())))
+    rows.append(("range (points)", *means.values()))
     head = (study.setting, *study.variants)
     table = Table("Test accuracy (mean ± std over seeds)", head, tuple(rows), source(study))
     return _section(study, answer[0].upper() + answer[1:], accuracy_figure(study), table)
 
 
+@_needs(variants=2, values=2)
 def best_value(study: Study) -> Section:
     """Which value is best for a variant, by its validation accuracy, as a power of ten."""
     first, *others = study.variants
-    logs = {v: _numbers(study, v).map(math.log10) for v in study.variants}
+    best = {variant: _best(study, variant) for variant in study.variants}
+    logs = {v: values.astype(float).map(math.log10) for v, values in best.items()}
     verdicts = []
     for variant in others:
-        found = compared(logs[first], logs[variant], study.name, VALUE)
-        at_best = compared(study.chosen(first), study.chosen(variant), study.name, GAIN)
-        times = 10 ** (logs[variant] - logs[first]).mean()
+        at_best = compare(study.chosen(first), study.chosen(variant), study, GAIN)
+        found = compare(logs[first], logs[variant], study, VALUE)
         verdicts.append(
-            f"for {variant} {_word(found)}, {words.factor(times)} times {first}'s; at its own best "
-            f"it {_verdict(at_best)}"
+            f"for {variant} {_which(found, first)}; at its own best it {at_best.phrase()}"
         )
     rows = [
-        (value, *(_with_count(study, variant, value) for variant in study.variants))
+        (
+            value,
+            *(f"{spread(study.at(v, value))} ({(best[v] == value).sum()})" for v in study.variants),
+        )
         for value in study.values
     ]
     head = (study.setting, *(f"{variant} (best for)" for variant in study.variants))
     caption = "Test accuracy (mean ± std over seeds) and for how many seeds the value is best"
     table = Table(caption, head, tuple(rows), source(study))
-    answer = f"Of {study.setting}s, {'; '.join(verdicts)}."
+    answer = f"Of {study.setting}s, {'; '.join(verdicts)}.{_left_out(study, best)}"
     return _section(study, answer, accuracy_figure(study), table)
 
 
+@_needs(variants=2)
 def best_gain(study: Study) -> Section:
     """Each variant against the first, both with the best of their own values."""
     first, *others = study.variants
     plain, rows, said = study.chosen(first), [], []
     for variant in others:
-        found = compared(plain, study.chosen(variant), study.name, GAIN)
-        said.append(f"{variant} {_verdict(found)}")
-        rows.append((variant, *_both(plain, study.chosen(variant)), *_told(found)))
+        other = study.chosen(variant)
+        found = compare(plain, other, study, GAIN)
+        said.append(f"{variant} {found.phrase()}")
+        rows.append((variant, spread(plain), spread(other), found.points, found.word))
     head = ("variant", first, "variant's", "difference (points)", "verdict")
     caption = "Test accuracy at the best value (mean ± std over seeds)"
-    tables = (Table(caption, head, tuple(rows), source(study)), _chosen_table(study))
+    tables = [Table(caption, head, tuple(rows), source(study))]
+    if study.varied:
+        tables.append(_chosen_table(study))
     answer = f"Against {first}, each at its best by validation accuracy: {'; '.join(said)}."
     return _section(study, answer, chosen_figure(study), *tables)
 
@@ -110,7 +143,7 @@ def level(study: Study) -> Section:
     measures = [m for m in MEASURES if m in study.networks]
     best = [m for m in measures if m.startswith("test")] or measures
     said = [
-        f"{variant}: {MEASURES[m]} {words.spread(estimate(study.chosen(variant, m)))}"
+        f"{variant}: {MEASURES[m]} {spread(study.chosen(variant, m))}"
         for variant in study.variants
         for m in best
     ]
@@ -138,13 +171,34 @@ def _range(study: Study, variant: str) -> pd.Series[float]:
     return table.max(axis=1) - table.min(axis=1)
 
 
-def _numbers(study: Study, variant: str) -> pd.Series[float]:
-    return study.chosen(variant, "value").astype(float)
+def _best(study: Study, variant: str) -> pd.Series[str]:
+    """The best value by seed, where one alone has the highest validation accuracy, and its network
+    has learnt something.
+    """
+    table = study.networks[study.networks["variant"] == variant]
+    highest = table.groupby("seed")["validation_accuracy"].transform("max")
+    best = table[table["validation_accuracy"] > highest - EQUAL]
+    alone = ~best["seed"].duplicated(keep=False)
+    return best[alone & (best["learnt"] == 1)].set_index("seed")["value"]
 
 
-def _with_count(study: Study, variant: str, value: str) -> str:
-    count = int(study.at(variant, value, "chosen").sum())
-    return f"{words.spread(estimate(study.at(variant, value)))} ({count})"
+def _which(found: Comparison, first: str) -> str:
+    if found.difference is None:
+        return "it is not judged which one is best"
+    times = f"{words.factor(10**found.difference.mean)} times {first}'s"
+    if found.verdict:
+        return f"{found.word}, {times}"
+    which = "the same one" if found.equal else times
+    return f"{which} is best, {found.word}"
+
+
+def _left_out(study: Study, best: dict[str, pd.Series[str]]) -> str:
+    seeds = study.networks["seed"].nunique()
+    counts = [f"{seeds - len(b)} of {seeds} for {v}" for v, b in best.items() if len(b) < seeds]
+    if not counts:
+        return ""
+    why = "several values are equally good, or no network learns"
+    return f" Seeds for which {why} are left out: {', '.join(counts)}."
 
 
 def _chosen_table(study: Study) -> Table:
@@ -158,38 +212,7 @@ def _chosen_table(study: Study) -> Table:
     return Table("Chosen by validation accuracy", ("", *study.varied), tuple(rows), source(study))
 
 
-def _both(plain: pd.Series[float], other: pd.Series[float]) -> tuple[str, str]:
-    return words.spread(estimate(plain)), words.spread(estimate(other))
-
-
-def _told(found: Answer | None) -> tuple[str, str]:
-    if found is None or found.estimate is None:
-        return NONE, NONE
-    return _difference(found), f"{found.verdict.direction}, {found.verdict.short}"
-
-
-def _difference(found: Answer) -> str:
-    assert found.estimate is not None
-    interval = found.estimate.interval
-    around = f" ({words.between(interval)})" if interval else ""
-    return f"{words.points(found.estimate.mean)}{around}"
-
-
-def _word(found: Answer | None) -> str:
-    if found is None:
-        return NONE
-    return f"{found.verdict.direction}, {found.verdict.short}"
-
-
-def _verdict(found: Answer | None, sign: bool = True) -> str:
-    """helps, +0.50 points, shown (97 %)."""
-    if found is None or found.estimate is None:
-        return NONE
-    by = words.points(found.estimate.mean, sign)
-    return f"{found.verdict.direction}, {by} points, {found.verdict.short}"
-
-
-ASKS: dict[str, Callable[[Study], Section]] = {
+ASKS: dict[str, Ask] = {
     "gain": gain,
     "range": ranges,
     "best_value": best_value,

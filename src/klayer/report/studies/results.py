@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from klayer import params
-from klayer.report.evidence import read_numbers, read_table
+from klayer.errors import KlayerError
+from klayer.report.evidence import read_numbers
 
+NETWORKS = ("variant", "value", "seed", "chosen", "validation_accuracy", "learnt")
+CURVES = ("variant", "value", "step")
+SHA256 = "parameters_sha256"  # text, though it may look like a number
 DATA = "../metrics/data.json"  # of the pipeline that prepared the images
 
 
@@ -60,7 +65,10 @@ class Study:
 
 
 def collect() -> tuple[list[Study], bool]:
-    """All studies, and whether the images are synthetic. Raises KlayerError for a missing file."""
+    """All studies, and whether the images are synthetic.
+
+    Raises KlayerError for a file that is missing, or not what the study asks for.
+    """
     sections = params.read()
     names = params.names(sections, "studies")
     studies = [_study(name, sections["studies"][name]) for name in names]
@@ -68,15 +76,31 @@ def collect() -> tuple[list[Study], bool]:
 
 
 def _study(name: str, about: Mapping[str, Any]) -> Study:
-    tables = []
-    for kind in ("seeds", "curves"):
-        table = read_table(f"plots/{kind}/{name}.csv")
-        tables.append(table.assign(value=table["value"].map(_shown)))
-    return Study(name, about["question"], about["ask"], *tables)
+    ask = about["ask"]
+    tested = () if ask == "level" else ("test_accuracy",)
+    networks = study_table(Path(f"plots/seeds/{name}.csv"), "seed", *NETWORKS, *tested)
+    curves = study_table(Path(f"plots/curves/{name}.csv"), "step", *CURVES)
+    return Study(name, about["question"], ask, networks, curves)
 
 
-def _shown(value: object) -> str:
-    """As it was written: pandas reads numbers where it can."""
-    if isinstance(value, float):
-        return "" if np.isnan(value) else f"{value:g}"
-    return str(value)
+def study_table(path: Path, first: str, *needed: str) -> pd.DataFrame:
+    """A CSV file of a study: text as it is written up to the column `first`, then numbers.
+
+    Raises KlayerError when it cannot be read, is empty, or lacks a column.
+    """
+    again = f"run `dvc repro study@{path.stem}`"
+    try:
+        text = path.read_text(encoding="utf-8")
+        table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+        columns = [str(column) for column in table]
+        numbers = [name for name in columns[columns.index(first) :] if name != SHA256]
+        table = table.assign(**{name: pd.to_numeric(table[name]) for name in numbers})
+        if not (text.endswith("\n") and len(table)) or table.isna().to_numpy().any():
+            raise ValueError("it has been cut short")
+    except FileNotFoundError:
+        raise KlayerError(f"{path} is missing: {again}, which makes it") from None
+    except (OSError, ValueError) as error:
+        raise KlayerError(f"{path} cannot be read ({error}): {again} --force") from error
+    if lacking := [name for name in needed if name not in table]:
+        raise KlayerError(f"{path} has no {', '.join(lacking)}, which its study needs: {again}")
+    return table

@@ -8,10 +8,9 @@ import pandas as pd
 
 from klayer.report import words
 from klayer.report.document import Section, Table
-from klayer.report.statistics import estimate
 from klayer.report.studies.charts import curves_figure, source
+from klayer.report.studies.compare import compare
 from klayer.report.studies.results import Study
-from klayer.report.verdicts import compared
 
 NAMES = {
     "": "running averages",
@@ -36,14 +35,15 @@ def statistics(study: Study) -> Section:
         for suffix, name in kinds.items()
         if suffix
     ]
-    answer = f"Against running averages, over all values, {'; '.join(said)}."
+    over = ", over all values" if len(study.values) > 1 else ""
+    answer = f"Against running averages{over}, {'; '.join(said)}."
     rows = [
         _row(study, value, images, list(kinds))
         for value in study.values
         for images in (PLAIN, *shifted)
     ]
     gains = (f"gain of {name} (points)" for suffix, name in kinds.items() if suffix)
-    head = (study.setting, "images", *kinds.values(), *gains)
+    head = (study.setting or "value", "images", *kinds.values(), *gains)
     caption = "Test accuracy (means over seeds) and gains over running averages"
     table = Table(caption, head, tuple(rows), source(study))
     return Section(study.name, study.question, answer, (curves_figure(study, kinds), table))
@@ -70,19 +70,17 @@ def _said(study: Study, images: Sequence[str], suffix: str, where: str) -> str:
     if not images:
         return f"have not been tried on {where}"
     usual, other = (_accuracy(study, images, s, study.values) for s in ("", suffix))
-    found = compared(usual, other, study.name, GAIN)
-    if found is None or found.estimate is None:
-        return f"cannot be compared on {where}"
-    by = words.points(found.estimate.mean)
-    return f"{found.verdict.direction} on {where} ({by} points, {found.verdict.short})"
+    found = compare(usual, other, study, GAIN)
+    if found.difference is None:
+        return f"are not judged on {where}: {found.why}"
+    by = words.points(found.difference.mean)
+    if found.verdict:
+        return f"{found.verdict.direction} on {where} ({by} points, {found.verdict.short})"
+    how = "are equal" if found.equal else f"differ by {by} points"
+    return f"{how} on {where} ({found.word})"
 
 
 def _row(study: Study, value: str, images: str, suffixes: Sequence[str]) -> tuple[str, ...]:
-    of_each = [_accuracy(study, [images], suffix, [value]) for suffix in suffixes]
-    gains = [estimate(accuracies - of_each[0]) for accuracies in of_each[1:]]
-    return (
-        value,
-        images,
-        *(words.accuracy(accuracies.mean()) for accuracies in of_each),
-        *(f"{words.points(g.mean)} ({words.between(g.interval)})" for g in gains),
-    )
+    usual, *others = (_accuracy(study, [images], suffix, [value]) for suffix in suffixes)
+    gains = [compare(usual, other, study, GAIN).points for other in others]
+    return (value, images, *(words.accuracy(a.mean()) for a in (usual, *others)), *gains)

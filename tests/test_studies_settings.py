@@ -1,0 +1,145 @@
+"""What a study is trained with: the file that DVC compares, and no other."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from conftest import ROOT, tiny_settings, write_params, write_processed
+from klayer import params
+from klayer.cli import main
+from klayer.errors import KlayerError
+from klayer.stages import study, study_settings
+from klayer.stages.study_settings import check_recorded, difference
+from klayer.study.studies import trials
+from klayer.study.trial import read_trials
+
+ONE = {"question": "Is it so?", "ask": "gain", "across": {"sigma": [0.1, 0.2]}}
+VARIANTS = {"a": {}, "b": {"l2": 0.5}}
+
+
+def write(**changes: Any) -> None:
+    """studies/params.yaml with one study."""
+    about = ONE | {"variants": VARIANTS} | changes
+    write_params({"training": tiny_settings()["training"], "studies": {"one": about}})
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """studies/ of a project, with the settings of one study written."""
+    shutil.copy(ROOT / "requirements.lock", tmp_path)
+    studies = tmp_path / "studies"
+    write_processed(studies / "data/processed")
+    monkeypatch.chdir(studies)
+    monkeypatch.delenv("DVC_STAGE", raising=False)
+    write()
+    study_settings.run()
+    return studies
+
+
+def test_what_is_written_is_what_is_read(folder: Path) -> None:
+    assert list(read_trials("one").networks) == trials(params.read(), "one")
+    assert read_trials("one").test
+    assert "numpy" in read_trials("one").libraries
+
+
+def test_the_setting_that_varies_stays_the_first(folder: Path) -> None:
+    """Others go along with it; the page takes its name from the table's columns."""
+    across = {"sigma": [0.1, 0.2], "batch_size": [10, 20]}
+    sections = params.read()
+    sections["studies"]["one"]["across"] = across
+    Path("params.yaml").write_text(json.dumps(sections))  # as YAML, in this order
+    study_settings.run()
+    assert [*read_trials("one").networks[0].varied] == [*across]
+
+
+def test_whether_networks_are_tested_is_a_setting(folder: Path) -> None:
+    before = Path("settings/one.json").read_text()
+    write(ask="level", test=False)
+    study_settings.run()
+    assert Path("settings/one.json").read_text() == before.replace('"test": true', '"test": false')
+
+
+def test_a_study_is_trained_as_its_settings_say(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where params.yaml has been edited since, as while `dvc repro` runs."""
+    found: dict[str, Any] = {}
+
+    def note(stage: str, jobs: list[Any], test: bool) -> None:
+        found.update(stage=stage, test=test, sigma={job.training.sigma for job in jobs})
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(study, "train_jobs", note)
+    Path("params.yaml").write_text("not: klayer's")
+    with pytest.raises(KeyboardInterrupt):
+        study.run("one")
+    assert found == {"stage": "study@one", "test": True, "sigma": {0.1, 0.2}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"training": {"half_cycle": 11}}, r"training.half_cycle is 11 in params.yaml and 20 in "),
+        ({"ask": "level", "test": False}, r"test is False in params.yaml and True in"),
+        (
+            {"across": {"sigma": [0.1, 0.3]}},
+            r"networks\.3\.training\.sigma is 0\.3 in params.yaml and 0\.2",
+        ),
+        ({"across": {}}, r"the number of networks is 4 in params.yaml and 8"),
+    ],
+)
+def test_by_hand_a_difference_to_params_is_told(
+    folder: Path, changes: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_recorded("study@one")
+    write(**changes)
+    with pytest.raises(KlayerError, match=rf"{message}.*one.json.*run `dvc repro study@one`"):
+        check_recorded("study@one")
+    monkeypatch.setenv("DVC_STAGE", "study@one")  # DVC compares itself
+    check_recorded("study@one")
+
+
+def test_missing_or_damaged_settings_are_told(folder: Path) -> None:
+    Path("settings/one.json").write_text("{")
+    with pytest.raises(KlayerError, match=r"settings/one.json is damaged .*--force --single-item"):
+        read_trials("one")
+    Path("settings/one.json").unlink()
+    with pytest.raises(KlayerError, match=r"one.json is missing: run `dvc repro study@one`"):
+        check_recorded("study@one")
+    with pytest.raises(KlayerError, match=r"studies has no 'two' \(known: one\)"):
+        check_recorded("study@two")
+
+
+def test_the_command_checks_by_hand(folder: Path) -> None:
+    write(training={"half_cycle": 11})
+    done = CliRunner().invoke(main, ["studies", "train", "one"])
+    assert done.exit_code == 1
+    assert "half_cycle is 11 in params.yaml" in done.output
+
+
+def test_files_of_a_study_that_is_gone_are_named(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept, gone = Path("metrics/one.json"), ["metrics/old.json", "plots/seeds/old.csv"]
+    for path in (kept, *map(Path, gone)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    study_settings.run()
+    assert f"`rm {' '.join(gone)}`" in capsys.readouterr().err
+    for name in gone:
+        Path(name).unlink()
+    study_settings.run()
+    assert capsys.readouterr().err == ""
+
+
+def test_a_difference_is_the_first_one() -> None:
+    assert difference({"a": [1, {"b": 2}]}, {"a": [1, {"b": 3}]}) == ("a.2.b", 2, 3)
+    assert difference({"a": 1}, {}) == ("a", 1, None)
+    assert difference({"a": np.pi}, {"a": np.pi}) is None
