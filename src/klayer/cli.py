@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -159,16 +159,6 @@ def train_study(name: str) -> None:
     """Train and test all networks of the study NAME."""
     with _stage(f"study@{name}", CHECK_STUDIES, RECORDED_STUDIES):
         _call("klayer.stages.study:run", name)
-
-
-@main.command()
-@click.option("--once", is_flag=True, help="Show the curves once and end.")
-def watch(once: bool) -> None:
-    """Show the curves of the stages that are training, until they end."""
-    from klayer.parallel.watch import watch as show
-
-    with suppress(KeyboardInterrupt):  # the usual way to look away
-        show(once or not sys.stdout.isatty())
 
 
 @main.command()

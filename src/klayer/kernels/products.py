@@ -129,7 +129,9 @@ def _sum_rows(
     rows = out.shape[0]
     fits = a.shape == (count, rows) if transposed else a.shape == (rows, count)
     if not fits or out.shape[1] != d:
-        raise ValueError("the shapes of the gradient, of the other factor and of the product do not fit")
+        raise ValueError(
+            "the shapes of the gradient, of the other factor and of the product do not fit"
+        )
     kind, width = x.dtype.type, REGISTER // x.itemsize
     rate, decay = kind(rate), kind(decay)
     whole = d - d % width
@@ -138,7 +140,7 @@ def _sum_rows(
         x_rest, out_rest = np.zeros((count, width), x.dtype), np.zeros((rows, width), x.dtype)
         x_rest[:, : d - whole] = x[:, whole:]
         out_rest[:, : d - whole] = out[:, whole:]
-        _sum_columns(a, transposed, x_rest, out_rest, width, updates, rate, decay)
+        _sum_columns(a, transposed, x_rest, out_rest, width, updates, *rounded)
         out[:, whole:] = out_rest[:, : d - whole]
 
 

@@ -7,17 +7,17 @@ same operations in the same order in a tile of any size.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from llvmlite import ir
+import numba.extending
 from numba import types
 from numba.core import cgutils
 from numba.core.errors import TypingError
 from numba.core.registry import cpu_target
-from numba.extending import intrinsic
 
+intrinsic: Any = numba.extending.intrinsic
 LANES = 16  # sums that `dots` keeps side by side
 INT = ir.IntType(64)
 
@@ -139,7 +139,7 @@ def dots(rows: int, columns: int) -> Any:
     x[i + r, f + 16 block + lane] * w[j + c, f + 16 block + lane], for r < rows, c < columns.
     """
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def dot(
         context: Any, x: Any, w: Any, part: Any, i: Any, j: Any, p: Any, f: Any, blocks: Any,
         first: Any,
@@ -189,7 +189,7 @@ def outer(rows: int, vectors: int) -> Any:
     out[row + r, column]; in an update they begin at decay * out, and out <- out - rate * sum.
     """
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def product(
         context: Any, a: Any, transposed: Any, x: Any, out: Any, row: Any, f: Any, count: Any,
         updates: Any, rate: Any, decay: Any,
@@ -197,10 +197,10 @@ def outer(rows: int, vectors: int) -> Any:
         dtype = _check(a, x, out)
 
         def build(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
-            a, x, out = (
-                _Matrix(context, b, signature.args[k], arguments[k]) for k in (0, 2, 3)
+            a, x, out = (_Matrix(context, b, signature.args[k], arguments[k]) for k in (0, 2, 3))
+            transposed, row, f, count, updates, rate, decay = (
+                arguments[k] for k in (1, *range(4, 10))
             )
-            transposed, row, f, count, updates, rate, decay = (arguments[k] for k in (1, *range(4, 10)))
             a.transpose_if(transposed)
             v = _Vectors(b, dtype)
             rates, decays = v.broadcast(b.fneg(rate)), v.broadcast(decay)
@@ -249,7 +249,7 @@ def _tile(
     return sums
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def sum_of_lanes(context: Any, part: Any, i: Any, j: Any) -> Any:
     """The sum of part[i, j, :], of 16 lanes: s[l] = p[l] + p[l + 8] for l < 8, t[l] = s[l] +
     s[l + 4] for l < 4, u[l] = t[l] + t[l + 2] for l < 2, then u[0] + u[1].
@@ -264,7 +264,7 @@ def sum_of_lanes(context: Any, part: Any, i: Any, j: Any) -> Any:
     return dtype(part, types.int64, types.int64), build
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def bits_of(context: Any, number: Any) -> Any:
     """The 64 bits of a float64 as an int64."""
 
@@ -274,7 +274,7 @@ def bits_of(context: Any, number: Any) -> Any:
     return types.int64(types.float64), build
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def float_of(context: Any, bits: Any) -> Any:
     """The float64 of 64 bits."""
 

@@ -34,7 +34,10 @@ class BatchNorm(Layer):
     def build(self, inputs: int, start: Start) -> int:
         """As many units as its input; gamma is 1, beta 0."""
         dtype = start.dtype
-        self.gamma, self.beta = Parameter(np.ones(inputs, dtype)), Parameter(np.zeros(inputs, dtype))
+        self.gamma, self.beta = (
+            Parameter(np.ones(inputs, dtype)),
+            Parameter(np.zeros(inputs, dtype)),
+        )
         self.mean, self.variance = np.zeros(inputs, dtype), np.ones(inputs, dtype)
         self.parameters = {"gamma": self.gamma, "beta": self.beta}
         self.state = {"mean": self.mean, "variance": self.variance}
@@ -80,9 +83,7 @@ class BatchNorm(Layer):
     def backward(self, grad: Array) -> Array:
         """Gradient (n, units) of x, in place of `grad`, that of the output."""
         gamma, beta = self.gamma, self.beta
-        _normalise_backward(
-            grad, self.normalised, gamma.value, self.inv_std, gamma.grad, beta.grad
-        )
+        _normalise_backward(grad, self.normalised, gamma.value, self.inv_std, gamma.grad, beta.grad)
         return grad
 
     def description(self) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from klayer.networks.layer import Array, Labels, Layer, Mode, Parameter, Residua
 from klayer.networks.layers import Affine, Dropout, ReLU
 from klayer.networks.output import SoftmaxCrossEntropy
 
-
 # For each name that `block` in params.yaml may use: makes the layer of so many units.
 LAYERS: dict[str, Callable[[int, Architecture], Layer]] = {
     "affine": lambda units, architecture: Affine(units),

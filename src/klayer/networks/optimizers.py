@@ -60,8 +60,8 @@ class Momentum(Optimizer):
     def step(self, learning_rate: float) -> None:
         """One update from the gradients of the last backward pass."""
         for p, velocity in zip(self.parameters, self.velocities, strict=True):
-            arrays = map(np.atleast_2d, (p.value, p.grad, velocity))
-            _roll(*arrays, self._decay(p), self.momentum, learning_rate)
+            values, gradient, velocity = map(np.atleast_2d, (p.value, p.grad, velocity))
+            _roll(values, gradient, velocity, self._decay(p), self.momentum, learning_rate)
 
 
 class Adam(Optimizer):
@@ -86,8 +86,9 @@ class Adam(Optimizer):
         corrections = 1 / (1 - self.powers)
         for p, mean, square in zip(self.parameters, self.means, self.squares, strict=True):
             kept = 1 - learning_rate * self._decay(p)
-            arrays = map(np.atleast_2d, (p.value, p.grad, mean, square))
-            _adapt(*arrays, kept, learning_rate, betas, corrections, self.EPSILON)
+            values, gradient = map(np.atleast_2d, (p.value, p.grad))
+            moments = (np.atleast_2d(mean), np.atleast_2d(square))
+            _adapt(values, gradient, *moments, kept, learning_rate, betas, corrections, self.EPSILON)
 
 
 @compiled

@@ -1,4 +1,4 @@
-"""Keeps the finished networks of a stage, so that one that was interrupted goes on where it stopped.
+"""Keeps the finished networks of a stage, so that an interrupted one goes on where it stopped.
 
 The outcome of a job is kept under a digest of all that decides its bytes: settings, data, code and
 libraries. A stage that ends well forgets its outcomes, so a forced run trains everything again.

@@ -89,9 +89,7 @@ def _results(
 
     def submit(task: Task, images: Future[Files] | None = None) -> Future[Any]:
         key = f"{task.name}{', with images' if images else ''}-{run}"  # as the dashboard shows
-        return client.submit(
-            _work, function, task, identity(), wanted, images, key=key, pure=False
-        )
+        return client.submit(_work, function, task, identity(), wanted, images, key=key, pure=False)
 
     waiting, images = {submit(task): task for task in tasks}, None
     ready = as_completed(list(waiting))

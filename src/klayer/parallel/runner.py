@@ -1,4 +1,4 @@
-"""Trains the networks of a stage: on all cores or a cluster, and so that nothing finished is lost."""
+"""Trains the networks of a stage, on all cores or a cluster, and loses none that is finished."""
 
 from __future__ import annotations
 

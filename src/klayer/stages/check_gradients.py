@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from klayer.data.dataset import CLASSES, open_dataset
+from klayer.data.dataset import Dataset, open_dataset
 from klayer.errors import KlayerError
 from klayer.files import write_metrics, write_table
 from klayer.networks.architecture import Architecture
-from klayer.networks.arrays import Array, Labels
 from klayer.networks.gradient_check import check_gradients
+from klayer.networks.layer import Array, Labels
 from klayer.params import of_stage
 from klayer.study.gradient_settings import CheckGradients
 
@@ -24,16 +24,16 @@ def run() -> None:
     Raises KlayerError, which names layer and parameter, when an error exceeds the tolerance.
     """
     settings = of_stage("check_gradients", CheckGradients)
-    images, labels = _few_images(settings)
+    dataset = open_dataset()
+    images, labels = _few_images(settings, dataset)
     rows = []
-    networks = product(settings.hidden, (False, True), settings.l2, settings.networks)
-    for hidden, batch_norm, l2, count in networks:
+    for hidden, batch_norm, l2 in product(settings.hidden, (False, True), settings.l2):
         block = ("affine", "batch_norm", "relu") if batch_norm else ("affine", "relu")
-        architecture = Architecture(settings.features, hidden, len(CLASSES), block)
+        architecture = Architecture(settings.features, hidden, len(dataset.classes), block)
         generator = np.random.default_rng(settings.seed)
         name = f"{len(hidden) + 1} layers{', BN' if batch_norm else ''}"
-        about = {"network": name, "l2": l2, "networks": count}
-        errors = check_gradients(architecture, images, labels, l2, count, generator)
+        about = {"network": name, "l2": l2}
+        errors = check_gradients(architecture, images, labels, l2, generator)
         rows += [about | vars(error) for error in errors]
     table = pd.DataFrame(rows)
     _judge(table, settings.tolerance)
@@ -43,9 +43,8 @@ def run() -> None:
     print(f"{checked:,} gradients agree: relative errors up to {largest:.1e}")
 
 
-def _few_images(settings: CheckGradients) -> tuple[Array, Labels]:
+def _few_images(settings: CheckGradients, dataset: Dataset) -> tuple[Array, Labels]:
     """The first training images, reduced to evenly spread features, normalised in float64."""
-    dataset = open_dataset()
     features = np.linspace(0, len(dataset.mean) - 1, settings.features).astype(int)
     images = dataset.train.images[: settings.images, features].astype(np.float64)
     normalised = (images - dataset.mean[features]) / dataset.deviation[features]
@@ -60,9 +59,8 @@ def _judge(table: pd.DataFrame, tolerance: float) -> None:
         worst = beyond.iloc[beyond["relative"].to_numpy().argmax()]
         raise KlayerError(
             f"the gradient of {worst['parameter']} in layer {worst['layer']} is wrong "
-            f"({worst['network']}, l2 {worst['l2']}, {worst['networks']} networks): its relative "
-            f"error is {worst['relative']:.1e}, allowed are {tolerance:.0e}; look at its backward "
-            "pass"
+            f"({worst['network']}, l2 {worst['l2']}): its relative error is "
+            f"{worst['relative']:.1e}, allowed are {tolerance:.0e}; look at its backward pass"
         )
     if len(wrong):
         worst = wrong.iloc[wrong["relative"].to_numpy().argmax()]

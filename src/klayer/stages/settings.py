@@ -23,7 +23,7 @@ from klayer.study.runs import Sections, experiment, run_names, scheduled, schedu
 
 LOCK = Path("requirements.lock")
 DATA = ("source", "sha256", "synthetic_seed", "validation")  # how images are fetched is no matter
-SEARCH = ("population_size", "coarse", "fine")
+SEARCH = ("coarse", "fine")
 NAMED = {"train": "experiments", "train_best": "search.schedules"}
 FILES = {"download": ("data", "mirrors"), "preprocess": ("data",)}  # of others one of their name
 RESULTS = ("metrics/train/*.json", "plots/train/*.csv", "plots/seeds/*.csv", "plots/runs/*")

@@ -10,13 +10,12 @@ import pandas as pd
 from klayer import params
 from klayer.errors import KlayerError
 from klayer.files import write_table
+from klayer.parallel import checkpoints
+from klayer.parallel.runner import train_jobs
 from klayer.report.evidence import STABILITY, collect
 from klayer.report.stability import close_answers, close_runs, table
-from klayer.parallel import arithmetic, checkpoints
-from klayer.parallel.runner import train_jobs
 from klayer.study import search
 from klayer.study.runs import Sections, run_training, searching
-from klayer.study.search_settings import Search
 from klayer.training.job import one_for_each_seed
 from klayer.training.results import seeds_table
 
@@ -38,8 +37,7 @@ def run(seeds: Sequence[int]) -> None:
         runs={n: replace(run, seeds=_trained(sections, n, seeds)) for n, run in runs.items()},
         search_runs=_searched(sections, study.search_runs, seeds),
     )
-    kernels = "native" if arithmetic.in_use() else "portable"
-    rows = table(close_answers(again), f"{min(seeds)}-{max(seeds)}", kernels)
+    rows = table(close_answers(again), f"{min(seeds)}-{max(seeds)}")
     write_table(STABILITY, _beside(study.stability, rows))
     checkpoints.forget(STAGE)
     print(f"{STABILITY} is written: `dvc repro report` shows it")
@@ -48,27 +46,23 @@ def run(seeds: Sequence[int]) -> None:
 def _trained(sections: Sections, name: str, seeds: Sequence[int]) -> pd.DataFrame:
     training = run_training(sections, name).model_copy(update={"seeds": tuple(seeds)})
     print(f"{name}, {len(seeds)} seeds", flush=True)
-    outcomes = train_jobs(STAGE, one_for_each_seed(training), test=True)
-    return seeds_table(outcomes, training.seeds).set_index("seed")
+    return seeds_table(train_jobs(STAGE, one_for_each_seed(training))).set_index("seed")
 
 
 def _searched(sections: Sections, known: pd.DataFrame, seeds: Sequence[int]) -> pd.DataFrame:
     """The fine search at the values of the study's, with as many seeds as it had."""
     coarse = known[known["phase"] == "coarse"]
     others = known[known["phase"] != "coarse"]
-    values = others["l2"].drop_duplicates().to_numpy()
+    values = others["l2"].drop_duplicates().tolist()
     fresh = list(seeds)[: others["seed"].nunique()]
-    size = params.section(dict(sections), "search", Search).population_size
-    jobs = search.populations(searching(sections), values, fresh, size)
+    jobs = search.jobs(searching(sections), values, fresh)
     print(f"fine search, {len(fresh)} seeds", flush=True)
-    fine = search.runs_table("fine", jobs, train_jobs(STAGE, jobs, test=False))
+    fine = search.runs_table("fine", jobs, train_jobs(STAGE, jobs))
     return pd.concat([coarse, fine], ignore_index=True)
 
 
 def _beside(others: pd.DataFrame | None, rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows, with those of other seeds and kernels that are there already."""
+    """The rows, with those of other seeds that are there already."""
     if others is None:
         return rows
-    about = ["seeds", "kernels"]
-    mine = others[about].apply(tuple, axis=1).isin([tuple(rows[about].iloc[0])])
-    return pd.concat([others[~mine], rows], ignore_index=True)
+    return pd.concat([others[others["seeds"] != rows["seeds"].iloc[0]], rows], ignore_index=True)

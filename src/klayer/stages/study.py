@@ -12,8 +12,9 @@ from klayer.files import write_metrics, write_table
 from klayer.parallel import checkpoints
 from klayer.parallel.runner import train_jobs
 from klayer.study.trial import Trial, read_trials
-from klayer.training.job import Outcome, one_for_each_seed
-from klayer.training.results import curves, deviation, seeds_table
+from klayer.training.job import Job, Outcome
+from klayer.training.results import curves_table as curves
+from klayer.training.results import deviation, seeds_table
 
 GROUP = ["variant", "value"]
 
@@ -25,8 +26,8 @@ def run(name: str) -> None:
     """
     settings = read_trials(name)
     stage, trained = f"study@{name}", settings.networks
-    jobs = [job for trial in trained for job in one_for_each_seed(trial.training)]
-    outcomes = train_jobs(stage, jobs, settings.test)
+    jobs = [Job(t.training, t.training.seeds[0], test=settings.test) for t in trained]
+    outcomes = train_jobs(stage, jobs)
     table = networks_table(trained, outcomes)
     write_table(Path(f"plots/seeds/{name}.csv"), table)
     write_table(Path(f"plots/curves/{name}.csv"), curves_table(trained, outcomes))
@@ -41,7 +42,7 @@ def networks_table(trained: Sequence[Trial], outcomes: Sequence[Outcome]) -> pd.
     seed, of equal ones the first; test images have no part in it.
     """
     rows = [
-        seeds_table([outcome], trial.training.seeds).assign(
+        seeds_table([outcome]).assign(
             variant=trial.variant,
             value=trial.value,
             **trial.varied,

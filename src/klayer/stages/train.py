@@ -5,9 +5,10 @@ A run is an experiment, or the best L2 strength with one schedule; both write th
 
 from __future__ import annotations
 
-from klayer.params import of_stage
+from klayer.data.dataset import open_dataset
 from klayer.parallel import checkpoints
 from klayer.parallel.runner import train_jobs
+from klayer.params import of_stage
 from klayer.study.best import best_l2, best_name
 from klayer.training.job import one_for_each_seed
 from klayer.training.results import write_run
@@ -33,6 +34,6 @@ def run_best(schedule: str) -> None:
 
 
 def _run(stage: str, name: str, training: Training) -> None:
-    outcomes = train_jobs(stage, one_for_each_seed(training), test=True)
-    write_run(name, training, outcomes)
+    outcomes = train_jobs(stage, one_for_each_seed(training, keep=True))
+    write_run(name, training, outcomes, open_dataset())
     checkpoints.forget(stage)

@@ -8,13 +8,11 @@ from pydantic import Field
 
 from klayer.data.dataset import PIXELS
 from klayer.params import Section
-from klayer.training.settings import Hidden, Positive
+from klayer.training.settings import Hidden
 
 
 class CheckGradients(Section):
-    """What is checked: every network of `hidden`, with and without BN, with each l2, by itself or
-    several networks at once.
-    """
+    """What is checked: every network of `hidden`, with and without BN, with each l2."""
 
     images: Annotated[int, Field(ge=2)]
     """Images of the batch."""
@@ -24,8 +22,6 @@ class CheckGradients(Section):
     """The networks: units of the hidden layers of each."""
     l2: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1, strict=False)]
     """Values of lambda."""
-    networks: Annotated[tuple[Positive, ...], Field(min_length=1, strict=False)]
-    """How many networks at once."""
     tolerance: Annotated[float, Field(gt=0)]
     """Largest relative error."""
     seed: Annotated[int, Field(ge=0)]

@@ -14,14 +14,17 @@ another with other seeds or other rounding.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from klayer.kernels.elementary import exp, log
 from klayer.study.search_settings import Coarse, Fine
-from klayer.training.job import Arrays, Job, Outcome
+from klayer.training.job import Job, Outcome
+from klayer.training.results import deviation
 from klayer.training.settings import Training
 
 NEIGHBOURS = 5  # values of the coarse search that are averaged: half a decade of the study's six
@@ -30,21 +33,30 @@ MEASURES = ("validation_accuracy", "validation_loss", "train_accuracy", "diverge
 Values = NDArray[np.float64]
 
 
-def coarse_values(coarse: Coarse) -> Values:
+def coarse_values(coarse: Coarse) -> list[float]:
     """From the largest to the smallest, evenly spaced in their logarithm."""
-    return np.logspace(np.log10(coarse.largest), np.log10(coarse.smallest), coarse.count)
+    first, last = (Decimal(str(end)).log10() for end in (coarse.largest, coarse.smallest))
+    return [float(Decimal(10) ** exponent) for exponent in _evenly(first, last, coarse.count)]
 
 
-def fine_values(fine: Fine, centre: float) -> Values:
+def fine_values(fine: Fine, centre: float) -> list[float]:
     """Evenly spaced in their logarithm around the centre, the largest first."""
-    half = fine.decades / 2
-    return centre * np.logspace(half, -half, fine.count)
+    half = Decimal(str(fine.decades)) / 2
+    return [float(Decimal(centre) * Decimal(10) ** x) for x in _evenly(half, -half, fine.count)]
 
 
-def populations(training: Training, l2: Values, seeds: Sequence[int], size: int) -> list[Job]:
-    """The values in near-equal populations of at most `size`, for each seed."""
-    chunks = [tuple(chunk.tolist()) for chunk in np.array_split(l2, -(-len(l2) // size))]
-    return [Job(training, c, (seed,) * len(c)) for seed in seeds for c in chunks]
+def _evenly(first: Decimal, last: Decimal, count: int) -> list[Decimal]:
+    """Powers of Python's decimal numbers are the same on every machine, those of C are not."""
+    return [first + (last - first) * i / max(count - 1, 1) for i in range(count)]
+
+
+def jobs(training: Training, values: Sequence[float], seeds: Sequence[int]) -> list[Job]:
+    """A network for each value and seed; those of one seed have the same start and mini-batches."""
+    return [
+        Job(training.model_copy(update={"l2": l2, "seeds": (seed,)}), seed, test=False)
+        for seed in seeds
+        for l2 in values
+    ]
 
 
 def best(l2: Values, loss: Values) -> float:
@@ -57,24 +69,20 @@ def centre(coarse: pd.DataFrame) -> float:
     ordered = coarse.sort_values("l2")
     width = min(NEIGHBOURS, len(ordered))
     logs, losses = (
-        sliding_window_view(values, width).mean(axis=1)
-        for values in (np.log(ordered["l2"].to_numpy()), ordered["validation_loss"].to_numpy())
+        sliding_window_view(np.array(values), width).mean(axis=1)
+        for values in (list(map(log, ordered["l2"])), ordered["validation_loss"].to_numpy())
     )
-    return best(np.exp(logs), losses)
+    return best(np.array(list(map(exp, logs.tolist()))), losses)
 
 
 def runs_table(phase: str, trained: Sequence[Job], outcomes: Sequence[Outcome]) -> pd.DataFrame:
     """A row for each network: phase ("none" for l2 = 0), l2, seed and its final measures."""
     rows = [
-        pd.DataFrame(
-            {"phase": phase, "l2": job.l2, "seed": job.seeds}
-            | {name: outcome.final[name] for name in MEASURES}
-        )
+        {"phase": phase if job.training.l2 else "none", "l2": job.training.l2, "seed": job.seed}
+        | {name: outcome.row[name] for name in MEASURES}
         for job, outcome in zip(trained, outcomes, strict=True)
     ]
-    table = pd.concat(rows, ignore_index=True)
-    table.loc[table["l2"] == 0, "phase"] = "none"
-    return table
+    return pd.DataFrame(rows)
 
 
 def means_table(runs: pd.DataFrame) -> pd.DataFrame:
@@ -85,7 +93,7 @@ def means_table(runs: pd.DataFrame) -> pd.DataFrame:
     accuracy = groups["validation_accuracy"]
     means = {
         "validation_accuracy": accuracy.mean(),
-        "validation_accuracy_std": accuracy.std().fillna(0.0),
+        "validation_accuracy_std": accuracy.agg(lambda values: deviation(values.to_numpy())),
         "validation_loss": groups["validation_loss"].mean(),
         "seeds": groups.size(),
     }
@@ -98,14 +106,3 @@ def result(means: pd.DataFrame) -> dict[str, float]:
     l2 = best(fine["l2"].to_numpy(), fine["validation_loss"].to_numpy())
     accuracy = fine.set_index("l2")["validation_accuracy"][l2]
     return {"best_l2": l2, "val_acc": float(accuracy)}
-
-
-def networks_with(l2: float, trained: Sequence[Job], outcomes: Sequence[Outcome]) -> Arrays:
-    """The trained parameters of the networks with this value, one for each seed."""
-    chosen = [
-        (outcome.parameters, job.l2.index(l2))
-        for job, outcome in zip(trained, outcomes, strict=True)
-        if l2 in job.l2
-    ]
-    names = outcomes[0].parameters
-    return {name: np.stack([named[name][m] for named, m in chosen]) for name in names}

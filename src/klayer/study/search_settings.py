@@ -39,8 +39,6 @@ class Search(Section):
 
     training: dict[str, Any]
     """What differs from the section `training`."""
-    population_size: Positive
-    """Most networks that are trained together in one process."""
     coarse: Coarse
     """The first phase."""
     fine: Fine

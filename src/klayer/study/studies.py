@@ -10,6 +10,7 @@ What could not be answered is refused here, before anything is trained.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
@@ -120,11 +121,12 @@ def _own(path: str, study: Study, changed: Changes) -> Own:
 def draws(random: Random, seed: int) -> list[Changes]:
     """The values of a random search, with three digits: what is written is what is trained."""
     generator = np.random.default_rng(seed)
-    low, high = np.log10(np.array([*random.ranges.values()])).T
-    drawn = 10 ** generator.uniform(low, high, (random.count, len(low)))
+    ends = [[math.log10(end) for end in ends] for ends in random.ranges.values()]
+    low, high = zip(*ends, strict=True)
+    exponents = generator.uniform(low, high, (random.count, len(low))).tolist()
     return [
-        {key: float(f"{x:.{DIGITS - 1}e}") for key, x in zip(random.ranges, row, strict=True)}
-        for row in drawn.tolist()
+        {key: float(f"{10.0**x:.{DIGITS - 1}e}") for key, x in zip(random.ranges, row, strict=True)}
+        for row in exponents
     ]
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 from klayer import params
 from klayer.errors import KlayerError
 from klayer.files import table_text
-from klayer.parallel import arithmetic, checkpoints
+from klayer.parallel import checkpoints
 from klayer.parallel.runner import train_jobs
 from klayer.study.runs import (
     Sections,
@@ -85,18 +85,15 @@ def _rows(sections: Sections, run: str) -> list[Drawn]:
 
 def _audit(sections: Sections, drawn: list[Drawn]) -> None:
     print(_announcement(sections, drawn), flush=True)
-    jobs = [Job(d.training, (d.training.l2,), (d.seed,)) for d in drawn]
+    jobs = [Job(d.training, d.seed) for d in drawn]
     stage = (
         f"verify-{secrets.token_hex(4)}"  # of its own: nothing that was kept before answers for it
     )
     try:
-        outcomes = train_jobs(stage, jobs, test=True)
+        outcomes = train_jobs(stage, jobs)
     finally:
         checkpoints.forget(stage)
-    rows = [_row(outcome, d.seed) for d, outcome in zip(drawn, outcomes, strict=True)]
-    if kernels := arithmetic.in_use():
-        print(_gap(drawn, rows), kernels, sep="; ")
-        return
+    rows = [_row(outcome) for outcome in outcomes]
     for network, row in zip(drawn, rows, strict=True):
         _compare(network, row)
     entries = sum(len(row) for row in rows)
@@ -116,13 +113,13 @@ def _announcement(sections: Sections, drawn: list[Drawn]) -> str:
     return (
         f"drawn: {', '.join(map(str, drawn))} (each again: klayer verify RUN SEED)\n"
         f"{len(drawn)} of the study's {networks} networks ({len(drawn) / networks:.1%}), "
-        f"{drawn_steps:,} of its {steps:,} network-steps ({drawn_steps / steps:.1%})"
+        f"{drawn_steps:,} of its {steps:,} steps ({drawn_steps / steps:.1%})"
     )
 
 
-def _row(outcome: Outcome, seed: int) -> dict[str, str]:
+def _row(outcome: Outcome) -> dict[str, str]:
     """The row as it would be written."""
-    names, values = table_text(seeds_table([outcome], [seed])).splitlines()
+    names, values = table_text(seeds_table([outcome])).splitlines()
     return dict(zip(names.split(","), values.split(","), strict=True))
 
 
@@ -134,18 +131,3 @@ def _compare(network: Drawn, row: dict[str, str]) -> None:
                 f"{network}: not repeated, {name} is {committed} in plots/seeds/{network.run}.csv "
                 f"and {now} now: were results, code, parameters or data changed since `dvc repro`?"
             )
-
-
-def _gap(drawn: list[Drawn], rows: list[dict[str, str]]) -> str:
-    """The largest difference of accuracies, in a sentence."""
-    gaps = [
-        (abs(float(row[name]) - float(network.row[name])), name, network, row)
-        for network, row in zip(drawn, rows, strict=True)
-        for name in row
-        if name.endswith("_accuracy") and name in network.row
-    ]
-    gap, name, network, row = max(gaps, key=lambda each: each[0])
-    return (
-        f"accuracies differ by at most {gap:.4f}: {name} of {network} is {network.row[name]} in "
-        f"plots/seeds/{network.run}.csv and {row[name]} now"
-    )

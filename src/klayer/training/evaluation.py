@@ -39,7 +39,7 @@ class Evaluator:
         A value that overflows comes out as infinity or NaN.
         """
         losses, hits = 0.0, 0
-        for labels, probabilities in self._passes(split):
+        for labels, _ in self._passes(split):
             losses += float(self.network.output.losses(labels).sum())
             hits += int((self.network.output.predictions() == labels).sum())
         loss = losses / len(split)

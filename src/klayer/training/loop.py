@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from klayer.data.dataset import Dataset, Split
 from klayer.data.corruptions import corrupted
+from klayer.data.dataset import Dataset, Split
 from klayer.training.evaluation import Evaluator, Measures, chance_level
 from klayer.training.job import Arrays, Job, Outcome, Row
 from klayer.training.models import parameters_sha256

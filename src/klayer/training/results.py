@@ -114,9 +114,7 @@ def examples_table(
     return pd.DataFrame(rows, columns=["image", "actual", "class", "probability"])
 
 
-def write_run(
-    name: str, training: Training, outcomes: Sequence[Outcome], dataset: Dataset
-) -> None:
+def write_run(name: str, training: Training, outcomes: Sequence[Outcome], dataset: Dataset) -> None:
     """Writes all files of a run: metrics, curves, tables, pictures and the trained networks.
 
     metrics/train/NAME.json, plots/train/NAME.csv, plots/seeds/NAME.csv, in plots/runs/NAME

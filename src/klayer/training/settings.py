@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from klayer.networks.architecture import Architecture, skips
 from klayer.networks.schedules import SCHEDULES
@@ -44,6 +44,9 @@ Block = Annotated[
 ]
 Unordered = Field(strict=False)
 Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+RENAMED = {"gradient_momentum": "momentum", "shift": "augment_shift", "shifts": "corruptions"}
 
 
 class Training(Section):
@@ -103,12 +106,18 @@ class Training(Section):
     """Largest number of pixels by which training images are shifted, drawn anew each time."""
     statistics: Annotated[tuple[StatisticsName, ...], Unordered, AfterValidator(_different)] = ()
     """For inference beside the running averages: own of the evaluated set, precise (PreciseBN)."""
-    corruptions: Annotated[
-        tuple[CorruptionName, ...], Unordered, AfterValidator(_different)
-    ] = ()
+    corruptions: Annotated[tuple[CorruptionName, ...], Unordered, AfterValidator(_different)] = ()
     """Corrupted test images that are evaluated at the end, with all statistics."""
     views: bool = False
     """Whether networks are at the end also evaluated by their mean over views of each image."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_no_old_names(cls, values: Any) -> Any:
+        for old, new in RENAMED.items():
+            if isinstance(values, dict) and old in values:
+                raise ValueError(f"written with {new} instead of {old}, which is the old name")
+        return values
 
     @field_validator("learning_rate_max")
     @classmethod

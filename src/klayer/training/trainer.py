@@ -79,7 +79,8 @@ class Trainer:
         deviations = [float(layer.scores.std(dtype=np.float64)) for layer in layers]
         squares = [np.square(layer.weight.grad, dtype=np.float64).sum() for layer in layers]
         norms = [math.sqrt(square) for square in squares]
-        return [
-            [value if math.isfinite(value) else 0.0 for value in values]
-            for values in (deviations, norms)
-        ]
+        return _finite(deviations), _finite(norms)
+
+
+def _finite(values: list[float]) -> list[float]:
+    return [value if math.isfinite(value) else 0.0 for value in values]
