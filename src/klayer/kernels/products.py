@@ -129,13 +129,11 @@ def _sum_rows(
     rows = out.shape[0]
     fits = a.shape == (count, rows) if transposed else a.shape == (rows, count)
     if not fits or out.shape[1] != d:
-        raise ValueError(
-            "the shapes of the gradient, of the other factor and of the product do not fit"
-        )
-    kind, width = x.dtype.type, REGISTER // x.itemsize
-    rate, decay = kind(rate), kind(decay)
+        raise ValueError("the shapes of the gradient, the other factor and the product do not fit")
+    number, width = x.dtype.type, REGISTER // x.itemsize
+    rounded = (number(rate), number(decay))
     whole = d - d % width
-    _sum_columns(a, transposed, x, out, whole, updates, rate, decay)
+    _sum_columns(a, transposed, x, out, whole, updates, *rounded)
     if whole < d:
         x_rest, out_rest = np.zeros((count, width), x.dtype), np.zeros((rows, width), x.dtype)
         x_rest[:, : d - whole] = x[:, whole:]
