@@ -51,20 +51,20 @@ class _Cache(FunctionCache):
     """
 
     def __init__(self, loop: Callable[..., Any]) -> None:
-        super().__init__(loop)  # type: ignore[no-untyped-call]
+        super().__init__(loop)
         self._cache_file._source_stamp = _source_digest(Path(loop.__code__.co_filename))
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
-            return super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+            return super().load_overload(sig, target_context)
         except Exception:  # a damaged pickle can raise almost anything
             with suppress(OSError):
-                self.flush()  # type: ignore[no-untyped-call]
+                self.flush()
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
         with suppress(OSError):  # the code is in memory, and works
-            super().save_overload(sig, data)  # type: ignore[no-untyped-call]
+            super().save_overload(sig, data)
 
 
 @cache

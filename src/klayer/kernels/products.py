@@ -5,8 +5,8 @@ as PyTorch's Linear has them, the gradient g (n, units) of the scores. fma(a, b,
 rounded once. A fused multiply-add of the sum stands in its order whatever the size of the tiles, so
 a row of the result depends on its own row of the operand alone, and on no processor.
 
-Arrays of another shape raise ValueError, of another type or order of axes numba.TypingError.
-Infinities and NaN give what IEEE 754 gives.
+Arrays of another shape, or whose rows are not contiguous, raise ValueError, of another type
+numba.TypingError. Infinities and NaN give what IEEE 754 gives.
 """
 
 from __future__ import annotations
@@ -59,6 +59,8 @@ def scores(x: Array, w: Array, b: Array, out: Array) -> None:
     units = w.shape[0]
     if w.shape[1] != d or b.size != units or out.shape[0] != n or out.shape[1] != units:
         raise ValueError("x (n, d), w (units, d), b (units,) and out (n, units) do not fit")
+    if not (_rows_are_contiguous(x) and _rows_are_contiguous(w)):
+        raise ValueError("the rows of x and w have to be contiguous")
     rest = d % LANES
     whole = d - rest
     w_rest = np.zeros((units, LANES), x.dtype)
@@ -76,6 +78,11 @@ def scores(x: Array, w: Array, b: Array, out: Array) -> None:
         for i in range(rows):
             for j in range(units):
                 out[start + i, j] = sum_of_lanes(part, i, j) + b[j]
+
+
+@compiled
+def _rows_are_contiguous(x: Array) -> bool:
+    return x.shape[1] < 2 or x.strides[1] == x.itemsize
 
 
 @compiled
@@ -130,15 +137,17 @@ def _sum_rows(
     fits = a.shape == (count, rows) if transposed else a.shape == (rows, count)
     if not fits or out.shape[1] != d:
         raise ValueError("the shapes of the gradient, the other factor and the product do not fit")
+    if not (_rows_are_contiguous(x) and _rows_are_contiguous(out)):
+        raise ValueError("the rows of the images, weights and products have to be contiguous")
     number, width = x.dtype.type, REGISTER // x.itemsize
-    rounded = (number(rate), number(decay))
+    rates = number(rate), number(decay)
     whole = d - d % width
-    _sum_columns(a, transposed, x, out, whole, updates, *rounded)
+    _sum_columns(a, transposed, x, out, whole, updates, *rates)
     if whole < d:
         x_rest, out_rest = np.zeros((count, width), x.dtype), np.zeros((rows, width), x.dtype)
         x_rest[:, : d - whole] = x[:, whole:]
         out_rest[:, : d - whole] = out[:, whole:]
-        _sum_columns(a, transposed, x_rest, out_rest, width, updates, *rounded)
+        _sum_columns(a, transposed, x_rest, out_rest, width, updates, *rates)
         out[:, whole:] = out_rest[:, : d - whole]
 
 

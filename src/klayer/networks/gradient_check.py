@@ -46,6 +46,7 @@ def check_gradients(
     labels (n,). The numerical gradient is the central difference (cost(p + STEP) - cost(p - STEP))
     / (2 STEP).
     """
+    images = np.ascontiguousarray(images)
     masks = generator.spawn(1)[0]
     start = masks.bit_generator.state
     network = Network(architecture, dropout=masks, dtype=np.float64)

@@ -68,7 +68,7 @@ class Weight(Parameter):
     def grad(self) -> Array:
         """The gradient of the mean cross-entropy, without the L2 term."""
         if not self._grad.size:
-            self._grad = matrix(*np.shape(self.value), dtype=self.value.dtype)
+            self._grad = np.zeros_like(self.value)
         if self._is_new:
             gradient(self._g, self._x, self._grad)
             self._is_new = False

@@ -109,10 +109,10 @@ def _roll(
 def _adapt(
     values: Array,
     gradient: Array,
-    mean: Array,
-    square: Array,
     kept: float,
     eta: float,
+    mean: Array,
+    square: Array,
     betas: NDArray[np.float64],
     corrections: NDArray[np.float64],
     epsilon: float,
