@@ -153,9 +153,15 @@ def _sum_rows(
 
 @compiled
 def _sum_columns(
-    a: Array, transposed: bool, x: Array, out: Array, d: int, updates: bool, rate: float,
-    decay: float,
-) -> None:  # fmt: skip
+    a: Array,
+    transposed: bool,
+    x: Array,
+    out: Array,
+    d: int,
+    updates: bool,
+    rate: np.floating,
+    decay: np.floating,
+) -> None:
     """The first d columns, whole registers of them."""
     width = REGISTER // x.itemsize
     count, rows = x.shape[0], out.shape[0]
