@@ -87,9 +87,9 @@ class Adam(Optimizer):
         for p, mean, square in zip(self.parameters, self.means, self.squares, strict=True):
             kept = 1 - learning_rate * self._decay(p)
             values, gradient = map(np.atleast_2d, (p.value, p.grad))
-            moments = np.atleast_2d(mean), np.atleast_2d(square)
-            sizes = (kept, learning_rate, betas, corrections, self.EPSILON)
-            _adapt(values, gradient, *moments, *sizes)
+            mean, square = np.atleast_2d(mean), np.atleast_2d(square)
+            sizes = (kept, learning_rate)
+            _adapt(values, gradient, mean, square, *sizes, betas, corrections, self.EPSILON)
 
 
 @compiled
