@@ -85,7 +85,7 @@ def _classes(path: Path) -> tuple[str, ...]:
     try:
         return class_names(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
-        raise _fault(path, f"cannot be read ({error})") from None
+        raise _fault(path, getattr(error, "strerror", None) or f"is damaged ({error})") from None
 
 
 def _load(

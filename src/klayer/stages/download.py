@@ -105,16 +105,17 @@ def _fetch(url: str, data: DataConfig) -> None:
     FOLDER.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryFile(dir=FOLDER.parent) as file:
         try:
-            with requests.get(url, stream=True, timeout=data.timeout) as response:
+            with (
+                requests.get(url, stream=True, timeout=data.timeout) as response,
+                tqdm(desc=_host(url), unit="B", unit_scale=True, leave=False, disable=None) as bar,
+            ):
                 if response.status_code != 200:
                     raise RefusedError(f"status {response.status_code}")
-                size = int(response.headers.get("Content-Length", 0)) or None
-                shown = {"desc": _host(url), "unit": "B", "unit_scale": True, "disable": None}
-                with tqdm(total=size, **shown) as bar:
-                    for block in response.iter_content(1 << 18):
-                        bar.update(file.write(block))
-                        if file.tell() > LARGEST_ARCHIVE:
-                            raise RefusedError("sends more bytes than the archive can have")
+                bar.total = int(response.headers.get("Content-Length", 0)) or None
+                for block in response.iter_content(1 << 18):
+                    bar.update(file.write(block))
+                    if file.tell() > LARGEST_ARCHIVE:
+                        raise RefusedError("sends more bytes than the archive can have")
         except (requests.RequestException, ValueError) as error:  # its text may hold a password
             raise RefusedError(type(error).__name__) from None
         take(file, data.digests)
