@@ -71,6 +71,15 @@ def write_params(params: dict[str, Any], path: Path = Path("params.yaml")) -> No
         writer.dump(params, file)
 
 
+def write_settings(params: dict[str, Any]) -> None:
+    """params.yaml, and what the stage `settings` makes of it, which the other stages read."""
+    from klayer.stages import settings as stage
+
+    write_params(params)
+    Path("requirements.lock").write_bytes((ROOT / "requirements.lock").read_bytes())
+    stage.run()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _interrupts_reach_processes() -> None:
     """Processes inherit that SIGINT is ignored, as it is where a shell runs tests behind itself."""
@@ -82,7 +91,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with tiny settings and data, which is the working folder."""
     monkeypatch.chdir(tmp_path)
     write_processed(PROCESSED)
-    write_params(tiny_settings())
+    write_settings(tiny_settings())
     return tmp_path
 
 

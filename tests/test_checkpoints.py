@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import klayer
-from conftest import block, same_start, tiny_settings, write_params
+from conftest import block, same_start, tiny_settings, write_settings
 from klayer import params
 from klayer.running import checkpoints
 from klayer.running.runner import train_jobs
@@ -161,7 +161,7 @@ def test_a_stage_that_ends_well_forgets_its_checkpoints(project: Path) -> None:
 
     sections = tiny_settings()
     sections["training"]["seeds"] = [1]
-    write_params(sections)
+    write_settings(sections)
     train.run("plain")
     assert not (checkpoints.CHECKPOINTS / "train@plain").exists()
 

@@ -18,7 +18,7 @@ import psutil
 import pytest
 from click.testing import CliRunner
 
-from conftest import ROOT, tiny_settings, write_params
+from conftest import ROOT, tiny_settings, write_params, write_settings
 from klayer.cli import main
 from klayer.errors import KlayerError
 
@@ -96,12 +96,13 @@ def test_a_wrong_setting_stops_every_stage_at_once(project: Path) -> None:
         assert "search.fine.count is 0, it has to be greater" in refusal(command)
     for command in ("train", "train-best"):
         assert "search.fine.count is 0" in refusal(command, "plain")
-    assert sorted(path.name for path in project.iterdir()) == ["data", "params.yaml"]
+    left = {path.name for path in project.iterdir()}
+    assert left == {"data", "params.yaml", "requirements.lock"}
 
 
 @pytest.mark.parametrize("name", ["nobody", "../params", "a.b", ""])
 def test_an_unknown_experiment(project: Path, name: str) -> None:
-    assert f"params.yaml: experiments.{name} is missing" in refusal("train", name)
+    assert f"experiments has no {name!r} (known: bn, plain)" in refusal("train", name)
 
 
 def test_missing_data(project: Path) -> None:
@@ -257,7 +258,7 @@ def lengthen(half_cycle: int) -> None:
     """More parts than cores, of two half cycles each."""
     params = tiny_settings()
     params["training"] |= {"half_cycle": half_cycle, "seeds": [1, 2, 3]}
-    write_params(params)
+    write_settings(params)
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from copy import copy
 from pathlib import Path
 from typing import Any
 
-import grimp
 import pytest
 from ruamel.yaml import YAML
 
@@ -23,22 +22,8 @@ from conftest import ROOT
 PARAMS = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
 STAGES = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
 KEYS = {"train": [*PARAMS["experiments"]], "train_best": [*PARAMS["search"]["schedules"]]}
-MODULES = {"train_best": "train"}
+IMAGES = {"download", "preprocess"}
 TRAINED = {f"{stage}@{key}" for stage, keys in KEYS.items() for key in keys} | {"search_l2"}
-# What cannot change a number: the workers and kept parts (test_workers.py, test_checkpoints.py),
-# how files are written (test_files.py), reading of what is itself a dependency, messages, and
-# classes that only check settings.
-NO_NUMBER = (
-    "klayer.running",
-    "klayer.files",
-    "klayer.data",
-    "klayer.params",
-    "klayer.errors",
-    "klayer.training.settings",
-    "klayer.study.gradient_settings",
-    "klayer.study.search_settings",
-    "klayer.study.runs",  # the settings that it finds are a dependency (test_settings.py)
-)
 
 
 def definition(stage: str) -> dict[str, Any]:
@@ -54,22 +39,8 @@ def test_it_fits_a_few_screens() -> None:
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_command_is_the_stage(stage: str) -> None:
     command = stage.replace("_", "-")
-    start = f"PYTHONPATH=src exec python -m klayer {command}"
+    start = rf"PYTHONPATH=src\${{PYTHONPATH:+:$PYTHONPATH}} exec python -m klayer {command}"
     assert definition(stage)["cmd"] in (start, f"{start} ${{key}}")
-
-
-@pytest.mark.parametrize("stage", sorted(set(STAGES) - {"settings"}))
-def test_all_that_a_stage_imports_is_a_dependency(stage: str) -> None:
-    module = f"klayer.stages.{MODULES.get(stage, stage)}"
-    graph = grimp.build_graph("klayer", exclude_type_checking_imports=True)
-    graph.remove_import(importer="klayer", imported="klayer.training.models")  # for users alone
-    imported = {module, *graph.find_upstream_modules(module)} - {"klayer"}
-    dependencies = [dep for dep in definition(stage)["deps"] if dep.startswith("src/")]
-    for name in imported:
-        path = "src/" + name.replace(".", "/")
-        named = any(path == dep.removesuffix(".py") or path.startswith(dep) for dep in dependencies)
-        package = name.count(".") == 1  # it holds a sentence, no code
-        assert named or package or name.startswith(NO_NUMBER), name
 
 
 @pytest.fixture(scope="module")
@@ -105,13 +76,14 @@ def restored(clone: Clone) -> Iterator[Clone]:
         ("src/klayer/cli.py", set()),
         ("src/klayer/running/workers.py", set()),
         ("src/klayer/running/progress.py", set()),
-        ("src/klayer/study/verify.py", set()),
+        ("src/klayer/data/shifts.py", IMAGES | {"settings", "check_gradients"} | TRAINED),
+        ("src/klayer/study/runs.py", {"settings"}),
         ("src/klayer/report/words.py", {"report"}),
         ("src/klayer/stages/report.py", {"report"}),
-        ("src/klayer/networks/batch_norm.py", {"check_gradients"} | TRAINED),
-        ("src/klayer/training/trainer.py", TRAINED),
+        ("src/klayer/networks/batch_norm.py", {"settings", "check_gradients"} | TRAINED),
+        ("src/klayer/training/trainer.py", {"settings"} | TRAINED),
         ("src/klayer/stages/train.py", TRAINED - {"search_l2"}),
-        ("src/klayer/study/search.py", {"search_l2"}),
+        ("src/klayer/study/search.py", {"settings", "search_l2"}),
     ],
 )
 def test_an_edit_reaches_what_it_can_change(restored: Clone, path: str, stale: set[str]) -> None:
@@ -142,7 +114,7 @@ def test_a_setting_reaches_what_it_can_change(
 
 @pytest.mark.parametrize(
     ("library", "stale"),
-    [("numba", {"download", "preprocess"} | TRAINED), ("matplotlib", set()), ("ruff", set())],
+    [("numba", IMAGES | {"check_gradients"} | TRAINED), ("matplotlib", set()), ("ruff", set())],
 )
 def test_a_library_reaches_what_it_can_change(
     restored: Clone, library: str, stale: set[str]
@@ -150,13 +122,13 @@ def test_a_library_reaches_what_it_can_change(
     path = restored.folder / "requirements.lock"
     path.write_text(re.sub(rf"(?m)^{library}==", rf"{library}==9.", path.read_text(), count=1))
     restored.run("dvc", "repro", "settings")
-    assert restored.stale() == stale | {"check_gradients", "report"}
+    assert restored.stale() == stale | {"report"}
 
 
 def test_dvc_lock_fits_and_holds_no_stage_of_the_past(clone: Clone) -> None:
     for folder in (ROOT, clone.folder):
         text = (folder / "dvc.lock").read_text()
-        assert len(text.splitlines()) <= 1000
+        assert len(text.splitlines()) <= 1150
         locked = YAML(typ="safe", pure=True).load(text)["stages"]
         of_each = {f"{stage}@{key}" for stage, keys in KEYS.items() for key in keys}
         assert set(locked) == set(STAGES) - set(KEYS) | of_each
@@ -172,7 +144,7 @@ def test_no_metric_is_named_as_dvc_s_own_failures() -> None:
 def test_the_tables_of_metrics_fit_a_screen(clone: Clone) -> None:
     lines = clone.run("dvc", "metrics", "show").splitlines()
     assert max(map(len, lines)) <= 140
-    assert columns(clone.run("dvc", "exp", "show", "--csv")) <= 200
+    assert columns(clone.run("dvc", "exp", "show", "--csv")) <= 205
 
 
 def test_one_number_changed_shows_few_rows_and_columns(restored: Clone) -> None:

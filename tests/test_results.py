@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import klayer
-from conftest import tiny_settings, write_params
+from conftest import tiny_settings, write_settings
 from klayer.stages import train
 from klayer.training import results
 from klayer.training.job import MEASURES, Outcome
@@ -119,7 +119,7 @@ def test_weights_picture_shows_signs_and_grey_for_nothing() -> None:
 def test_every_run_has_the_same_files_and_keys_all_finite(project: Path) -> None:
     params = tiny_settings()
     params["experiments"]["diverging"] = {"learning_rate_max": 1e6, "l2": 0}
-    write_params(params)
+    write_settings(params)
     found, more = {}, ["confusion.csv", "examples.csv", "layers.csv", "weights.png"]
     for name in params["experiments"]:
         train.run(name)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import klayer
-from conftest import tiny_settings, write_params
+from conftest import tiny_settings, write_settings
 from klayer import params
 from klayer.errors import KlayerError
 from klayer.stages import search_l2, train
@@ -140,7 +140,7 @@ def test_the_best_by_a_schedule_equals_an_experiment_of_the_same_settings(projec
     Path("metrics/search_l2.json").write_text('{"best_l2": 0.002}')
     sections = tiny_settings()
     same = sections["search"]["training"] | {"l2": 0.002, "cycles": 2, "evaluation_interval": 10}
-    write_params(sections | {"experiments": {"same": same}})
+    write_settings(sections | {"experiments": {"same": same}})
     train.run_best("long")
     train.run("same")
     for name in ("metrics/train/{}.json", "plots/train/{}.csv", "plots/seeds/{}.csv"):

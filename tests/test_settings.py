@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ import pytest
 
 from conftest import tiny_settings, write_params
 from klayer.errors import KlayerError
+from klayer.params import of_stage, read_settings
 from klayer.stages import settings
-from klayer.stages.settings import LIBRARIES, locked, of_stages
+from klayer.stages.settings import LIBRARIES, check_recorded, leftovers, locked, of_stages
 from klayer.study.settings import SECTIONS
+from klayer.training.settings import Training
 
 # How images are fetched does not change what is fetched.
 ONLY_HOW = {"mirrors", "connect_timeout", "slow_rate", "slow_seconds"}
@@ -34,7 +37,8 @@ def test_every_setting_reaches_a_stage() -> None:
     params = tiny_settings()
     found = of_stages(params)
     assert set(params) == set(SECTIONS)
-    assert set(params["data"]) - set(found["data"]) == ONLY_HOW
+    assert set(params["data"]) - set(found["data"]) == ONLY_HOW == set(found["mirrors"])
+    assert found["check_gradients"] == params["check_gradients"]
     for stage in TRAINED - {"search_l2"}:
         assert set(found[stage]) == set(params["training"])
     for stage in schedules(params):
@@ -56,7 +60,8 @@ def test_what_differs_changes_its_stage_alone() -> None:
     params = tiny_settings()
     assert changed(params, "experiments", plain={"l2": 0.1}) == {"train@plain"}
     assert changed(params, "data", validation=4000) == {"data"}
-    assert changed(params, "data", mirrors=[]) == set()
+    assert changed(params, "data", mirrors=[]) == {"mirrors"}  # on which no stage depends
+    assert changed(params, "check_gradients", seed=2) == {"check_gradients"}
     assert changed(params, "search", population_size=2) == {"search_l2"}
     (name, *_) = params["search"]["schedules"]
     of_one = params["search"]["schedules"] | {name: {"cycles": 4}}
@@ -75,6 +80,106 @@ def test_the_files_are_those_of_the_stages(tmp_path: Path, monkeypatch: pytest.M
     for settings_of_stage in files.values():
         assert settings_of_stage.pop("libraries") == dict.fromkeys(LIBRARIES, "1.2.post1")
     assert files == json.loads(json.dumps(of_stages(params)))
+
+
+def test_a_stage_reads_what_was_written_for_it(project: Path) -> None:
+    found = of_stage("train@bn", Training)
+    write_params({})  # which it does not read
+    assert of_stage("train@bn", Training) == found
+    assert (found.block, found.hidden) == (("affine", "batch_norm", "relu"), (8, 6))
+    assert of_stage("train_best@long", Training, l2=0.25).l2 == 0.25
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"l2": 1', "\xff"])
+def test_settings_that_are_missing_or_damaged_are_named(project: Path, text: str) -> None:
+    with pytest.raises(
+        KlayerError, match=r"^data/settings/train@no.json is missing: run `dvc repr"
+    ):
+        read_settings("train@no")
+    path = Path("data/settings/train@bn.json")
+    path.write_text(text, encoding="latin-1")
+    with pytest.raises(
+        KlayerError, match=r"^data/settings/train@bn.json is damaged .*: run `dvc r"
+    ):
+        read_settings("train@bn")
+    path.write_text('{"libraries": {}, "l3": 1}')
+    with pytest.raises(KlayerError, match=r"was written by other code, hidden does not fit: run "):
+        of_stage("train@bn", Training)
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "stage", "says"),
+    [
+        (
+            "training",
+            {"l2": 0.1},
+            "train@bn",
+            "l2 is 0.1 in params.yaml and 0.005 in data/settings",
+        ),
+        ("training", {"l2": 0.1}, "search_l2", ""),
+        (
+            "training",
+            {"flip": True},
+            "train_best@long",
+            "flip is True in params.yaml and left out in",
+        ),
+        (
+            "experiments",
+            {"bn": {}},
+            "train@bn",
+            "block is ['affine', 'relu'] in params.yaml and ['",
+        ),
+        ("experiments", {"bn": {}}, "train@plain", ""),
+        (
+            "data",
+            {"validation": 9},
+            "preprocess",
+            "validation is 9 in params.yaml and 5000 in data/",
+        ),
+        ("data", {"mirrors": []}, "download", "mirrors is [] in params.yaml and ['http"),
+        ("data", {"mirrors": []}, "preprocess", ""),
+        ("check_gradients", {"seed": 2}, "check_gradients", "seed is 2 in params.yaml and 1 in"),
+        (
+            "search",
+            {"coarse": {"count": 2}},
+            "search_l2",
+            "coarse.count is 2 in params.yaml and 6 in",
+        ),
+    ],
+)
+def test_by_hand_other_settings_than_dvc_s_are_refused(
+    project: Path, section: str, values: dict[str, Any], stage: str, says: str
+) -> None:
+    params = tiny_settings()
+    check_recorded(stage)
+    write_params({**params, section: params[section] | values})
+    if not says:
+        check_recorded(stage)
+        return
+    with pytest.raises(KlayerError) as caught:
+        check_recorded(stage)
+    assert str(caught.value).startswith(says)
+    assert str(caught.value).endswith(f": run `dvc repro {stage}`")
+
+
+def test_results_of_runs_that_are_gone_are_named(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = ("plain", "bn", "best_short", "best_long")
+    for name in (*known, "best_gone", "old"):
+        for path in (f"metrics/train/{name}.json", f"plots/seeds/{name}.csv"):
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            Path(path).touch()
+        Path(f"plots/runs/{name}").mkdir(parents=True)
+    settings.run()
+    said = capsys.readouterr().out
+    assert said.startswith("params.yaml does not have best_gone, old, whose results are still here")
+    subprocess.run(said.splitlines()[-1], shell=True, check=True)
+    settings.run()
+    assert capsys.readouterr().out == ""
+    assert leftovers(tiny_settings()) == []
+    left = {path.stem for path in (*Path("plots").glob("*/*"), *Path("metrics/train").iterdir())}
+    assert left == set(known)
 
 
 def test_a_lock_without_a_library_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from conftest import tiny_settings, write_params, write_processed
+from conftest import tiny_settings, write_params, write_processed, write_settings
 from klayer.cli import main
 from klayer.data.dataset import PROCESSED
 from klayer.running import checkpoints
@@ -27,7 +27,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         write_processed(PROCESSED)
-        write_params(tiny_settings())
+        write_settings(tiny_settings())
         Path("metrics").mkdir()
         Path("metrics/search_l2.json").write_text('{"best_l2": 0.002}')
         for name in ("plain", "bn"):
@@ -110,7 +110,7 @@ def test_networks_are_drawn_over_all_runs(study: Path) -> None:
 def test_other_networks_are_drawn_another_time(
     study: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("klayer.study.verify._audit", lambda _, drawn, known: print(*drawn))
+    monkeypatch.setattr("klayer.study.verify._audit", lambda _, drawn: print(*drawn))
     assert len({verify() for _ in range(50)}) > 10
     assert len(verify("--networks", "2").split()) == 4
 
@@ -171,7 +171,7 @@ def test_results_that_are_not_those_of_the_settings(study: Path) -> None:
     path = Path("plots/seeds/bn.csv")
     whole = path.read_text()
     path.write_text("\n".join(whole.splitlines()[:2]) + "\n")  # a seed is left out
-    text = verify("plain", "1", status=1)
+    text = verify("bn", "1", status=1)
     assert (
         "plots/seeds/bn.csv holds the seeds [1], params.yaml says [1, 2]: run `dvc repro`" in text
     )
@@ -196,3 +196,14 @@ def test_what_cannot_be_audited(study: Path, arguments: list[str], status: int, 
 
 def test_without_results(project: Path) -> None:
     assert "plots/seeds/bn.csv holds no results" in verify(status=1)
+
+
+def test_one_network_needs_the_rows_of_its_run_alone(
+    study: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("data", "params.yaml", "plots/seeds/bn.csv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).symlink_to(study / name)
+    monkeypatch.chdir(tmp_path)
+    assert "1 of the study's 20 networks (5.0%)" in verify("bn", "2")
+    assert "plain.csv holds no results" in verify(status=1)

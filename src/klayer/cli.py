@@ -6,7 +6,8 @@ import os
 import signal
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -15,6 +16,9 @@ import click
 from klayer.errors import KlayerError, sentence
 
 CHECK, CHECK_STUDIES = "klayer.study.settings:check_all", "klayer.study.settings:check_studies"
+RECORDED = "klayer.stages.settings:check_recorded"
+STUDY_RECORDED = "klayer.stages.study_settings:check_recorded"
+READ_PARAMS = ("settings", "report")  # the other stages take what `settings` wrote for them
 PARENT = os.getppid()  # asked for early: it may end while the rest is imported
 
 
@@ -67,8 +71,14 @@ def studies() -> None:
     """The stages of the pipeline in studies/, where these run."""
 
 
-def _stage(check: str = CHECK, *arguments: str) -> None:
-    """Before a stage: its settings are checked, and it will end with the process that began it."""
+def _call(function: str, *arguments: str) -> None:
+    """Calls `module:function`, which is loaded only now."""
+    module, _, name = function.partition(":")
+    getattr(import_module(module), name)(*arguments)
+
+
+def _begin() -> None:
+    """Before any work: puts the environment right."""
     from klayer.running.environment import check_clone, check_code, end_with_dvc, isolate
 
     if "DVC_STAGE" in os.environ:
@@ -77,8 +87,24 @@ def _stage(check: str = CHECK, *arguments: str) -> None:
     check_code()
     check_clone()
 
-    module, _, function = check.partition(":")
-    getattr(import_module(module), function)(*arguments)
+
+@contextmanager
+def _stage(stage: str, check: str = CHECK, recorded: str = RECORDED) -> Iterator[None]:
+    """Around a stage.
+
+    By hand, all settings are checked, and have to be those that `settings` wrote for the stage.
+    Where DVC runs it that has been done, and what the stage depends on must not change meanwhile.
+    """
+    from klayer.study.dependencies import unchanged
+
+    _begin()
+    address = os.environ.get("DVC_STAGE")
+    if stage in READ_PARAMS or not address:
+        _call(check)
+    if stage not in READ_PARAMS and not address:
+        _call(recorded, stage)
+    with unchanged(address) if address else nullcontext():
+        yield
 
 
 # What each stage without an argument does; `klayer.stages` has a module for each.
@@ -101,8 +127,8 @@ STUDIES = {
 def _add_stage(group: click.Group, name: str, what: str, module: str, check: str) -> None:
     @group.command(name, help=what)
     def command() -> None:
-        _stage(check)
-        import_module(f"klayer.stages.{module}").run()
+        with _stage(name.replace("-", "_"), check):
+            _call(f"klayer.stages.{module}:run")
 
 
 for _name, _what in STAGES.items():
@@ -115,30 +141,24 @@ for _name, _what in STUDIES.items():
 @click.argument("name")
 def train(name: str) -> None:
     """Train and test the networks of the experiment NAME, one for each seed."""
-    _stage()
-    from klayer.stages import train as stage
-
-    stage.run(name)
+    with _stage(f"train@{name}"):
+        _call("klayer.stages.train:run", name)
 
 
 @main.command("train-best")
 @click.argument("schedule")
 def train_best(schedule: str) -> None:
     """Train and test the best L2 strength by a SCHEDULE of params.yaml, one network a seed."""
-    _stage()
-    from klayer.stages import train as stage
-
-    stage.run_best(schedule)
+    with _stage(f"train_best@{schedule}"):
+        _call("klayer.stages.train:run_best", schedule)
 
 
 @studies.command("train")
 @click.argument("name")
 def train_study(name: str) -> None:
     """Train and test all networks of the study NAME."""
-    _stage("klayer.stages.study_settings:check_recorded", f"study@{name}")
-    from klayer.stages import study as stage
-
-    stage.run(name)
+    with _stage(f"study@{name}", CHECK_STUDIES, STUDY_RECORDED):
+        _call("klayer.stages.study:run", name)
 
 
 @main.command()
@@ -160,7 +180,8 @@ def verify(network: tuple[str, int] | None, networks: int) -> None:
     Draws some at random from all experiments and from the best L2 strength's schedules, or takes
     the one of RUN (such as three_layer_bn, best_two_cycles) with SEED.
     """
-    _stage()
+    _begin()
+    _call(CHECK)
     from klayer.study.verify import verify_one, verify_some
 
     if network:
@@ -185,7 +206,8 @@ class _Seeds(click.ParamType[list[int]]):
 @click.option("--seeds", type=_Seeds(), default="17-32", show_default=True, help="Fresh seeds.")
 def stability(seeds: list[int]) -> None:
     """Answer the study's close questions again with fresh seeds, into plots/stability.csv."""
-    _stage()
+    _begin()
+    _call(CHECK)
     from klayer.stages import stability as stage
 
     stage.run(seeds)

@@ -1,7 +1,12 @@
-"""Reads params.yaml and checks a section of it against a class, strictly."""
+"""Reads params.yaml, and checks a section of it against a class, strictly.
+
+A stage that trains does not read it: it takes what the stage `settings` wrote for it, on which it
+depends. So DVC records the settings that it ran with, whatever is edited meanwhile.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 import reprlib
 from collections.abc import Callable, Mapping
@@ -14,6 +19,7 @@ from ruamel.yaml import YAML
 from klayer.errors import KlayerError, sentence
 
 PARAMS = Path("params.yaml")
+SETTINGS = Path("data/settings")  # a file for each stage, of the stage `settings`
 NAME = "^[A-Za-z0-9_][A-Za-z0-9_-]{0,99}$"
 
 
@@ -90,6 +96,39 @@ def names(params: Mapping[str, Any], path: str) -> list[str]:
                 "digits, _ and -, at most 100, and not to begin with -"
             )
     return list(keys)
+
+
+def read_settings(stage: str) -> dict[str, Any]:
+    """What the stage `settings` wrote for a stage, without the versions of libraries.
+
+    Raises KlayerError when it is missing or damaged.
+    """
+    path = SETTINGS / f"{stage}.json"
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found.pop("libraries")  # which are there for DVC to compare
+    except FileNotFoundError:
+        raise KlayerError(f"{path} is missing: run `dvc repro`, which writes it first") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise KlayerError(
+            f"{path} is damaged ({error!r}): run `dvc repro --force --single-item settings`"
+        ) from None
+    return found
+
+
+def of_stage(stage: str, kind: type[S], **known: Any) -> S:
+    """The settings of a stage, as `read_settings` reads them, with what else is known.
+
+    Raises KlayerError also when they are not those that klayer would write now.
+    """
+    try:
+        return kind.model_validate({**read_settings(stage), **known})
+    except ValidationError as error:
+        keys = ".".join(map(str, error.errors()[0]["loc"]))
+        raise KlayerError(
+            f"{SETTINGS / stage}.json was written by other code, {keys} does not fit: run "
+            "`dvc repro --force --single-item settings`"
+        ) from None
 
 
 def show(value: object) -> str:

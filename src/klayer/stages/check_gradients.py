@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from klayer import params
 from klayer.data.dataset import CLASSES, open_dataset
 from klayer.errors import KlayerError
 from klayer.files import write_metrics, write_table
 from klayer.networks.architecture import Architecture
 from klayer.networks.arrays import Array, Labels
 from klayer.networks.gradient_check import check_gradients
+from klayer.params import of_stage
 from klayer.study.gradient_settings import CheckGradients
 
 
@@ -23,7 +23,7 @@ def run() -> None:
 
     Raises KlayerError, which names layer and parameter, when an error exceeds the tolerance.
     """
-    settings = params.section(params.read(), "check_gradients", CheckGradients)
+    settings = of_stage("check_gradients", CheckGradients)
     images, labels = _few_images(settings)
     rows = []
     networks = product(settings.hidden, (False, True), settings.l2, settings.networks)

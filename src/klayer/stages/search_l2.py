@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from klayer import params
 from klayer.data.dataset import open_dataset
 from klayer.files import write_metrics, write_table
+from klayer.params import of_stage, section
 from klayer.running import checkpoints
 from klayer.running.runner import train_jobs
 from klayer.study import search
-from klayer.study.runs import searching
 from klayer.study.search_settings import Search
 from klayer.training.models import save_networks
+from klayer.training.settings import Training
 
 STAGE = "search_l2"
 
@@ -25,10 +25,10 @@ def run() -> None:
 
     The fine phase also trains without L2, as the phase `none`, to compare with.
     """
-    sections = params.read()
-    settings = params.section(sections, "search", Search)
-    training = searching(sections)
+    settings = of_stage(STAGE, Search, schedules={})  # they come later
     size, seeds = settings.population_size, settings.fine.seeds
+    own = {"training": {**settings.training, "l2": 0.0, "seeds": seeds}}  # each network has its own
+    training = section(own, "training", Training)
 
     tried = search.coarse_values(settings.coarse)
     jobs = search.populations(training, tried, (settings.coarse.seed,), size)

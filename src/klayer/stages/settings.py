@@ -2,13 +2,15 @@
 
 DVC deletes the results of a stage before it runs it. All stages follow this one, so a wrong setting
 ends here and costs no result. A run takes its settings from several sections and overrides some:
-it is trained again when its own change, with all put together, or a library that computes.
+it is trained again when its own change, with all put together, or a library that computes. A stage
+reads its own file and not params.yaml, so that what DVC records is what was trained.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,29 +18,42 @@ from typing import Any
 from klayer import params
 from klayer.errors import KlayerError
 from klayer.files import whole_folder
-from klayer.study.runs import Sections, experiment, scheduled, schedules, searching
+from klayer.params import SETTINGS, read_settings, show
+from klayer.study.runs import Sections, experiment, run_names, scheduled, schedules, searching
 
-SETTINGS = Path("data/settings")
 LOCK = Path("requirements.lock")
 DATA = ("source", "sha256", "synthetic_seed", "validation")  # how images are fetched is no matter
 SEARCH = ("population_size", "coarse", "fine")
+NAMED = {"train": "experiments", "train_best": "search.schedules"}
+FILES = {"download": ("data", "mirrors"), "preprocess": ("data",)}  # of others one of their name
+RESULTS = ("metrics/train/*.json", "plots/train/*.csv", "plots/seeds/*.csv", "plots/runs/*")
 LIBRARIES = ("llvmlite", "numba", "numpy", "pandas", "pillow", "safetensors", "scipy")
 
 
 def run() -> None:
-    """Writes data/settings. The settings are checked before any stage, also this one."""
+    """Writes data/settings, and names the results of runs that params.yaml has no longer."""
     sections, libraries = params.read(), locked(LIBRARIES)
     with whole_folder(SETTINGS) as folder:
         for name, settings in of_stages(sections).items():
             text = json.dumps({**settings, "libraries": libraries}, indent=2, sort_keys=True)
             (folder / f"{name}.json").write_text(f"{text}\n", encoding="utf-8", newline="\n")
+    if left := leftovers(sections):
+        gone = ", ".join(sorted({path.stem for path in left}))
+        command = shlex.join(["rm", "-r", "--", *map(str, left)])
+        print(f"params.yaml does not have {gone}, whose results are still here; to remove them:")
+        print(f"  {command}")
 
 
 def of_stages(sections: Sections) -> dict[str, Mapping[str, Any]]:
-    """What is taken from params.yaml, by the stage in dvc.yaml; `data` is for all up to them."""
+    """What is taken from params.yaml, by the stage in dvc.yaml.
+
+    `data` is for all that make the images; `mirrors`, how they are fetched, is no dependency.
+    """
     data, search = sections["data"], sections["search"]
     found: dict[str, Mapping[str, Any]] = {
         "data": {key: data[key] for key in DATA},
+        "mirrors": {key: value for key, value in data.items() if key not in DATA},
+        "check_gradients": sections["check_gradients"],
         "search_l2": {key: search[key] for key in SEARCH}
         | {
             "training": searching(sections).model_dump(
@@ -52,6 +67,52 @@ def of_stages(sections: Sections) -> dict[str, Mapping[str, Any]]:
         training = scheduled(sections, name, sections["training"]["l2"])
         found[f"train_best@{name}"] = training.model_dump(exclude={"l2"}, exclude_defaults=True)
     return found
+
+
+def check_recorded(stage: str) -> None:
+    """Raises KlayerError where params.yaml says something else than a stage's settings.
+
+    For a command that is run by hand. Where DVC runs it, `settings` came first.
+    """
+    sections = params.read()
+    kind, _, name = stage.partition("@")
+    if kind in NAMED and name not in (known := params.names(sections, NAMED[kind])):
+        of_all = ", ".join(known)
+        raise KlayerError(f"params.yaml: {NAMED[kind]} has no {show(name)} (known: {of_all})")
+    now = of_stages(sections)
+    for file in FILES.get(stage, (stage,)):
+        compare(SETTINGS / f"{file}.json", now[file], read_settings(file), stage)
+
+
+def compare(path: Path, now: Mapping[str, Any], recorded: Mapping[str, Any], stage: str) -> None:
+    """Raises KlayerError for the first key of which params.yaml and a file of settings differ."""
+    if found := _difference(json.loads(json.dumps(now)), recorded):
+        key, *values = found
+        ours, theirs = ("left out" if value is None else show(value) for value in values)
+        raise KlayerError(
+            f"{key} is {ours} in params.yaml and {theirs} in {path}, which `dvc repro` wrote "
+            f"before: run `dvc repro {stage}`"
+        )
+
+
+def _difference(now: Any, recorded: Any, path: str = "") -> tuple[str, Any, Any] | None:
+    if not (isinstance(now, dict) and isinstance(recorded, dict)):
+        return None if now == recorded else (path, now, recorded)
+    keys = sorted({*now, *recorded})
+    inner = (
+        _difference(now.get(key), recorded.get(key), f"{path}.{key}" if path else key)
+        for key in keys
+    )
+    return next(filter(None, inner), None)
+
+
+def leftovers(sections: Sections) -> list[Path]:
+    """The files and folders with results of runs that params.yaml does not have, as after an
+    experiment was renamed: Git keeps them, and `dvc plots show` draws them.
+    """
+    known = set(run_names(sections))
+    found = [path for pattern in RESULTS for path in sorted(Path().glob(pattern))]
+    return [path for path in found if path.stem not in known]
 
 
 def locked(libraries: tuple[str, ...], lock: Path = LOCK) -> dict[str, str]:

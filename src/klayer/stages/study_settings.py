@@ -7,7 +7,6 @@ stages that train read what is written here, and not params.yaml.
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +18,6 @@ from klayer.errors import KlayerError
 from klayer.files import whole_folder
 from klayer.params import show
 from klayer.stages.settings import LIBRARIES, locked
-from klayer.study.settings import check_studies
 from klayer.study.studies import Sections, study_names, study_of, trials
 from klayer.study.trial import SETTINGS, Trials, read_trials, settings_file
 
@@ -66,11 +64,8 @@ def left_over(names: Sequence[str]) -> list[Path]:
 def check_recorded(stage: str) -> None:
     """Before the stage study@NAME is run by hand: its settings have to be those of params.yaml.
 
-    DVC, which compares them itself, trains what is written. Raises KlayerError with a difference.
+    Raises KlayerError with the first difference.
     """
-    if "DVC_STAGE" in os.environ:
-        return
-    check_studies()
     name = stage.partition("@")[2]
     now, recorded = written(settings_of(params.read(), name)), written(read_trials(name))
     if found := difference(now, recorded):

@@ -5,10 +5,10 @@ A run is an experiment, or the best L2 strength with one schedule; both write th
 
 from __future__ import annotations
 
-from klayer import params
+from klayer.params import of_stage
 from klayer.running import checkpoints
 from klayer.running.runner import train_jobs
-from klayer.study.runs import best, best_name, experiment
+from klayer.study.best import best_l2, best_name
 from klayer.training.job import one_for_each_seed
 from klayer.training.results import write_run
 from klayer.training.settings import Training
@@ -17,17 +17,19 @@ from klayer.training.settings import Training
 def run(name: str) -> None:
     """Writes the files of the experiment NAME, see `write_run`.
 
-    Raises KlayerError for an unknown experiment, wrong parameters or missing data.
+    Raises KlayerError when its settings or the data are missing.
     """
-    _run(f"train@{name}", name, experiment(params.read(), name))
+    stage = f"train@{name}"
+    _run(stage, name, of_stage(stage, Training))
 
 
 def run_best(schedule: str) -> None:
     """Writes the files of the run best_SCHEDULE, see `write_run`.
 
-    Raises KlayerError for an unknown schedule, wrong parameters, missing data or search.
+    Raises KlayerError when its settings, the search or the data are missing.
     """
-    _run(f"train_best@{schedule}", best_name(schedule), best(params.read(), schedule))
+    stage = f"train_best@{schedule}"
+    _run(stage, best_name(schedule), of_stage(stage, Training, l2=best_l2()))
 
 
 def _run(stage: str, name: str, training: Training) -> None:

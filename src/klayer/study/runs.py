@@ -6,18 +6,14 @@ schedule S, is one under the name `best_S`. All write the same files.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from klayer import params
 from klayer.errors import KlayerError
 from klayer.params import show
+from klayer.study.best import BEST, best_l2, best_name
 from klayer.training.settings import Training
-
-BEST = "best_"
-FOUND = Path("metrics/search_l2.json")
 
 Sections = Mapping[str, Any]  # of params.yaml
 
@@ -52,19 +48,8 @@ def schedules(sections: Sections) -> list[str]:
     return params.names(sections, "search.schedules")
 
 
-def best_name(schedule: str) -> str:
-    """The name of the run that trains the best lambda by a schedule."""
-    return f"{BEST}{schedule}"
-
-
 def best(sections: Sections, schedule: str) -> Training:
-    """How the best lambda is trained by a schedule.
-
-    Raises KlayerError for a schedule that is not in params.yaml, or when there is no search yet.
-    """
-    if schedule not in schedules(sections):
-        known = ", ".join(schedules(sections))
-        raise KlayerError(f"params.yaml: search.schedules has no {show(schedule)} (known: {known})")
+    """How the best lambda is trained by a schedule. Raises KlayerError without a search yet."""
     return scheduled(sections, schedule, best_l2())
 
 
@@ -77,12 +62,3 @@ def scheduled(sections: Sections, schedule: str, l2: float) -> Training:
     interval = {"evaluation_interval": usual["evaluation_interval"]}
     over = {**sections, "training": {**usual, **search, **interval, "l2": l2}}
     return params.section_over(over, "training", f"search.schedules.{schedule}", Training)
-
-
-def best_l2() -> float:
-    """The best lambda that the search found. Raises KlayerError when there is none."""
-    try:
-        return float(json.loads(FOUND.read_text())["best_l2"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = f"{FOUND} tells no best_l2 ({error!r}): run `dvc repro search_l2`"
-        raise KlayerError(reason) from None

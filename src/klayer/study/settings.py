@@ -9,8 +9,9 @@ from klayer.data.archive import BATCH, TRAINING
 from klayer.data.sources import DataConfig
 from klayer.errors import KlayerError
 from klayer.params import show
+from klayer.study.best import best_name
 from klayer.study.gradient_settings import CheckGradients
-from klayer.study.runs import best_name, experiment, scheduled, schedules, searching
+from klayer.study.runs import experiment, scheduled, schedules, searching
 from klayer.study.search_settings import Search
 from klayer.study.sizes import check_gradients, check_search, check_training
 from klayer.study.studies import study_names, trials

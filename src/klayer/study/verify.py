@@ -18,7 +18,15 @@ from klayer.errors import KlayerError
 from klayer.files import table_text
 from klayer.running import arithmetic, checkpoints
 from klayer.running.runner import train_jobs
-from klayer.study.runs import Sections, run_names, run_training, searching
+from klayer.study.runs import (
+    Sections,
+    experiment,
+    run_names,
+    run_training,
+    scheduled,
+    schedules,
+    searching,
+)
 from klayer.study.search_settings import Search
 from klayer.training.job import Job, Outcome
 from klayer.training.results import seeds_table
@@ -44,8 +52,8 @@ def verify_some(count: int) -> None:
     Raises KlayerError when one is not repeated, or when there are no results to compare with.
     """
     sections = params.read()
-    known = _known(sections)
-    _audit(sections, random.SystemRandom().sample(known, min(count, len(known))), known)
+    known = [drawn for run in run_names(sections) for drawn in _rows(sections, run)]
+    _audit(sections, random.SystemRandom().sample(known, min(count, len(known))))
 
 
 def verify_one(run: str, seed: int) -> None:
@@ -54,13 +62,7 @@ def verify_one(run: str, seed: int) -> None:
     seeds = run_training(sections, run).seeds
     if seed not in seeds:
         raise KlayerError(f"params.yaml: the run {run} has no seed {seed} (known: {list(seeds)})")
-    known = _known(sections)
-    _audit(sections, [d for d in known if (d.run, d.seed) == (run, seed)], known)
-
-
-def _known(sections: Sections) -> list[Drawn]:
-    """Every network that has a row."""
-    return [drawn for run in run_names(sections) for drawn in _rows(sections, run)]
+    _audit(sections, [drawn for drawn in _rows(sections, run) if drawn.seed == seed])
 
 
 def _rows(sections: Sections, run: str) -> list[Drawn]:
@@ -81,8 +83,8 @@ def _rows(sections: Sections, run: str) -> list[Drawn]:
     ]
 
 
-def _audit(sections: Sections, drawn: list[Drawn], known: list[Drawn]) -> None:
-    print(_announcement(sections, drawn, known), flush=True)
+def _audit(sections: Sections, drawn: list[Drawn]) -> None:
+    print(_announcement(sections, drawn), flush=True)
     jobs = [Job(d.training, (d.training.l2,), (d.seed,)) for d in drawn]
     stage = (
         f"verify-{secrets.token_hex(4)}"  # of its own: nothing that was kept before answers for it
@@ -101,12 +103,15 @@ def _audit(sections: Sections, drawn: list[Drawn], known: list[Drawn]) -> None:
     print(f"repeated exactly: all {entries} entries, the digests of the parameters among them")
 
 
-def _announcement(sections: Sections, drawn: list[Drawn], known: list[Drawn]) -> str:
+def _announcement(sections: Sections, drawn: list[Drawn]) -> str:
     """What was drawn, and what share of the study it is, by networks and by their steps."""
     search = params.section(dict(sections), "search", Search)
     in_search = search.coarse.count + (search.fine.count + 1) * len(search.fine.seeds)
-    networks = len(known) + in_search
-    steps = sum(d.training.steps for d in known) + in_search * searching(sections).steps
+    runs = [experiment(sections, name) for name in params.names(sections, "experiments")]
+    runs += [scheduled(sections, name, 0.0) for name in schedules(sections)]
+    networks = sum(len(training.seeds) for training in runs) + in_search
+    of_runs = sum(training.steps * len(training.seeds) for training in runs)
+    steps = of_runs + in_search * searching(sections).steps
     drawn_steps = sum(d.training.steps for d in drawn)
     return (
         f"drawn: {', '.join(map(str, drawn))} (each again: klayer verify RUN SEED)\n"
