@@ -268,8 +268,12 @@ def test_nothing_is_judged_where_nothing_is_there_to_judge(
         assert ("not judged: one seed" in section.answer) == (seeds == 1)
 
 
-def test_a_value_is_not_best_where_no_network_learns() -> None:
-    section = ASKS["best_value"](asked("best_value", 2, 2, 3, 0.1))
+@pytest.mark.parametrize(("learnt", "other"), [(0, 0.2), (1, 0.1)])
+def test_a_value_is_not_best_where_no_network_learns_or_all_are_equal(
+    learnt: int, other: float
+) -> None:
+    of_values = {(v, value): [a] * 3 for v in "ab" for value, a in (("0.1", 0.1), ("1", other))}
+    section = ASKS["best_value"](study("best_value", of_values, learnt))
     assert "for b it is not judged which one is best" in section.answer
     assert "left out: 3 of 3 for a, 3 of 3 for b" in section.answer
     assert "(3)" not in str(section.blocks)

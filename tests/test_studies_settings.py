@@ -76,11 +76,13 @@ def test_a_study_is_trained_as_its_settings_say(
         found.update(stage=stage, test=test, sigma={job.training.sigma for job in jobs})
         raise KeyboardInterrupt
 
+    write(ask="level", test=False)
+    study_settings.run()
     monkeypatch.setattr(study, "train_jobs", note)
     Path("params.yaml").write_text("not: klayer's")
     with pytest.raises(KeyboardInterrupt):
         study.run("one")
-    assert found == {"stage": "study@one", "test": True, "sigma": {0.1, 0.2}}
+    assert found == {"stage": "study@one", "test": False, "sigma": {0.1, 0.2}}
 
 
 @pytest.mark.parametrize(
