@@ -22,7 +22,7 @@ class Comparison:
 
     difference: Estimate | None  # None without a seed in common
     verdict: Verdict | None
-    why: str = ""  # there is no verdict
+    why: str  # there is no verdict, where there is none
 
     @property
     def equal(self) -> bool:
@@ -66,10 +66,13 @@ def compare(
     found = estimate(differences)
     if found.count < 2:
         return Comparison(found, None, "one seed")
+    same = "the same for every seed"
     if np.ptp(differences) < EQUAL:
-        return Comparison(found, None, "the same for every seed")
+        return Comparison(found, None, same)
     answer = compared(plain, other, study.name, directions)
-    return Comparison(found, answer.verdict if answer else None)
+    if answer is None or answer.verdict.share is None:
+        return Comparison(found, None, same)
+    return Comparison(found, answer.verdict, "")
 
 
 def spread(values: pd.Series[float]) -> str:
