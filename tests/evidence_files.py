@@ -12,40 +12,24 @@ import pandas as pd
 from PIL import Image
 
 from klayer.data.dataset import CLASSES
+from klayer.report import reference
+from klayer.report.reference import BN
 
-BN = ["affine", "batch_norm", "relu"]
-TRAINING: dict[str, Any] = {
-    "hidden": [50, 50],
-    "block": ["affine", "relu"],
-    "initialisation": "uniform",
-    "sigma": 0.01,
-    "l2": 0.005,
-    "learning_rate_min": 1e-5,
-    "learning_rate_max": 0.1,
-    "half_cycle": 100,
-    "cycles": 2,
-}
+TRAINING: dict[str, Any] = dict(reference.TRAINING)
+IMAGES = {"source": "cifar10", "sha256": reference.FILES.split("\n")[1:-1], "validation": 5000}
+SEARCHING = {"block": BN, "half_cycle": 900}
 SCHEDULES: dict[str, dict[str, Any]] = {
     "two_cycles": {},
     "three_cycles": {"cycles": 3},
-    "ns_1350": {"half_cycle": 150},
-    "ns_2250": {"half_cycle": 250},
+    "ns_1350": {"half_cycle": 1350},
+    "ns_2250": {"half_cycle": 2250},
 }
-EXPERIMENTS: dict[str, dict[str, Any]] = {
-    "three_layer": {},
-    "three_layer_bn": {"block": BN},
-    "nine_layer": {"hidden": [50] * 8},
-    "nine_layer_bn": {"hidden": [50] * 8, "block": BN},
-    "sigma_1e-1": {"initialisation": "normal", "sigma": 0.1},
-    "sigma_1e-1_bn": {"initialisation": "normal", "sigma": 0.1, "block": BN},
-    "sigma_1e-4": {"initialisation": "normal", "sigma": 0.0001},
-    "sigma_1e-4_bn": {"initialisation": "normal", "sigma": 0.0001, "block": BN},
-}
+REPEATED = {row.run: dict(row.changes) for row in reference.RUNS}
 MORE: dict[str, dict[str, Any]] = {  # of params.yaml
-    "nine_layer_he": {"hidden": [50] * 8, "initialisation": "he"},
-    "sigma_1e-3": {"initialisation": "normal", "sigma": 0.001},
-    "sigma_1e-3_bn": {"initialisation": "normal", "sigma": 0.001, "block": BN},
+    "nine_layer_he": {**reference.DEEP, "initialisation": "he"},
+    **{name: about for name, about in REPEATED.items() if "1e-3" in name},
 }
+EXPERIMENTS = {name: about for name, about in REPEATED.items() if name not in MORE}
 ACCURACIES = {  # mean over seeds, as the reference has them, but for luck
     "three_layer": 0.53,
     "three_layer_bn": 0.543,
@@ -73,8 +57,8 @@ def write_evidence(
     synthetic: bool = False,
 ) -> None:
     """params.yaml, metrics/ and plots/ of a whole run with `seeds`."""
-    search = {"training": {"block": BN}, "schedules": SCHEDULES}
-    params = {"training": TRAINING, "experiments": experiments, "search": search}
+    search = {"training": SEARCHING, "schedules": SCHEDULES}
+    params = {"training": TRAINING, "experiments": experiments, "search": search, "data": IMAGES}
     _write(folder / "params.yaml", json.dumps(params))  # JSON is YAML
     _metrics(folder, "data", {"synthetic": int(synthetic)})
     _metrics(folder, "check_gradients", {"worst": 2e-7})

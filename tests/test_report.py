@@ -151,7 +151,7 @@ def test_conclusion_on_initial_weights_follows_the_numbers(project: Path) -> Non
 def test_he_initialisation_is_told_where_it_was_run(project: Path) -> None:
     write_evidence(project)
     assert "He initialisation" not in texts(section("deep"))
-    he = {"nine_layer_he": {"hidden": [50] * 8, "initialisation": "he"}}
+    he = {"nine_layer_he": {"hidden": [50, 30, 20, 20, 10, 10, 10, 10], "initialisation": "he"}}
     write_evidence(
         project, experiments=EXPERIMENTS | he, accuracies={**ACCURACIES, "nine_layer_he": 0.47}
     )
