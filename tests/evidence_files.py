@@ -13,10 +13,14 @@ from PIL import Image
 
 from klayer.data.dataset import CLASSES
 from klayer.report import reference
-from klayer.report.reference import BN
 
+BN = reference.BN
 TRAINING: dict[str, Any] = dict(reference.TRAINING)
-IMAGES = {"source": "cifar10", "sha256": reference.FILES.split("\n")[1:-1], "validation": 5000}
+IMAGES: dict[str, Any] = {
+    "source": "cifar10",
+    "sha256": reference.FILES.split("\n")[1:-1],
+    "validation": 5000,
+}
 SEARCHING = {"block": BN, "half_cycle": 900}
 SCHEDULES: dict[str, dict[str, Any]] = {
     "two_cycles": {},
@@ -55,19 +59,23 @@ def write_evidence(
     seeds: Sequence[int] = SEEDS,
     accuracies: Mapping[str, float] = ACCURACIES,
     synthetic: bool = False,
+    schedules: Mapping[str, Mapping[str, Any]] = SCHEDULES,
+    training: Mapping[str, Any] = TRAINING,
+    luck: float = 1.0,
 ) -> None:
-    """params.yaml, metrics/ and plots/ of a whole run with `seeds`."""
-    search = {"training": SEARCHING, "schedules": SCHEDULES}
-    params = {"training": TRAINING, "experiments": experiments, "search": search, "data": IMAGES}
+    """params.yaml, metrics/ and plots/ of a whole run with `seeds`; `luck` scales their scatter."""
+    search = {"training": SEARCHING, "schedules": schedules}
+    params = {"training": training, "experiments": experiments, "search": search, "data": IMAGES}
     _write(folder / "params.yaml", json.dumps(params))  # JSON is YAML
     _metrics(folder, "data", {"synthetic": int(synthetic)})
     _metrics(folder, "check_gradients", {"worst": 2e-7})
     _gradients(folder)
-    runs = dict(experiments) | {f"best_{name}": about for name, about in SCHEDULES.items()}
+    runs = dict(experiments) | {f"best_{name}": about for name, about in schedules.items()}
     for number, (name, about) in enumerate(runs.items()):
         depth = len(about.get("hidden", TRAINING["hidden"])) + 1
         own = OWN * np.random.default_rng(number).choice([-1.0, 1.0], len(seeds))
-        write_run(folder, name, accuracies.get(name, 0.4) + LUCK[: len(seeds)] + own, seeds, depth)
+        scatter = luck * (LUCK[: len(seeds)] + own)
+        write_run(folder, name, accuracies.get(name, 0.4) + scatter, seeds, depth)
     _search(folder)
     _picture(folder / "plots/examples.png", (128, 32))
 
@@ -107,19 +115,22 @@ def write_search(
     gain_of_any: float,
     seeds: Sequence[int] = (1, 2, 3),
     noise: float = 0.002,
+    count: int = 12,
+    coarse: int = 50,
 ) -> None:
     """A search in which one fine λ, or every λ but 0, is better by so much than luck moves it.
 
     Of 12 fine values from 1e-2 to 1e-3 the fifth is the better one.
     """
-    luck, values = np.random.default_rng(5), np.logspace(-2, -3, 12)
+    luck, values = np.random.default_rng(5), np.logspace(-2, -3, count)
     rows = [
-        ("coarse", l2, 1, 0.52 + noise * luck.standard_normal()) for l2 in np.logspace(-2, -8, 50)
+        ("coarse", l2, 1, 0.52 + noise * luck.standard_normal())
+        for l2 in np.logspace(-2, -8, coarse)
     ]
     for seed in seeds:
         for l2 in (*values, 0.0):
             accuracy = 0.52 + 0.01 * seed + noise * luck.standard_normal()
-            accuracy += gain_of_any * (l2 > 0) + gain_of_best * (l2 == values[4])
+            accuracy += gain_of_any * (l2 > 0) + gain_of_best * (l2 == values[min(4, count - 1)])
             rows.append(("fine" if l2 else "none", l2, seed, accuracy))
     runs = pd.DataFrame(rows, columns=["phase", "l2", "seed", "validation_accuracy"])
     _table(folder / "plots/search_l2_runs.csv", runs)

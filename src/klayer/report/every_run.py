@@ -8,7 +8,13 @@ from klayer.report.document import Section, Table
 from klayer.report.evidence import Evidence, Run
 from klayer.report.statistics import estimate, paired_difference
 
-HEAD = ("run", "seeds", "test accuracy (mean ± std)", "BN's gain (points)", "what differs from training")
+HEAD = (
+    "run",
+    "seeds",
+    "test accuracy (mean ± std)",
+    "BN's gain (points)",
+    "what differs from training",
+)
 SOURCE = "params.yaml, plots/seeds/NAME.csv · stages train, train_best · dvc repro"
 
 

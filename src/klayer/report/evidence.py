@@ -20,7 +20,13 @@ STABILITY = Path("plots/stability.csv")  # of `klayer stability`
 
 # What the report reads of each table.
 SEEDS = ("seed", "test_accuracy", "validation_accuracy", "learnt")
-CURVES = ("step", "learning_rate", "train_accuracy", "validation_accuracy", "validation_accuracy_std")
+CURVES = (
+    "step",
+    "learning_rate",
+    "train_accuracy",
+    "validation_accuracy",
+    "validation_accuracy_std",
+)
 LAYERS = ("step", "layer", "score_std", "gradient_norm")
 GRADIENT_ERRORS = ("network", "l2", "layer", "parameter", "relative", "entries")
 SEARCH_RUNS = ("phase", "l2", "seed", "validation_accuracy")

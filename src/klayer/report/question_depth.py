@@ -7,7 +7,7 @@ import numpy as np
 from klayer.report import words
 from klayer.report.charts import FLOOR, at_probe, layers_figure, lines_of, training_figure
 from klayer.report.comparison import differences, more_than_bn
-from klayer.report.document import Key, Section, Text
+from klayer.report.document import Block, Key, Section, Text
 from klayer.report.drawing import GREEN
 from klayer.report.evidence import Evidence, Run
 from klayer.report.statistics import Values, estimate, signs_of_means
@@ -53,7 +53,11 @@ def section(evidence: Evidence) -> Section:
         "drawn there."
     )
     training = training_figure("nine_layer", f"{layers} with and without BN.", lines)
-    blocks = (training, *texts, layers_figure("nine_layer_layers", caption, lines))
+    blocks: tuple[Block, ...] = (
+        training,
+        *texts,
+        layers_figure("nine_layer_layers", caption, lines),
+    )
     return Section("deep", title, _answer(evidence, plain, normalised), blocks)
 
 

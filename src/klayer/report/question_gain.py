@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from klayer.report import words
 from klayer.report.charts import draw_seeds, lines_of, training_figure
 from klayer.report.comparison import more_than_bn
-from klayer.report.document import Figure, Key, Panel, Section, Table
+from klayer.report.document import Block, Figure, Key, Panel, Section, Table
 from klayer.report.drawing import BLUE, INK
 from klayer.report.evidence import Evidence, Pair
 from klayer.report.statistics import estimate
@@ -27,7 +27,7 @@ SOURCE = "plots/seeds/NAME.csv, NAME_bn.csv · stage train@NAME · dvc repro tra
 def section(evidence: Evidence) -> Section:
     """The 3-layer pair, its curves, and a forest plot of all pairs."""
     pairs = {name: both for name in evidence.runs if (both := evidence.pair(name))}
-    of_all = (*_figures(pairs), _table(evidence, pairs)) if pairs else ()
+    of_all: tuple[Block, ...] = (*_figures(pairs), _table(evidence, pairs)) if pairs else ()
     if "three_layer" not in pairs:
         why = f"Not answered: {evidence.missing(PAIR)}."
         return Section("shallow", TITLE.format("3-layer"), why, of_all)

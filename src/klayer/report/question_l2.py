@@ -6,11 +6,12 @@ import numpy as np
 
 from klayer.report import words
 from klayer.report.comparison import network, other_images, unlike
-from klayer.report.document import Section, Table, Text
+from klayer.report.document import Block, Section, Table, Text
 from klayer.report.evidence import Evidence
 from klayer.report.l2_chart import SOURCE, search_figure
 from klayer.report.l2_search import Search, answer, search
 from klayer.report.reference import BEST, RANKING, WORST
+from klayer.report.statistics import EQUAL
 from klayer.report.verdicts import Answer
 
 TITLE = "Does λ matter beyond luck?"
@@ -27,18 +28,20 @@ def section(evidence: Evidence) -> Section:
     found, judged = search(evidence.search_runs), answer(evidence.search_runs)
     best = float(evidence.search["best_l2"])
     if found is None or judged is None:
-        why = str(judged.verdict).capitalize() if judged else "Not answered"
-        return Section("l2", TITLE, f"{why}: it takes λ = 0 and two seeds. {_best(best)}.")
+        why = f"Not judged: {judged.verdict.word};" if judged else "Not answered:"
+        return Section("l2", TITLE, f"{why} it takes λ = 0 and two seeds. {_best(best)}.")
     reported = not other_images(evidence) and not unlike(BEST, evidence.searching)
     texts, tables = _what_it_tells(found), [_fine(found, best)]
-    if reported:
+    if len(found.coarse) > 1 and np.ptp(found.coarse) <= EQUAL:
+        texts.append(f"All {len(found.coarse)} coarse values gave the same accuracy.")
+    elif reported:
         texts.append(_as_reported(found))
         tables.append(_ranking(found))
     elif not other_images(evidence):
         other = unlike(BEST, evidence.searching)
         texts.append(f"Not the report's search, so not compared with its values: {other}.")
     figure = search_figure(found, best, network(evidence.searching), reported)
-    blocks = (figure, *(Text(text) for text in texts), *tables)
+    blocks: tuple[Block, ...] = (figure, *(Text(text) for text in texts), *tables)
     return Section("l2", TITLE, _answer(found, judged, best), blocks)
 
 
@@ -76,17 +79,18 @@ def _what_it_tells(found: Search) -> list[str]:
     gain, values = found.gain_of_all, words.count(len(found.fine) - 1, "fine value")
     if found.scatters:
         noise = f"a λ trained with another seed scatters by {_points(found.noise)} points"
-        text = f"Noise: {noise} (standard deviation, without what the values of a seed have in common)"
+        text = (
+            f"Noise: {noise} (standard deviation, without what the values of a seed have in common)"
+        )
         if len(found.coarse) > 1:
             coarse = f"the {words.count(len(found.coarse), 'coarse value')}"
             text += f"; {coarse} scatter by {_points(found.coarse.std())} points"
         texts.append(f"{text}.")
     interval = f" (95 % interval {words.between(gain.interval)})" if gain.interval else ""
     mean = f"the mean of the {values}" if len(found.fine) > 2 else "the one fine value"
-    texts.append(
-        f"Without any choice: {mean} is ahead of λ = 0 by {words.points(gain.mean)} points"
-        f"{interval}."
-    )
+    ahead = "is ahead of" if gain.mean > EQUAL else "differs from"
+    by = words.points(gain.mean)
+    texts.append(f"Without any choice: {mean} {ahead} λ = 0 by {by} points{interval}.")
     if found.scatters:
         texts.append(
             f"A value is told from the best when its mean lies {_points(found.width)} points "

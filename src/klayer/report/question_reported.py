@@ -54,7 +54,7 @@ def section(evidence: Evidence) -> Section:
     blocks: list[Block] = [table, Text(EXPLANATION)]
     if learning:
         blocks.append(_figure(learning))
-    if 1 < len(learning) and learning[-1][0] is BEST:
+    if len(learning) > 1 and learning[-1][0] is BEST:
         blocks.append(Text(_without_best(answer(evidence, RUNS))))
     return Section("numbers", TITLE, " ".join(filter(None, said)), blocks)
 
@@ -126,9 +126,10 @@ def _within(learning: Sequence[Compared]) -> str:
     without = len(learning) - len(held)
     reasons = " or ".join(dict.fromkeys(_why_not(run) for _, run in learning if _why_not(run)))
     if not held:
-        return f"no prediction of one more run can be given ({reasons})."
+        return f"whether they lie within our 95 % predictions is {unjudged(reasons)}."
     rest = f" ({without} without a prediction: {reasons})" if without else ""
-    return f"{sum(held)} of {len(held)} lie within our 95 % predictions{rest}."
+    lie = "lies" if len(held) == 1 else "lie"
+    return f"{sum(held)} of {len(held)} {lie} within our 95 % predictions{rest}."
 
 
 def _held(row: Reported, run: Run) -> bool | None:
@@ -150,7 +151,7 @@ def _chance(pairs: Iterable[Compared]) -> str:
     """The rows at chance, as counts."""
     at_chance = [(row, run) for row, run in pairs if not row.learns]
     said = [
-        f"{run.failed} of {len(run.seeds)} ({row.title}: {_as_reported(run)})"
+        f"{run.failed} of {len(run.seeds)} ({row.title}{_as_reported(run)})"
         for row, run in at_chance
     ]
     if not said:
@@ -163,8 +164,8 @@ def _chance(pairs: Iterable[Compared]) -> str:
 
 def _as_reported(run: Run) -> str:
     if len(run.seeds) < 2:
-        return str(unjudged(ONE_SEED))
-    return "as reported" if 2 * run.failed > len(run.seeds) else "not as reported"
+        return f", {unjudged(ONE_SEED)}"
+    return f": {'' if 2 * run.failed > len(run.seeds) else 'not '}as reported"
 
 
 def _others(evidence: Evidence) -> str:

@@ -83,7 +83,7 @@ def _agreement(evidence: Evidence, run: Run) -> Verdict:
     if other_images(evidence):
         return unjudged("not comparable")
     if other := unlike(BEST, run.settings, free=SCHEDULE):
-        return unjudged(f"not the report's experiment, {other}")
+        return unjudged(f"not the report's experiment ({other})")
     measures = run.seeds[["test_accuracy", "validation_accuracy"]]
     scatters = all(estimate(measures[name]).scatters for name in measures)
     return judge(measures.to_numpy(np.float64), _directions, WORDS, scatters)
@@ -118,7 +118,7 @@ def _answer(runs: Sequence[Run], judged: Mapping[str, Verdict]) -> str:
     for run in runs:
         verdict = judged[run.name]
         if verdict.share is None:
-            without.append(f"{_title(run)} ({verdict.word})")
+            without.append(f"{_title(run)}, {verdict.word}")
         elif verdict.direction == "both":
             both.append(f"{_title(run)} ({verdict})")
         else:
@@ -126,15 +126,15 @@ def _answer(runs: Sequence[Run], judged: Mapping[str, Verdict]) -> str:
             prefix = "not shown: " if verdict.direction == NEITHER else ""
             said = str(verdict).removeprefix(prefix)
             others.append(f"{_title(run)}: {verdict.direction} ({said})")
-    said = [f"Agreeing in test and in validation: {', '.join(both)}."] if both else []
+    sentences = [f"Agreeing in test and in validation: {', '.join(both)}."] if both else []
     if others:
-        said.append(f"{'Others: ' if both else 'None agrees in both. '}{'; '.join(others)}.")
-    words_of = {verdict.word for verdict in judged.values()}
-    if without and len(without) == len(runs) and len(words_of) == 1:
-        said = [f"Not judged: {words_of.pop()}."]
+        sentences.append(f"{'Others: ' if both else 'None agrees in both. '}{'; '.join(others)}.")
+    reasons = {verdict.word for verdict in judged.values()}
+    if len(without) == len(runs) and len(reasons) == 1:
+        sentences = [f"Not judged: {reasons.pop()}."]
     elif without:
-        said.append(f"Not judged: {', '.join(without)}.")
-    return " ".join(said)
+        sentences.append(f"Not judged: {'; '.join(without)}.")
+    return " ".join(sentences)
 
 
 def _highest_of(run: Run) -> tuple[float, float]:

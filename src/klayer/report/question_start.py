@@ -69,8 +69,7 @@ def _normal(evidence: Evidence) -> list[str]:
     return [
         name
         for name in evidence.runs
-        if (pair := evidence.pair(name))
-        and all("sigma" in effective(run.settings) for run in pair)
+        if (pair := evidence.pair(name)) and all("sigma" in effective(run.settings) for run in pair)
     ]
 
 
@@ -103,7 +102,9 @@ def _less(tables: Values) -> Values:
 
 def _answer(evidence: Evidence, found: Answer) -> str:
     pairs = names(evidence)
-    largest, smallest = (pair[0].settings["sigma"] for pair in (_pairs(evidence)[i] for i in (0, -1)))
+    largest, smallest = (
+        pair[0].settings["sigma"] for pair in (_pairs(evidence)[i] for i in (0, -1))
+    )
     tables = [evidence.table(of_kind) for of_kind in zip(*pairs, strict=True)]
     ranges = [
         words.points(float(np.ptp(table, axis=1).mean()), sign=False)

@@ -96,7 +96,9 @@ def section(evidence: Evidence) -> Section:
         return Section("stability", TITLE, why)
     ours = {answer.question: answer.verdict for answer in close_answers(evidence)}
     if not ours:
-        return Section("stability", TITLE, "Not asked: params.yaml has none of the close questions.")
+        return Section(
+            "stability", TITLE, "Not asked: params.yaml has none of the close questions."
+        )
     present = again[again["settings"] == again["question"].map(digests)]
     outdated = [name for name in ours if name not in set(present["question"])]
     if present.empty:

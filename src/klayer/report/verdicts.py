@@ -88,9 +88,7 @@ class Answer:
         return self.verdict.direction
 
 
-def judge(
-    table: Values, direction: Direction, words: Mapping[int, str], scatters: bool
-) -> Verdict:
+def judge(table: Values, direction: Direction, words: Mapping[int, str], scatters: bool) -> Verdict:
     """Of a table (n seeds, k columns), by its rows drawn anew; `words` names the directions.
 
     No verdict for a single seed, or where what is judged does not scatter over the seeds.

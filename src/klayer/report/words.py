@@ -66,7 +66,7 @@ def difference(estimate: Estimate | None) -> str:
     if estimate.count < 2:
         return f"{text} (one seed: no interval can be given)"
     if estimate.interval is None:
-        return f"{text} (the same in all {estimate.count} seeds: no interval can be given)"
+        return f"{text} (the same in each of {estimate.count} seeds: no interval can be given)"
     return f"{text} (95 % interval {between(estimate.interval)}, {estimate.count} seeds)"
 
 

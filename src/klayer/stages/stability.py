@@ -26,8 +26,7 @@ STAGE = "stability"
 def run(seeds: Sequence[int]) -> None:
     """Writes the verdicts of the seeds into plots/stability.csv, beside those of other sets.
 
-    Raises KlayerError when the study has not been run, or when there are too few seeds, or
-    one is not fresh.
+    Raises KlayerError when the study has not been run, or when one of its seeds is not fresh.
     """
     sections, study = params.read(), collect()
     questions = close_runs(study)
@@ -35,7 +34,10 @@ def run(seeds: Sequence[int]) -> None:
     used = {seed for run in runs.values() for seed in run.seeds.index}
     if SEARCH in questions:
         used |= set(study.search_runs["seed"])
-    _check(seeds, used, bool(questions))
+    if not questions:
+        raise KlayerError("params.yaml has none of the close questions' runs: nothing to ask again")
+    if stale := sorted(used & set(seeds)):
+        raise KlayerError(f"--seeds: {stale} are the study's own, fresh ones are needed")
     digests = settings_digests(study)
     again = replace(
         study,
@@ -51,16 +53,6 @@ def run(seeds: Sequence[int]) -> None:
     write_table(STABILITY, _beside(study.stability, rows, digests))
     checkpoints.forget(STAGE)
     print(f"{STABILITY} is written: `dvc repro report` shows it")
-
-
-def _check(seeds: Sequence[int], used: set[int], asked: bool) -> None:
-    """Raises KlayerError where no verdict can come of it."""
-    if not asked:
-        raise KlayerError("params.yaml has none of the close questions' runs: nothing to ask again")
-    if len(seeds) < 2:
-        raise KlayerError("--seeds: one seed gives no verdict, name at least two, such as 17-32")
-    if stale := sorted(used & set(seeds)):
-        raise KlayerError(f"--seeds: {stale} are the study's own, fresh ones are needed")
 
 
 def _trained(sections: Sections, name: str, seeds: Sequence[int]) -> pd.DataFrame:
