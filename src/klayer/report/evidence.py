@@ -33,8 +33,10 @@ SEARCH_RUNS = ("phase", "l2", "seed", "validation_accuracy")
 CONFUSION, EXAMPLES = ("actual", "predicted", "count"), ("image", "actual", "class", "probability")
 VERDICTS = ("question", "seeds", "kernels", "direction", "word", "estimate", "low", "high")
 # Columns of text, in which None, NA or 007 is a name.
-TEXT = ("actual", "predicted", "class", "phase", "question", "seeds", "kernels", "direction")
-TEXT += ("word", "settings", "network", "parameter", "variant", "value")
+TEXT = (
+    *("actual", "predicted", "class", "phase", "network", "parameter", "variant", "value"),
+    *("question", "seeds", "kernels", "direction", "word", "settings"),
+)
 
 
 @dataclass(frozen=True)
