@@ -343,7 +343,7 @@ HALF = {
     [
         ("gain", "Against a: at 0.1, b helps, +2.00 points, shown (100 %); at 1, b helps, +22.00"),
         ("range", "For b the learning rate matters as much"),
-        ("best_value", "for b 10 times a's is best, not judged: the same for every seed"),
+        ("best_value", "for b 10 times a's is best, not judged: no scatter over the seeds"),
         ("best_gain", "b helps, +12.00 points, shown (100 %)"),
         ("level", "a: test accuracy 0.3000 ± 0.0009"),
     ],
@@ -378,7 +378,7 @@ def test_statistics_are_compared_by_seed() -> None:
     )
     section = ASKS["statistics"](Study("one", "Which?", "statistics", table, pd.DataFrame()))
     assert (
-        "are equal on test images as they are (not judged: the same for every seed)"
+        "are equal on test images as they are (not judged: no scatter over the seeds)"
         in section.answer
     )
     assert "gain on shifted ones (+5.00 points, shown (100 %))" in section.answer
