@@ -10,8 +10,9 @@ import pandas as pd
 
 from klayer.report import words
 from klayer.report.document import Block, Section, Table
+from klayer.report.statistics import EQUAL
 from klayer.report.studies.charts import accuracy_figure, chosen_figure, source
-from klayer.report.studies.compare import EQUAL, Comparison, compare, spread
+from klayer.report.studies.compare import Comparison, compare, spread
 from klayer.report.studies.results import Study
 from klayer.report.studies.statistics import statistics
 
