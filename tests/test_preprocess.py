@@ -134,6 +134,7 @@ FAULTS = {
     "9 names": ("batches.meta", meta(NAMES[:9]), "not 10 different ones"),
     "equal names": ("batches.meta", meta(["a", *NAMES[:8], "a"]), "not 10 different ones"),
     "an empty name": ("batches.meta", meta([" ", *NAMES[1:]]), "not 10 different ones"),
+    "a line break": ("batches.meta", meta(["a\nb", *NAMES[1:]]), "not 10 different ones"),
     "numbers": ("batches.meta", meta(list(range(10))), "not 10 different ones"),
 }
 
