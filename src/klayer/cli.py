@@ -110,8 +110,8 @@ def _stage(stage: str, check: str = CHECK, recorded: str = RECORDED) -> Iterator
 # What each stage without an argument does; `klayer.stages` has a module for each.
 STAGES = {
     "settings": "Check params.yaml, before DVC deletes a result, and write each stage's settings.",
-    "download": "Fetch the CIFAR-10 archive, or make a synthetic one, and check it.",
-    "preprocess": "Read the archive; write images, labels, training mean and deviation.",
+    "download": "Fetch CIFAR-10's files, unless they are there, and check them.",
+    "preprocess": "Write images, labels, training mean and deviation; make synthetic images.",
     "check-gradients": "Compare analytic with numerical gradients of networks of 2 to 9 layers.",
     "search-l2": "Search the L2 strength, coarse and then fine, by the validation images.",
     "report": "Write reports/ from metrics and plots.",
