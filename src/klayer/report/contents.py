@@ -12,6 +12,7 @@ from klayer.report import (
     question_reported,
     question_schedules,
     question_start,
+    repetition,
     stability,
     words,
 )
@@ -60,7 +61,9 @@ def document(evidence: Evidence) -> Document:
     lead = Text(LEAD.format(seeds))
     title = "k-layer networks with and without batch normalisation"
     sections = [question.section(evidence) for question in QUESTIONS]
-    return Document(title, (*warning, lead, _runs(evidence)), sections)
+    earlier = repetition.text(evidence)
+    blocks = (*warning, lead, _runs(evidence), *([earlier] if earlier else []))
+    return Document(title, blocks, sections)
 
 
 def _runs(evidence: Evidence) -> Table:
