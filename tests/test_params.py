@@ -242,7 +242,7 @@ def test_unknown_section(params: dict[str, Any]) -> None:
 
 
 def test_sections_of_one_s_own_stages_are_left_alone(params: dict[str, Any]) -> None:
-    write_params(params | {"evaluate": {"threshold": 0.5}, "model": "b", "export": None, 3: 4})
+    write_params(params | {"evaluate": {"threshold": 0.5}, "model": "b", "export": None})
     check_all()
 
 
