@@ -16,7 +16,7 @@ import pytest
 import trustme
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from conftest import ROOT, tiny_settings, write_params, write_processed
+from conftest import ROOT, tiny_settings, write_processed, write_settings
 from klayer.data.dataset import PROCESSED
 from klayer.running import remote
 from klayer.running.checkpoints import CHECKPOINTS
@@ -65,7 +65,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Expected]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         write_processed(PROCESSED)
-        write_params(settings())
+        write_settings(settings())
         told(klayer("", "train", "bn"))
         yield Expected(folder, contents())
 
@@ -83,7 +83,7 @@ def study(expected: Expected, tmp_path: Path) -> Iterator[Path]:
     shutil.copytree(expected.project / "data/processed", folder / "data/processed")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        write_params(settings())
+        write_settings(settings())
         yield folder
 
 

@@ -235,7 +235,14 @@ def test_missing_section(params: dict[str, Any], section: str) -> None:
 
 def test_unknown_section(params: dict[str, Any]) -> None:
     write_params(params | {"trainings": {}})
-    assert message().startswith("params.yaml: 'trainings' is not a known section (known: data,")
+    assert message().startswith("params.yaml: 'trainings' is not a known section: did you mean tra")
+    write_params(params | {"Search": {}})
+    assert "did you mean search?" in message()
+
+
+def test_sections_of_one_s_own_stages_are_left_alone(params: dict[str, Any]) -> None:
+    write_params(params | {"evaluate": {"threshold": 0.5}, "model": "b", "export": None})
+    check_all()
 
 
 def test_several_mistakes_are_told_at_once(params: dict[str, Any]) -> None:

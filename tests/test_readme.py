@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from ruamel.yaml import YAML
 
 from conftest import BATCH_NORM, ROOT, same_start, tiny_settings
 from klayer import cli, params
@@ -79,6 +80,18 @@ def test_the_metrics_are_what_dvc_shows() -> None:
 def test_links_lead_somewhere() -> None:
     for target in re.findall(r"\]\(([^)#h][^)]*)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def test_every_picture_is_one_that_a_stage_draws() -> None:
+    """So it is never older than the results."""
+    outs = set()
+    for folder in (ROOT, ROOT / "studies"):
+        stages = YAML(typ="safe").load(folder / "dvc.yaml")["stages"]
+        for out in stages["report"]["outs"]:
+            outs.add((folder / (out if isinstance(out, str) else next(iter(out)))).resolve())
+    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README)
+    assert pictures
+    assert [path for path in pictures if (ROOT / path).parent.resolve() not in outs] == []
 
 
 def test_every_command_of_klayer_is_explained_and_exists() -> None:
