@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from conftest import same_start
-from klayer.data.dataset import Dataset
 from klayer.training.augmentation import Augmenter
 from klayer.training.normaliser import Normaliser
 from klayer.training.run import train
+
+from conftest import same_start
+from klayer.data.dataset import Dataset
 from klayer.training.trainer import Trainer
 from test_blocks import settings
 

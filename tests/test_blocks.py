@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from klayer.networks.arrays import Array
+from klayer.networks.store import Store
+from klayer.training.run import train
 
 from conftest import same_start, tiny_settings
 from klayer.data.dataset import Dataset
 from klayer.errors import KlayerError
 from klayer.networks.architecture import LAYERS
-from klayer.networks.arrays import Array
 from klayer.networks.layer import Layer, Mode
-from klayer.networks.store import Store
 from klayer.params import section
-from klayer.training.run import train
 from klayer.training.settings import Training
 
 

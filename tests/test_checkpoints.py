@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from klayer.running import checkpoints
+from klayer.running.runner import train_jobs
 
 import klayer
 from conftest import block, same_start, tiny_settings, write_settings
 from klayer import params
-from klayer.running import checkpoints
-from klayer.running.runner import train_jobs
 from klayer.training.job import Job, Outcome
 from klayer.training.settings import Training
 

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 
 import pytest
 import trustme
+from klayer.running import remote
+from klayer.running.checkpoints import CHECKPOINTS
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from conftest import ROOT, tiny_settings, write_processed, write_settings
 from klayer.data.dataset import PROCESSED
-from klayer.running import remote
-from klayer.running.checkpoints import CHECKPOINTS
 
 pytest.importorskip("distributed", reason="Dask is not installed")
 

@@ -7,18 +7,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from klayer.networks.dropout import Dropout
+from klayer.networks.moments import Adam, Momentum
+from klayer.networks.parameters import Parameters
+from klayer.networks.store import Store
 
 from klayer.networks.architecture import Architecture
-from klayer.networks.dropout import Dropout
 from klayer.networks.initialisation import INITIALISATIONS, draws
 from klayer.networks.layer import Layer, Mode, Residual
 from klayer.networks.layers import Affine, ReLU
-from klayer.networks.moments import Adam, Momentum
 from klayer.networks.network import Network
 from klayer.networks.optimizers import OPTIMIZERS
 from klayer.networks.output import SoftmaxCrossEntropy
-from klayer.networks.parameters import Parameters
-from klayer.networks.store import Store
 from plain import members
 
 STEPS, SAMPLES, L2 = 50, 12, 0.003

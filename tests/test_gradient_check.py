@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from klayer.networks.dropout import Dropout
 
 from conftest import block, tiny_settings, write_settings
 from klayer.errors import KlayerError
 from klayer.networks.architecture import Architecture
 from klayer.networks.batch_norm import BatchNorm
-from klayer.networks.dropout import Dropout
 from klayer.networks.gradient_check import check_gradients
 from klayer.networks.layer import Residual
 from klayer.networks.layers import Affine, ReLU

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-
 from klayer.networks.arrays import split
+from klayer.networks.parameters import Parameters
+from klayer.networks.store import Store
+
 from klayer.networks.batch_norm import BatchNorm
 from klayer.networks.layer import Layer, Mode, Sequential
 from klayer.networks.layers import Affine, InputAffine, ReLU, sum_of_products
 from klayer.networks.output import SoftmaxCrossEntropy
-from klayer.networks.parameters import Parameters
-from klayer.networks.store import Store
 
 F64 = np.dtype(np.float64)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from klayer.training.run import train
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
@@ -22,7 +23,6 @@ from klayer.errors import KlayerError
 from klayer.training import results
 from klayer.training.job import Outcome
 from klayer.training.models import parameters_sha256, save_networks
-from klayer.training.run import train
 from klayer.training.settings import Training
 from plain import forward
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from klayer.networks.parameters import Parameters
 
 from conftest import block
 from klayer.networks.architecture import Architecture
@@ -13,7 +14,6 @@ from klayer.networks.initialisation import draws
 from klayer.networks.layer import Mode
 from klayer.networks.layers import Affine
 from klayer.networks.network import Network, restored
-from klayer.networks.parameters import Parameters
 from plain import cost, forward, gradients, members
 
 CASES = [

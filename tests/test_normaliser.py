@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from klayer.training.normaliser import Normaliser
 
 from klayer.data.dataset import Dataset
-from klayer.training.normaliser import Normaliser
 
 
 def test_by_hand(dataset: Dataset) -> None:

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from klayer.networks.optimizer import SGD
+from klayer.networks.parameters import Parameters
 
 from conftest import block
 from klayer.networks.architecture import Architecture
 from klayer.networks.initialisation import draws
 from klayer.networks.layer import Mode
 from klayer.networks.network import Network
-from klayer.networks.optimizer import SGD
-from klayer.networks.parameters import Parameters
 from plain import descend, members
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from klayer.training.run import train
 from PIL import Image
 from ruamel.yaml import YAML
 
@@ -19,7 +20,6 @@ from klayer import cli, params
 from klayer.data.dataset import CLASSES, Dataset
 from klayer.training import results
 from klayer.training.models import load_networks, save_networks
-from klayer.training.run import train
 from klayer.training.settings import Training
 
 README = (ROOT / "README.md").read_text()

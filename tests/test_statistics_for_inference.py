@@ -8,6 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from klayer.networks.parameters import Parameters
+from klayer.networks.store import Store
+from klayer.training.run import train
+from klayer.training.statistics import Statistics
 from safetensors import safe_open
 
 from conftest import BATCH_NORM, same_start, tiny_settings
@@ -16,15 +20,11 @@ from klayer.data.corruptions import corrupted as shifted
 from klayer.data.dataset import PIXELS, Dataset, Split
 from klayer.networks.batch_norm import BatchNorm
 from klayer.networks.layer import Mode
-from klayer.networks.parameters import Parameters
-from klayer.networks.store import Store
 from klayer.params import section
 from klayer.training import statistics as module
 from klayer.training.models import load_networks, save_networks
 from klayer.training.results import curves, seeds_table
-from klayer.training.run import train
 from klayer.training.settings import STATISTICS, Training
-from klayer.training.statistics import Statistics
 from klayer.training.trainer import Trainer
 from plain import forward, members
 

@@ -10,17 +10,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from klayer.networks.schedule import cyclical_learning_rate
+from klayer.training.run import train
 
 from conftest import ROOT, block, same_start, tiny_settings
 from klayer import params
 from klayer.data.dataset import Dataset, Split
 from klayer.errors import KlayerError
 from klayer.networks.network import restored
-from klayer.networks.schedule import cyclical_learning_rate
 from klayer.params import section
 from klayer.training.evaluation import Evaluator
 from klayer.training.job import Job, Outcome, one_for_each_seed
-from klayer.training.run import train
 from klayer.training.settings import Training
 from klayer.training.trainer import Trainer
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from klayer.running import checkpoints
 
 from conftest import tiny_settings, write_params, write_processed, write_settings
 from klayer.cli import main
 from klayer.data.dataset import PROCESSED
-from klayer.running import checkpoints
 from klayer.stages import train
 
 OTHER = "with this processor's own kernels: repeats within tolerance, not byte for byte"

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from klayer.training.run import train
+from klayer.training.views import VIEWS, measure, moved
 
 from conftest import tiny_settings
 from klayer.data.dataset import PIXELS, Dataset
 from klayer.params import section
 from klayer.training.evaluation import Evaluator
 from klayer.training.job import one_for_each_seed
-from klayer.training.run import train
 from klayer.training.settings import Training
 from klayer.training.trainer import Trainer
-from klayer.training.views import VIEWS, measure, moved
 
 
 def training(views: bool) -> Training:

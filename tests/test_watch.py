@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-
-from klayer.cli import main
 from klayer.running import snapshots
 from klayer.running.snapshots import Snapshot
 from klayer.running.watch import NOTHING, picture, running, watch
+
+from klayer.cli import main
 
 
 def snapshot(points: int, accuracy: float, first: int = 100) -> Snapshot:

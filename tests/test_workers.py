@@ -12,13 +12,13 @@ from typing import Any
 import joblib
 import psutil
 import pytest
+from klayer.running import checkpoints
+from klayer.running.runner import train_jobs
+from klayer.running.workers import map_tasks
 
 from conftest import block, same_start, tiny_settings
 from klayer import params
 from klayer.errors import KlayerError
-from klayer.running import checkpoints
-from klayer.running.runner import train_jobs
-from klayer.running.workers import map_tasks
 from klayer.training.job import Outcome
 from klayer.training.settings import Training
 from tasks import die, refuse, square
