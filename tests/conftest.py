@@ -81,6 +81,17 @@ def write_settings(params: dict[str, Any]) -> None:
     stage.run()
 
 
+def write_data_settings(data: dict[str, Any]) -> None:
+    """What the stage `settings` writes for those that fetch and read the images."""
+    from klayer.stages.settings import DATA
+
+    Path("data/settings").mkdir(parents=True, exist_ok=True)
+    for name, wanted in (("data", True), ("mirrors", False)):
+        part = {key: value for key, value in data.items() if (key in DATA) is wanted}
+        text = json.dumps(part | {"libraries": {}})
+        Path(f"data/settings/{name}.json").write_text(text)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _interrupts_reach_processes() -> None:
     """Processes inherit that SIGINT is ignored, as it is where a shell runs tests behind itself."""

@@ -86,7 +86,7 @@ WRONG = [
         "{hidden: [5, 4, 3], skip: 2}",
         "nine_layer.skip is 2, it has to be",
     ),
-    ("training.hiden", "[50]", "is not a known key: remove it (known: hidden"),
+    ("training.hiden", "[50]", "is not a known key: did you mean hidden?"),
     ("training.'a.b'", "1", "is not a known key"),
     ("training", "[1]", "[1], it has to be a section of keys"),
     ("training", "null", "None, it has to be a section of keys"),

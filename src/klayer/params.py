@@ -182,8 +182,9 @@ def _explain(problem: Any, home: Callable[[object], tuple[str, str]], kind: type
                 return f"params.yaml: {where} is the old name: write {new}"
             known = f" (known: {', '.join(kind.model_fields)})" if len(keys) == 1 else ""
             close = get_close_matches(str(keys[-1]), kind.model_fields, 1)
-            meant = f"did you mean {close[0]}? else " if close and known else ""
-            return f"params.yaml: {where} is not a known key: {meant}remove it{known}"
+            if close and known:
+                return f"params.yaml: {where} is not a known key: did you mean {close[0]}?"
+            return f"params.yaml: {where} is not a known key: remove it{known}"
         case "too_short":
             allowed = f"a list of at least {problem['ctx']['min_length']}"
         case other:
