@@ -118,7 +118,7 @@ def test_a_mirror_that_fails_is_skipped_with_one_line(
     write_data(mirror + fault)
     with pytest.raises(NoArchiveError):
         download.run()
-    assert os.listdir("data") == []
+    assert os.listdir("data") == ["settings"]
     write_data(mirror + fault, mirror + "/redirect")
     capsys.readouterr()
     download.run()
@@ -216,7 +216,7 @@ def test_takes_copies_of_others(copy: str, mirror: str, monkeypatch: pytest.Monk
     if copy.endswith("-py"):
         write_folder(Path(copy))
     else:
-        Path(copy).parent.mkdir(parents=True)
+        Path(copy).parent.mkdir(parents=True, exist_ok=True)
         Path(copy).write_bytes(CONTENT)
     write_data(mirror + "/404")
     download.run()
@@ -224,7 +224,6 @@ def test_takes_copies_of_others(copy: str, mirror: str, monkeypatch: pytest.Monk
 
 
 def test_an_unsound_copy_is_skipped(mirror: str, capsys: pytest.CaptureFixture[str]) -> None:
-    Path("data").mkdir()
     Path("data/cifar-10-python.tar.gz").write_bytes(HALF)
     write_data(mirror + "/good")
     download.run()
@@ -250,7 +249,7 @@ def test_an_experiment_in_a_folder_of_its_own_finds_the_files_of_its_project(
         Path(name).write_bytes(CONTENT)
     folder = Path(".dvc/tmp/exps/standalone/tmpabc")
     folder.mkdir(parents=True)
-    shutil.copy("params.yaml", folder)
+    shutil.copytree("data/settings", folder / "data/settings")
     monkeypatch.chdir(folder)
     monkeypatch.setenv("CIFAR10_ARCHIVE", name)
     download.run()
