@@ -55,10 +55,9 @@ def tiny_settings() -> dict[str, Any]:
         "evaluation_interval": 10,
     }
     params["experiments"] = {"plain": {}, "bn": {"block": BATCH_NORM}}
-    params["check_gradients"] |= {"features": 5, "hidden": [[4], [4, 3]], "networks": [1, 2]}
+    params["check_gradients"] |= {"features": 5, "hidden": [[4], [4, 3]]}
     params["search"] = {
         "training": {"block": BATCH_NORM, "half_cycle": 10, "evaluation_interval": 20},
-        "population_size": 3,
         "coarse": {"count": 6, "largest": 0.01, "smallest": 1e-6, "seed": 1},
         "fine": {"count": 2, "decades": 1.0, "seeds": [3, 4]},
         "schedules": {"short": {}, "long": {"cycles": 2}},

@@ -45,9 +45,7 @@ def test_affine_by_hand(dtype: Any) -> None:
     assert layer.weight.decays
     assert not layer.bias.decays
     layer.weight.descend(0.5, 0.25)  # W - 0.5 (dW + 0.25 W)
-    np.testing.assert_array_equal(
-        layer.weight.value, [[0.375, 0.75, 1.625], [3.5, 2.875, 5.25]]
-    )
+    np.testing.assert_array_equal(layer.weight.value, [[0.375, 0.75, 1.625], [3.5, 2.875, 5.25]])
 
 
 def test_a_layer_that_reads_images_makes_no_gradient_of_them() -> None:

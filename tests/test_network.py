@@ -63,7 +63,7 @@ def test_losses_and_squared_norm_make_the_cost(batch: Any) -> None:
     network = random_network((6, 4), True)
     network.forward(batch[0], Mode.TRAIN)
     found = network.output.losses(batch[1]).mean() + 0.1 * network.squared_norm()
-    expected = cost(copied(network), *batch, 0.1, train=True)
+    expected = cost(copied(network), batch[0], batch[1], 0.1, train=True)
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
