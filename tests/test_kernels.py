@@ -246,7 +246,7 @@ def test_what_is_not_finite_gives_what_ieee_gives() -> None:
     np.testing.assert_array_equal(out[:, 5], [inf, -inf, nan, nan, nan, d - 1, d - 1])
     gradient(g, x, of_w)
     expected = np.full(d, n, np.float32)
-    expected[[0, 3, 5, 20, 36]] = inf, inf, inf, nan, nan
+    expected[[0, 3, 5, 20, 36]] = inf, inf, inf, nan, -inf
     np.testing.assert_array_equal(of_w, np.tile(expected, (units, 1)))
     g[0, 0], g[1, 5], g[2, :2] = inf, nan, (inf, -inf)
     input_gradient(g, w, of_x)
