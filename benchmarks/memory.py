@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
@@ -69,6 +70,8 @@ def peak(setting: Setting) -> int:
         (folder / PROCESSED).symlink_to(PROCESSED.absolute())
         with (folder / "params.yaml").open("w") as file:
             YAML(typ="safe", pure=True).dump(sections, file)
+        (folder / "requirements.lock").symlink_to(Path("requirements.lock").absolute())
+        subprocess.run([sys.executable, "-m", "klayer", "settings"], cwd=folder, check=True)
         cost = measure([sys.executable, "-m", "klayer", *command], folder)
     if cost.status:
         raise KlayerError(f"klayer {' '.join(command)} ended with status {cost.status}")

@@ -54,7 +54,7 @@ def tiny_settings() -> dict[str, Any]:
         "evaluation_interval": 10,
     }
     params["experiments"] = {"plain": {}, "bn": {"block": BATCH_NORM}}
-    params["check_gradients"] |= {"features": 5, "hidden": [[4], [4, 3]], "networks": [1, 2]}
+    params["check_gradients"] |= {"features": 5, "hidden": [[4], [4, 3]]}
     params["search"] = {
         "training": {"block": BATCH_NORM, "half_cycle": 10, "evaluation_interval": 20},
         "coarse": {"count": 6, "largest": 0.01, "smallest": 1e-6, "seed": 1},
@@ -78,6 +78,17 @@ def write_settings(params: dict[str, Any]) -> None:
     write_params(params)
     Path("requirements.lock").write_bytes((ROOT / "requirements.lock").read_bytes())
     stage.run()
+
+
+def write_data_settings(data: dict[str, Any]) -> None:
+    """What the stage `settings` writes for those that fetch and read the images."""
+    from klayer.stages.settings import DATA
+
+    Path("data/settings").mkdir(parents=True, exist_ok=True)
+    for name, wanted in (("data", True), ("mirrors", False)):
+        part = {key: value for key, value in data.items() if (key in DATA) is wanted}
+        text = json.dumps(part | {"libraries": {}})
+        Path(f"data/settings/{name}.json").write_text(text)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, tiny_settings, write_params
+from conftest import ROOT, tiny_settings, write_settings
 
 RESULTS = ("metrics/train/bn.json", "plots/seeds/bn.csv", "plots/train/bn.csv")
 
@@ -32,7 +32,7 @@ def results(folder: Path) -> list[bytes]:
 def small(project: Path) -> Path:
     params = tiny_settings()
     params["training"]["seeds"] = [1, 2]
-    write_params(params)
+    write_settings(params)
     return project
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from klayer.running import arithmetic
+from klayer.running.workers import map_tasks
 
 from conftest import ROOT
 from klayer import PORTABLE
-from klayer.running import arithmetic
-from klayer.running.workers import map_tasks
 from tasks import portable_item
 
 SCRIPT = ROOT / "tests/portable.py"
