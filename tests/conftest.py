@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,8 @@ import pytest
 from hypothesis import settings
 from ruamel.yaml import YAML
 
-import klayer  # noqa: F401  # chooses the kernels, before NumPy is loaded
 from klayer.data.dataset import CLASSES, PIXELS, PROCESSED, Dataset, open_dataset
+from klayer.params import section
 from klayer.training.job import Job
 from klayer.training.settings import Training
 
@@ -124,6 +123,13 @@ def block(batch_norm: bool) -> tuple[str, ...]:
     return ("affine", "batch_norm", "relu") if batch_norm else ("affine", "relu")
 
 
-def same_start(training: Training, l2: Sequence[float], seed: int) -> Job:
-    """A population whose networks differ in lambda alone."""
-    return Job(training, tuple(l2), (seed,) * len(l2))
+def tiny_training(**changes: Any) -> Training:
+    """The section `training` of the tiny settings, with changes."""
+    sections = tiny_settings()
+    sections["training"] |= changes
+    return section(sections, "training", Training)
+
+
+def one(seed: int = 1, test: bool = True, **changes: Any) -> Job:
+    """A tiny network, whose outcome has its arrays."""
+    return Job(tiny_training(**changes), seed, test=test, keep=True)
