@@ -1,7 +1,5 @@
 """What all contestants train: the same images, networks, mini-batches, schedule and L2."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from ruamel.yaml import YAML
 
 Rows = NDArray[np.int64]
 
@@ -46,10 +43,8 @@ class Case:
 
     @property
     def flop(self) -> int:
-        """Floating point operations in the matrix products of a step of one network.
-
-        A layer has three products, for its scores and the gradients of weights and input; the
-        first does not need the last. A sum and a product count as two.
+        """Of the matrix products of a network-step, a sum and a product counting as two: each layer
+        has its scores and the gradients of weights and input, but the first without the last.
         """
         sizes = [a * b for a, b in pairwise(self.units)]
         return 2 * int(self.settings["batch_size"]) * (3 * sum(sizes) - sizes[0])
@@ -61,10 +56,8 @@ class Case:
         return float(low + (high - low) * (1 - abs(cycle - 1)))
 
     def start(self, networks: int) -> dict[str, NDArray[np.float32]]:
-        """Initial parameters, with a leading axis of networks, no two of which have the same.
-
-        Layer by layer affineK.weight (M, units, inputs), affineK.bias (M, units) and, with batch
-        norm, batch_normK.gamma and batch_normK.beta (M, units).
+        """Initial parameters of M networks, no two the same: affineK.weight (M, units, inputs),
+        affineK.bias, and with batch norm batch_normK.gamma and batch_normK.beta (M, units).
         """
         start, random = {}, [np.random.default_rng(network) for network in range(networks)]
         for layer, (inputs, units) in enumerate(pairwise(self.units), start=1):
@@ -97,12 +90,6 @@ class Case:
             order = random.permutation(images)
             for start in range(0, images - size + 1, size):
                 yield order[start : start + size]
-
-
-def read_case(name: str, params: Path, folder: Path) -> Case:
-    """An experiment of a params.yaml."""
-    read = YAML(typ="safe").load(params)
-    return Case(name, read["training"] | read["experiments"][name], str(folder))
 
 
 def write_images(folder: Path) -> None:

@@ -1,7 +1,5 @@
 """The contest: all contestants take turns at a case, so that they share the machine's moods."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -15,7 +13,7 @@ from benchmarks.case import SIZE, Case
 from benchmarks.team import Contestant, Team
 
 ONE, MANY = "one network soonest", "most networks per hour"
-ALONE, BEFORE = "a network a process", "klayer before"
+ALONE = "a network a process"
 KLAYER = {ONE: "klayer, one process", MANY: f"klayer, {ALONE}"}
 LIMIT, EVALUATION = "limit: the matrix products at the speed of sgemm", "evaluation"
 ENSEMBLE, POPULATION = 8, 13  # networks in a process of PyTorch and JAX, and of klayer before
@@ -28,18 +26,18 @@ def contestants(question: str, case: Case, before: Path | None) -> list[Contesta
 
     Of several with one name, compiled or not, with more or fewer threads, the fastest counts.
     """
-    m, cores = ENSEMBLE, joblib.cpu_count()
-    eager, compiled = ({"threads": 1, "compiled": c} for c in (False, True))
+    m, cores, torch = ENSEMBLE, joblib.cpu_count(), "pytorch.Descent"
+    eager, compiled = ({"threads": 1, "compiled": way} for way in (False, True))
     if question == ONE:
         found = [
             Contestant(KLAYER[ONE], "ours.Klayer"),
-            Contestant("PyTorch, eager", "pytorch.One", eager),
-            Contestant("PyTorch, eager", "pytorch.One", eager | {"threads": cores}),
-            Contestant("PyTorch, compiled", "pytorch.One", compiled),
-            Contestant("PyTorch, compiled", "pytorch.One", compiled | {"threads": cores}),
+            Contestant("PyTorch, eager", torch, eager),
+            Contestant("PyTorch, eager", torch, eager | {"threads": cores}),
+            Contestant("PyTorch, compiled", torch, compiled),
+            Contestant("PyTorch, compiled", torch, compiled | {"threads": cores}),
             Contestant("JAX, scan", "jax.Scan"),
         ]
-        forms = [(f"{BEFORE}, one process", 1, 1)]
+        forms = {"one process": (1, 1)}
     else:
         found = [
             Contestant(KLAYER[MANY], "ours.Klayer", {}, cores),
@@ -48,15 +46,16 @@ def contestants(question: str, case: Case, before: Path | None) -> list[Contesta
             Contestant(f"JAX, vmap of {m}", "jax.Scan", {"networks": m}, cores, m),
         ]
         for way in (eager, compiled):
-            found.append(Contestant(f"PyTorch, {ALONE}", "pytorch.One", way, cores))
-            name, arguments = f"PyTorch, ensembles of {m} by hand", way | {"networks": m}
-            found.append(Contestant(name, "pytorch.Ensemble", arguments, cores, m))
-        populations = f"{BEFORE}, populations of {POPULATION}"
-        forms = [(f"{BEFORE}, {ALONE}", 1, cores), (populations, POPULATION, cores)]
-    if before:
-        for name, m, processes in forms:
-            kind = "ours.Population"
-            found.append(Contestant(name, kind, {"networks": m}, processes, m, before))
+            name = f"PyTorch, ensembles of {m} by hand"
+            found.append(Contestant(f"PyTorch, {ALONE}", torch, way, cores))
+            found.append(Contestant(name, torch, way | {"networks": m}, cores, m))
+        forms = {ALONE: (cores, 1), f"populations of {POPULATION}": (cores, POPULATION)}
+    for name, (processes, m) in forms.items() if before else ():
+        arguments = {"networks": m}
+        older = Contestant(
+            f"klayer before, {name}", "ours.Population", arguments, processes, m, before
+        )
+        found.append(older)
     return found
 
 
@@ -69,12 +68,13 @@ def contest(case: Case, entrants: Sequence[Contestant], rounds: int, seconds: fl
     with ExitStack() as stack:
         for each in entrants:
             team = Team(each, case)
-            stack.callback(team.close)
+            for process in team.processes:
+                stack.callback(process.communicate)  # closes its input, which ends it
             try:
                 team.calibrate(seconds)
                 teams.append(team)
             except RuntimeError as error:
-                if each.trainer.startswith("ours."):
+                if each.own:
                     raise
                 print(f"left out: {error}", file=sys.stderr)
         turns = [[team.turn() for team in teams] for _ in range(rounds)]
@@ -93,18 +93,14 @@ class Result:
     rates: dict[str, Rates]
     memory: int  # bytes of all processes of a stage at most
 
-    def speed(self, question: str, name: str) -> float:
-        """The median, network-steps per second."""
-        return median(self.rates[question][name])
-
     def ratio(self, question: str, name: str) -> float:
         """How many times as fast klayer is: the median of the rounds' ratios."""
         ours, theirs = self.rates[question][KLAYER[question]], self.rates[question][name]
         return median(our / their for our, their in zip(ours, theirs, strict=True))
 
     @property
-    def evaluation_share(self) -> float:
-        """Of the time of a whole run, the part that evaluates: each point of the curves, and at
+    def evaluation(self) -> float:
+        """Of the time of a whole run, the share of evaluation: each point of the curves, and at
         the end the test images, which are as many as those of a point.
         """
         settings = self.case.settings

@@ -1,7 +1,5 @@
 """The peak memory of a stage: of the command, and all processes that it starts."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys
@@ -21,34 +19,24 @@ SHORT = {"half_cycle": 225, "cycles": 1, "seeds": list(range(1, 9))}  # an epoch
 
 
 def peak_memory(case: Case) -> int:
-    """Bytes at most while `klayer train` trains a few networks of a case, on Linux.
-
-    What processes share counts once. Raises CalledProcessError when klayer fails.
-    """
+    """Bytes at most while `klayer train` trains a few networks of a case; on Linux."""
     yaml = YAML(typ="safe", pure=True)
     params = yaml.load(ROOT / "params.yaml")
     params["experiments"][case.name] |= SHORT
     with TemporaryDirectory(prefix="klayer-benchmark-") as temporary:
-        folder = Path(temporary)
+        folder, peak = Path(temporary), 0
         (folder / "data").mkdir()
         (folder / "data" / "processed").symlink_to(Path(case.folder).absolute())
         shutil.copy(ROOT / "requirements.lock", folder)
         yaml.dump(params, folder / "params.yaml")
         subprocess.run([*KLAYER, "settings"], cwd=folder, check=True)
-        stage, peak = subprocess.Popen([*KLAYER, "train", case.name], cwd=folder), 0
+        stage = subprocess.Popen([*KLAYER, "train", case.name], cwd=folder)
         while stage.poll() is None:
-            peak = max(peak, _memory(stage.pid))
+            with suppress(psutil.Error):  # one has just ended
+                first = psutil.Process(stage.pid)
+                found = [first, *first.children(recursive=True)]
+                peak = max(peak, sum(each.memory_full_info().pss for each in found))
             time.sleep(0.05)
         if stage.returncode:
-            raise subprocess.CalledProcessError(stage.returncode, stage.args)
+            raise RuntimeError(f"klayer train {case.name} ended with status {stage.returncode}")
     return peak
-
-
-def _memory(pid: int) -> int:
-    """Bytes of a process and all below it: of what n processes share, each counts 1/n."""
-    size = 0
-    with suppress(psutil.NoSuchProcess):  # it has just ended
-        for process in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
-            with suppress(psutil.Error):
-                size += process.memory_full_info().pss
-    return size

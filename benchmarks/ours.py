@@ -1,7 +1,5 @@
 """klayer, also before its own matrix products; its evaluation; the product that is the limit."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -16,17 +14,15 @@ from klayer.training.trainer import Trainer
 class Klayer:
     """One network as the study trains it, without its evaluation."""
 
+    done = 0  # steps
+
     def __init__(self, case: Case, network: int = 0) -> None:
         training = Training.model_validate(case.settings)
-        self._begin(case, Trainer(training, 0, open_dataset(case.folder)))
+        self.trainer: Any = Trainer(training, 0, open_dataset(case.folder))
+        self.trainer.shuffling = np.random.default_rng(ORDER)
         arrays = self.trainer.network.arrays()
         for name, values in case.start(network + 1).items():
             arrays[name][:] = values[network]
-
-    def _begin(self, case: Case, trainer: Any) -> None:
-        self.trainer, self.done = trainer, 0
-        trainer.shuffling = np.random.default_rng(ORDER)
-        case.data()  # no step waits for the disk
 
     def train(self, steps: int) -> float:
         """Trains for so many steps more. Returns the cross-entropy in the last one, before its
@@ -43,17 +39,15 @@ class Klayer:
 
 
 class Population(Klayer):
-    """Networks that klayer of commit ad3deaf trains together, with OpenBLAS.
-
-    In a process whose PYTHONPATH is that of the older working tree.
-    """
+    """Networks that klayer of commit ad3deaf, which then is imported, trains together."""
 
     def __init__(self, case: Case, networks: int) -> None:
         settings = dict(case.settings)
         settings["momentum"] = settings.pop("bn_momentum")
         training, job, older = Training.model_validate(settings), Job, Trainer  # type: Any, Any, Any
         jobs = job(training, (training.l2,) * networks, tuple(range(networks)))
-        self._begin(case, older(jobs, open_dataset(case.folder)))
+        self.trainer = older(jobs, open_dataset(case.folder))
+        self.trainer.shuffling = np.random.default_rng(ORDER)
         named = self.trainer.parameters.named()  # W1 (M, inputs, units), b1, gamma1, beta1, ...
         for name, values in case.start(networks).items():
             layer, kind = name.split(".")

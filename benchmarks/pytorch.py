@@ -1,6 +1,4 @@
-"""PyTorch: one network, as everybody writes it, and an ensemble by hand."""
-
-from __future__ import annotations
+"""PyTorch: one network, as everybody writes it, or an ensemble by hand."""
 
 from collections.abc import Callable
 from itertools import islice, pairwise
@@ -13,30 +11,28 @@ from torch.nn.functional import batch_norm, cross_entropy
 
 from benchmarks.case import Case
 
-Loss = Callable[[Tensor, Tensor], Tensor]  # of normalised images (n, d) and labels (n,)
+Loss = Callable[
+    [Tensor, Tensor], Tensor
+]  # of normalised images (n, d), labels (n,): the sum of all
+Parameters = dict[str, Any]  # named as in `Case.start`
 
 
-class _Descent:
-    """Gradient descent on a loss that is summed over the networks."""
+class Descent:
+    """Gradient descent on one network, or on so many together."""
 
     def __init__(self, case: Case, compiled: bool, threads: int, networks: int = 1) -> None:
         torch.set_num_threads(threads)  # before anything is compiled for it
         self.case, self.networks, self.done, self.batches = case, networks, 0, case.batches()
         self.images, self.labels, mean, inverse = map(torch.from_numpy, case.data())
-        self.parameters: dict[str, Any] = {}
-        loss = self._loss()
+        parameters, loss = _one(case) if networks == 1 else _ensemble(case, networks)
         self.loss: Any = lambda x, y: loss(x.float().sub_(mean).mul_(inverse), y)
         if compiled:
             self.loss = torch.compile(self.loss)
-        weights = [p for name, p in self.parameters.items() if name.endswith("weight")]
-        vectors = [p for name, p in self.parameters.items() if not name.endswith("weight")]
+        weights = [p for name, p in parameters.items() if name.endswith("weight")]
+        vectors = [p for name, p in parameters.items() if not name.endswith("weight")]
         decay = 2 * case.settings["l2"]  # the cost has l2 * sum W^2
         groups = [{"params": weights, "weight_decay": decay}, {"params": vectors}]
         self.optimizer = torch.optim.SGD(groups, lr=0.0, fused=True)
-
-    def _loss(self) -> Loss:
-        """Makes `parameters`, named as in `Case.start`, and the loss."""
-        raise NotImplementedError
 
     def train(self, steps: int) -> float:
         """See `benchmarks.ours.Klayer.train`."""
@@ -51,53 +47,47 @@ class _Descent:
         return float(loss.item()) / self.networks
 
 
-class One(_Descent):
-    """One network of `nn.Sequential`."""
-
-    def _loss(self) -> Loss:
-        layers: list[nn.Module] = []
-        epsilon, keep = self.case.settings["epsilon"], self.case.settings["bn_momentum"]
-        for inputs, units in pairwise(self.case.units):
-            layers.append(nn.Linear(inputs, units))
-            if self.case.batch_norm:
-                layers.append(nn.BatchNorm1d(units, epsilon, 1 - keep))
-            layers.append(nn.ReLU())
-        network = nn.Sequential(*layers[: -1 - self.case.batch_norm])  # it ends with the scores
-        start = self.case.start(1)
-        self.parameters = dict(zip(start, network.parameters(), strict=True))
-        with torch.no_grad():
-            for name, values in start.items():
-                self.parameters[name].copy_(torch.from_numpy(values[0]))
-        return lambda x, y: cross_entropy(network(x), y)
+def _one(case: Case) -> tuple[Parameters, Loss]:
+    layers: list[nn.Module] = []
+    for inputs, units in pairwise(case.units):
+        layers.append(nn.Linear(inputs, units))
+        if case.batch_norm:
+            momentum = 1 - case.settings["bn_momentum"]
+            layers.append(nn.BatchNorm1d(units, case.settings["epsilon"], momentum))
+        layers.append(nn.ReLU())
+    network = nn.Sequential(*layers[: -1 - case.batch_norm])  # it ends with the scores
+    start = case.start(1)
+    parameters = dict(zip(start, network.parameters(), strict=True))
+    with torch.no_grad():
+        for name, values in start.items():
+            parameters[name].copy_(torch.from_numpy(values[0]))
+    return parameters, lambda x, y: cross_entropy(network(x), y)
 
 
-class Ensemble(_Descent):
+def _ensemble(case: Case, m: int) -> tuple[Parameters, Loss]:
     """Networks side by side: the first layer of all is one product, the others are batched.
 
     Scores are (n, M*d), so that batch norm takes the columns of all networks at once.
     """
+    momentum, epsilon = 1 - case.settings["bn_momentum"], case.settings["epsilon"]
+    p: Parameters = {}
+    for name, values in case.start(m).items():
+        turned = values.swapaxes(1, 2) if values.ndim == 3 else values.reshape(-1)
+        if name == "affine1.weight":  # (d, M*units)
+            turned = turned.transpose(1, 0, 2).reshape(turned.shape[1], -1)
+        p[name] = nn.Parameter(torch.from_numpy(np.ascontiguousarray(turned)))
+    averages = [(torch.zeros(m * d), torch.ones(m * d)) for d in case.settings["hidden"]]
 
-    def _loss(self) -> Loss:
-        m, hidden = self.networks, self.case.settings["hidden"]
-        momentum, epsilon = 1 - self.case.settings["bn_momentum"], self.case.settings["epsilon"]
-        for name, values in self.case.start(m).items():
-            turned = values.swapaxes(1, 2) if values.ndim == 3 else values.reshape(-1)
-            if name == "affine1.weight":  # (d, M*units)
-                turned = turned.transpose(1, 0, 2).reshape(turned.shape[1], -1)
-            self.parameters[name] = nn.Parameter(torch.from_numpy(np.ascontiguousarray(turned)))
-        averages = [(torch.zeros(m * units), torch.ones(m * units)) for units in hidden]
-        p = self.parameters
+    def loss(x: Tensor, y: Tensor) -> Tensor:
+        scores = torch.addmm(p["affine1.bias"], x, p["affine1.weight"])  # (n, M*units)
+        for layer, running in enumerate(averages, start=1):
+            if case.batch_norm:
+                gamma, beta = (p[f"batch_norm{layer}.{kind}"] for kind in ("gamma", "beta"))
+                scores = batch_norm(scores, *running, gamma, beta, True, momentum, epsilon)
+            of_each = torch.relu(scores).view(len(x), m, -1).transpose(0, 1)  # (M, n, units)
+            bias, weight = (p[f"affine{layer + 1}.{kind}"] for kind in ("bias", "weight"))
+            scores = torch.baddbmm(bias.view(m, 1, -1), of_each, weight)
+            scores = scores.transpose(0, 1).flatten(1)
+        return m * cross_entropy(scores.view(len(x) * m, -1), y.repeat_interleave(m))
 
-        def loss(x: Tensor, y: Tensor) -> Tensor:
-            scores = torch.addmm(p["affine1.bias"], x, p["affine1.weight"])  # (n, M*units)
-            for layer, running in enumerate(averages, start=1):
-                if self.case.batch_norm:
-                    gamma, beta = (p[f"batch_norm{layer}.{kind}"] for kind in ("gamma", "beta"))
-                    scores = batch_norm(scores, *running, gamma, beta, True, momentum, epsilon)
-                of_each = torch.relu(scores).view(len(x), m, -1).transpose(0, 1)  # (M, n, units)
-                bias, weight = (p[f"affine{layer + 1}.{kind}"] for kind in ("bias", "weight"))
-                scores = torch.baddbmm(bias.view(m, 1, -1), of_each, weight)
-                scores = scores.transpose(0, 1).flatten(1)
-            return m * cross_entropy(scores.view(len(x) * m, -1), y.repeat_interleave(m))
-
-        return loss
+    return p, loss

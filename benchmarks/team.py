@@ -5,8 +5,6 @@ Processes of their own keep the thread pools of the libraries, and two versions 
 its input, and answers with a line of JSON: whether it works, and the loss or what is wrong.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess
@@ -21,7 +19,8 @@ from typing import Any
 from benchmarks.case import Case
 
 ROOT = Path(__file__).parents[1]
-ONE_THREAD = {"NPROC": "1", "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"}  # of JAX
+ONE_THREAD = {"NPROC": "1", "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"}  # of JAX, and
+ONE_THREAD["OPENBLAS_NUM_THREADS"] = "1"  # of NumPy; PyTorch is told its number
 PIPE = subprocess.PIPE
 
 
@@ -36,14 +35,20 @@ class Contestant:
     network_steps: float = 1  # in a step of a process
     klayer: Path | None = None  # an older one's folder
 
+    @property
+    def own(self) -> bool:
+        """Whether it is of this project, or the limit, and has to work."""
+        return self.trainer.startswith("ours.")
+
 
 class Team:
     """The processes of a contestant."""
 
     def __init__(self, contestant: Contestant, case: Case) -> None:
         self.contestant, self.steps = contestant, 8  # of a turn
-        environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
-        if contestant.processes > 1:
+        self.unit = contestant.network_steps * contestant.processes  # network-steps in each
+        environment = dict(os.environ)
+        if contestant.processes > 1 or contestant.own:
             environment |= ONE_THREAD
         if contestant.klayer:
             environment["PYTHONPATH"] = str(contestant.klayer.absolute() / "src")
@@ -58,29 +63,20 @@ class Team:
         """Chooses the steps of a turn so that it takes about so long, and warms up."""
         for _ in range(2):  # the second time there are enough steps for a clock
             self.train()  # what is compiled for a number of steps does not count
-            self.steps = max(1, round(self.steps * seconds / self._seconds()))
+            self.steps = max(1, round(self.turn() * seconds / self.unit))
         self.train()
 
     def turn(self) -> float:
         """Network-steps per second of all processes together."""
-        in_all = self.contestant.network_steps * len(self.processes) * self.steps
-        return in_all / self._seconds()
+        start = time.perf_counter()
+        self.train()
+        return self.unit * self.steps / (time.perf_counter() - start)
 
     def train(self) -> list[float]:
         """The steps of a turn. Returns each process's loss; RuntimeError when one does not work."""
         for process in self.processes:
             print(self.steps, file=process.stdin, flush=True)
         return [self._answer(process) for process in self.processes]
-
-    def close(self) -> None:
-        """Ends the processes, whose input ends."""
-        for process in self.processes:
-            process.communicate()
-
-    def _seconds(self) -> float:
-        start = time.perf_counter()
-        self.train()
-        return time.perf_counter() - start
 
     def _answer(self, process: subprocess.Popen[str]) -> float:
         line = process.stdout.readline() if process.stdout else ""
@@ -90,23 +86,19 @@ class Team:
         return float(answer)
 
 
-def _serve(order: str) -> None:
+def _serve(path: str, arguments: Mapping[str, Any], case: Mapping[str, Any]) -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # libraries may print
-    trainer: Any = None
+    (module, name), trainer = path.split("."), None
     for line in sys.stdin:
         try:
-            trainer = trainer or _trainer(*json.loads(order))
+            kind = getattr(import_module(f"benchmarks.{module}"), name)
+            trainer = trainer or kind(Case(**case), **arguments)
             answer = True, trainer.train(int(line))
         except Exception as error:  # of any library, told to who asks
             answer = False, f"{type(error).__name__}: {error}".split("\n")[0]
         print(json.dumps(answer), file=answers, flush=True)
 
 
-def _trainer(path: str, arguments: Mapping[str, Any], case: Mapping[str, Any]) -> Any:
-    module, name = path.split(".")
-    return getattr(import_module(f"benchmarks.{module}"), name)(Case(**case), **arguments)
-
-
 if __name__ == "__main__":
-    _serve(sys.argv[1])
+    _serve(*json.loads(sys.argv[1]))
