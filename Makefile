@@ -40,9 +40,8 @@ verify: .venv/ready
 	@SHELL=/bin/sh dvc repro --quiet preprocess
 	@klayer verify
 
-# Its environment has PyTorch, JAX and scikit-learn besides.
+# Its environment has PyTorch and JAX besides.
 benchmark: .benchmark-venv/ready
-	@SHELL=/bin/sh .benchmark-venv/bin/dvc repro --quiet preprocess
 	.benchmark-venv/bin/python -m benchmarks
 
 # A shell with dvc, klayer and python of the environment on its path.
