@@ -159,7 +159,10 @@ def report() -> str:
     plain, other = pd.Series(WITHOUT), pd.Series(WITH)
     found = estimate(other)
     said = [words.spread(found), words.difference(estimate(other - plain))]
-    said += [words.between(found.prediction), words.probability(estimate(other - plain).probability or 0)]
+    said += [
+        words.between(found.prediction),
+        words.probability(estimate(other - plain).probability or 0),
+    ]
     for a, b in ((plain, other), (plain, plain[::-1].reset_index(drop=True))):
         answer = compared(a, b, "gain")
         said.append(str(answer and answer.verdict))

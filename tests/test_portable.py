@@ -20,8 +20,7 @@ from portable import ITEMS, item, joint
 SCRIPT = ROOT / "tests/portable.py"
 ARM = ROOT / ".klayer/arm"
 SET_UP, EMULATION = 120, 180  # seconds
-DIGESTS = {
-}
+DIGESTS = {}
 DIGEST = ""  # of all: the README has it, too
 
 HASWELL = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+fma,+bmi,+bmi2"}
