@@ -281,7 +281,8 @@ def test_a_file_that_holds_no_networks_is_told_in_a_sentence(saved: Path, tmp_pa
     save_file(tensors, path)
     told("(the file is not one of klayer's)")
     one_seed = about["training"] | {"seeds": [1]}
-    for training in ({}, one_seed, about["training"] | {"hidden": [8]}):
+    trainings: list[dict[str, Any]] = [{}, one_seed, about["training"] | {"hidden": [8]}]
+    for training in trainings:
         save_file(tensors, path, metadata={"klayer": json.dumps(about | {"training": training})})
         told()
     wrong = {

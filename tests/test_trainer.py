@@ -14,7 +14,8 @@ import pytest
 from conftest import BATCH_NORM, block, one, tiny_training
 from klayer.data.dataset import Dataset, Split
 from klayer.errors import KlayerError
-from klayer.kernels.products import GROUP, LANES
+from klayer.kernels.products import GROUP
+from klayer.kernels.vectors import LANES
 from klayer.networks.network import Network
 from klayer.networks.schedules import SCHEDULES
 from klayer.training.evaluation import Evaluator
@@ -262,8 +263,9 @@ def test_a_network_that_really_overflows_on_test_images_alone(dataset: Dataset) 
     images["test"][:, 0] = 255
     mean, deviation = dataset.mean.copy(), dataset.deviation.copy()
     mean[0], deviation[0] = 0, 1e-38
-    parts = {p: Split(images[p], getattr(dataset, p).labels) for p in PARTS}
-    outcome = train(one(), replace(dataset, **parts, mean=mean, deviation=deviation))
+    parts: dict[str, Any] = {p: Split(images[p], getattr(dataset, p).labels) for p in PARTS}
+    parts["mean"], parts["deviation"] = mean, deviation
+    outcome = train(one(), replace(dataset, **parts))
     assert outcome.row["diverged_at"] == 39
     assert_at_chance(outcome)
     assert (outcome.curves["train_loss"][:3] < 2.3).all()

@@ -17,7 +17,7 @@ from klayer.report import (
     words,
 )
 from klayer.report.comparison import other_images
-from klayer.report.document import Document, Table, Text
+from klayer.report.document import Block, Document, Table, Text
 from klayer.report.evidence import Evidence
 
 QUESTIONS = (
@@ -61,8 +61,9 @@ def document(evidence: Evidence) -> Document:
     lead = Text(LEAD.format(seeds))
     title = "k-layer networks with and without batch normalisation"
     sections = [question.section(evidence) for question in QUESTIONS]
-    earlier = repetition.text(evidence)
-    blocks = (*warning, lead, _runs(evidence), *([earlier] if earlier else []))
+    blocks: list[Block] = [*warning, lead, _runs(evidence)]
+    if earlier := repetition.text(evidence):
+        blocks.append(earlier)
     return Document(title, blocks, sections)
 
 
