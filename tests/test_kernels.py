@@ -18,7 +18,8 @@ from numba.core.errors import TypingError
 
 from klayer.kernels.elementary import exp, log
 from klayer.kernels.products import descend, gradient, input_gradient, matrix, scores
-from klayer.kernels.vectors import BITS, dots, outer
+from klayer.kernels.tiles import dots, outer
+from klayer.kernels.vectors import BITS
 
 DTYPES = [np.float32, np.float64]
 LANES = 16
@@ -221,10 +222,12 @@ def test_rows_that_are_not_contiguous_raise() -> None:
 @pytest.mark.parametrize("dtype", [np.int32, np.int64])
 def test_other_types_raise(dtype: Any) -> None:
     x, w, b, g, out = arrays()
-    other_x, other_w, _, other_g, _ = arrays(dtype)
+    other_x, other_w, other_b, other_g, other_out = arrays(dtype)
     calls: list[Callable[[], None]] = [
         partial(scores, other_x, w, b, out),
         partial(scores, x, other_w, b, out),
+        partial(scores, x, w, other_b, out),
+        partial(scores, x, w, b, other_out),
         partial(gradient, other_g, x, w),
         partial(descend, w, g, other_x, 0.1, 0.1),
         partial(input_gradient, g, other_w, x),

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from klayer.kernels.compiled import compiled
-from klayer.kernels.vectors import BITS, LANES, TILES, dots, outer, sum_of_lanes
+from klayer.kernels.tiles import TILES, check_types, dots, outer, sum_of_lanes
+from klayer.kernels.vectors import BITS, LANES
 
 Array = NDArray[np.floating]
 
@@ -65,6 +66,7 @@ def scores(x: Array, w: Array, b: Array, out: Array) -> None:
     by fma(x, W, sum). The lanes are added by halves, lane l and l + 8, then l and l + 4, l and
     l + 2, 0 and 1; b[j] is added last.
     """
+    check_types(x, w, b, out)
     n, d = x.shape
     units = w.shape[0]
     if w.shape[1] != d or b.size != units or out.shape[0] != n or out.shape[1] != units:
