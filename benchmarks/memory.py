@@ -1,75 +1,42 @@
-"""The memory of all processes of a stage against networks, width and seeds."""
+"""The peak memory of a stage: of the command, and all processes that it starts."""
 
-from __future__ import annotations
-
+import shutil
+import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from copy import deepcopy
+import time
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-import joblib
+import psutil
 from ruamel.yaml import YAML
 
-from benchmarks.cost import measure
-from klayer.data.dataset import PROCESSED
-from klayer.errors import KlayerError
-from klayer.params import read
+from benchmarks.case import Case
+from benchmarks.team import ROOT
 
-NAME = "three_layer_bn"
-HALF_CYCLE = 20  # steps: memory is as high after few as after many
-
-Setting = tuple[int, Sequence[str], Mapping[str, Any]]  # value, klayer's command, what differs
+KLAYER = [sys.executable, "-m", "klayer"]
+SHORT = {"half_cycle": 225, "cycles": 1, "seeds": list(range(1, 9))}  # an epoch of 8 networks
 
 
-def settings() -> dict[str, list[Setting]]:
-    """For each thing that grows: its values, each with a command and what differs in params.yaml.
-
-    A population for each core, of the search; and one seed after the other, of an experiment.
-    """
-    cores = joblib.cpu_count()
-    short = {"half_cycle": HALF_CYCLE, "evaluation_interval": HALF_CYCLE}
-    train = ("train", NAME)
-    return {
-        "networks in a process": [
-            (m, ("search-l2",), _search(m, m * cores, short)) for m in (1, 4, 13, 25, 50)
-        ],
-        "units of a hidden layer": [
-            (units, train, {f"experiments.{NAME}": short | {"hidden": [units, units]}})
-            for units in (50, 100, 200, 400, 800)
-        ],
-        "seeds": [
-            (count, train, {f"experiments.{NAME}": short | {"seeds": list(range(1, count + 1))}})
-            for count in (2, 8, 32)
-        ],
-    }
-
-
-def _search(population: int, count: int, short: Mapping[str, int]) -> dict[str, Any]:
-    return {
-        "search": {"population_size": population},
-        "search.training": short,
-        "search.coarse": {"count": count},
-    }
-
-
-def peak(setting: Setting) -> int:
-    """Bytes. Raises KlayerError when klayer fails or the images are missing."""
-    _, command, changes = setting
-    sections = deepcopy(read())
-    for path, differing in changes.items():
-        section = sections
-        for key in path.split("."):
-            section = section[key]
-        section.update(differing)
+def peak_memory(case: Case) -> int:
+    """Bytes at most while `klayer train` trains a few networks of a case; on Linux."""
+    yaml = YAML(typ="safe", pure=True)
+    params = yaml.load(ROOT / "params.yaml")
+    params["experiments"][case.name] |= SHORT
     with TemporaryDirectory(prefix="klayer-benchmark-") as temporary:
-        folder = Path(temporary)
+        folder, peak = Path(temporary), 0
         (folder / "data").mkdir()
-        (folder / PROCESSED).symlink_to(PROCESSED.absolute())
-        with (folder / "params.yaml").open("w") as file:
-            YAML(typ="safe", pure=True).dump(sections, file)
-        cost = measure([sys.executable, "-m", "klayer", *command], folder)
-    if cost.status:
-        raise KlayerError(f"klayer {' '.join(command)} ended with status {cost.status}")
-    return cost.peak
+        (folder / "data" / "processed").symlink_to(Path(case.folder).absolute())
+        shutil.copy(ROOT / "requirements.lock", folder)
+        yaml.dump(params, folder / "params.yaml")
+        subprocess.run([*KLAYER, "settings"], cwd=folder, check=True)
+        stage = subprocess.Popen([*KLAYER, "train", case.name], cwd=folder)
+        while stage.poll() is None:
+            with suppress(psutil.Error):  # one has just ended
+                first = psutil.Process(stage.pid)
+                found = [first, *first.children(recursive=True)]
+                peak = max(peak, sum(each.memory_full_info().pss for each in found))
+            time.sleep(0.05)
+        if stage.returncode:
+            raise RuntimeError(f"klayer train {case.name} ended with status {stage.returncode}")
+    return peak

@@ -12,40 +12,28 @@ import pandas as pd
 from PIL import Image
 
 from klayer.data.dataset import CLASSES
+from klayer.report import reference
 
-BN = ["affine", "batch_norm", "relu"]
-TRAINING: dict[str, Any] = {
-    "hidden": [50, 50],
-    "block": ["affine", "relu"],
-    "initialisation": "uniform",
-    "sigma": 0.01,
-    "l2": 0.005,
-    "learning_rate_min": 1e-5,
-    "learning_rate_max": 0.1,
-    "half_cycle": 100,
-    "cycles": 2,
+BN = reference.BN
+TRAINING: dict[str, Any] = dict(reference.TRAINING)
+IMAGES: dict[str, Any] = {
+    "source": "cifar10",
+    "sha256": reference.FILES.split("\n")[1:-1],
+    "validation": 5000,
 }
+SEARCHING = {"block": BN, "half_cycle": 900}
 SCHEDULES: dict[str, dict[str, Any]] = {
     "two_cycles": {},
     "three_cycles": {"cycles": 3},
-    "ns_1350": {"half_cycle": 150},
-    "ns_2250": {"half_cycle": 250},
+    "ns_1350": {"half_cycle": 1350},
+    "ns_2250": {"half_cycle": 2250},
 }
-EXPERIMENTS: dict[str, dict[str, Any]] = {
-    "three_layer": {},
-    "three_layer_bn": {"block": BN},
-    "nine_layer": {"hidden": [50] * 8},
-    "nine_layer_bn": {"hidden": [50] * 8, "block": BN},
-    "sigma_1e-1": {"initialisation": "normal", "sigma": 0.1},
-    "sigma_1e-1_bn": {"initialisation": "normal", "sigma": 0.1, "block": BN},
-    "sigma_1e-4": {"initialisation": "normal", "sigma": 0.0001},
-    "sigma_1e-4_bn": {"initialisation": "normal", "sigma": 0.0001, "block": BN},
-}
+REPEATED = {row.run: dict(row.changes) for row in reference.RUNS}
 MORE: dict[str, dict[str, Any]] = {  # of params.yaml
-    "nine_layer_he": {"hidden": [50] * 8, "initialisation": "he"},
-    "sigma_1e-3": {"initialisation": "normal", "sigma": 0.001},
-    "sigma_1e-3_bn": {"initialisation": "normal", "sigma": 0.001, "block": BN},
+    "nine_layer_he": {**reference.DEEP, "initialisation": "he"},
+    **{name: about for name, about in REPEATED.items() if "1e-3" in name},
 }
+EXPERIMENTS = {name: about for name, about in REPEATED.items() if name not in MORE}
 ACCURACIES = {  # mean over seeds, as the reference has them, but for luck
     "three_layer": 0.53,
     "three_layer_bn": 0.543,
@@ -71,19 +59,23 @@ def write_evidence(
     seeds: Sequence[int] = SEEDS,
     accuracies: Mapping[str, float] = ACCURACIES,
     synthetic: bool = False,
+    schedules: Mapping[str, Mapping[str, Any]] = SCHEDULES,
+    training: Mapping[str, Any] = TRAINING,
+    luck: float = 1.0,
 ) -> None:
-    """params.yaml, metrics/ and plots/ of a whole run with `seeds`."""
-    search = {"training": {"block": BN}, "schedules": SCHEDULES}
-    params = {"training": TRAINING, "experiments": experiments, "search": search}
+    """params.yaml, metrics/ and plots/ of a whole run with `seeds`; `luck` scales their scatter."""
+    search = {"training": SEARCHING, "schedules": schedules}
+    params = {"training": training, "experiments": experiments, "search": search, "data": IMAGES}
     _write(folder / "params.yaml", json.dumps(params))  # JSON is YAML
     _metrics(folder, "data", {"synthetic": int(synthetic)})
     _metrics(folder, "check_gradients", {"worst": 2e-7})
     _gradients(folder)
-    runs = dict(experiments) | {f"best_{name}": about for name, about in SCHEDULES.items()}
+    runs = dict(experiments) | {f"best_{name}": about for name, about in schedules.items()}
     for number, (name, about) in enumerate(runs.items()):
         depth = len(about.get("hidden", TRAINING["hidden"])) + 1
         own = OWN * np.random.default_rng(number).choice([-1.0, 1.0], len(seeds))
-        write_run(folder, name, accuracies.get(name, 0.4) + LUCK[: len(seeds)] + own, seeds, depth)
+        scatter = luck * (LUCK[: len(seeds)] + own)
+        write_run(folder, name, accuracies.get(name, 0.4) + scatter, seeds, depth)
     _search(folder)
     _picture(folder / "plots/examples.png", (128, 32))
 
@@ -123,19 +115,22 @@ def write_search(
     gain_of_any: float,
     seeds: Sequence[int] = (1, 2, 3),
     noise: float = 0.002,
+    count: int = 12,
+    coarse: int = 50,
 ) -> None:
     """A search in which one fine λ, or every λ but 0, is better by so much than luck moves it.
 
     Of 12 fine values from 1e-2 to 1e-3 the fifth is the better one.
     """
-    luck, values = np.random.default_rng(5), np.logspace(-2, -3, 12)
+    luck, values = np.random.default_rng(5), np.logspace(-2, -3, count)
     rows = [
-        ("coarse", l2, 1, 0.52 + noise * luck.standard_normal()) for l2 in np.logspace(-2, -8, 50)
+        ("coarse", l2, 1, 0.52 + noise * luck.standard_normal())
+        for l2 in np.logspace(-2, -8, coarse)
     ]
     for seed in seeds:
         for l2 in (*values, 0.0):
             accuracy = 0.52 + 0.01 * seed + noise * luck.standard_normal()
-            accuracy += gain_of_any * (l2 > 0) + gain_of_best * (l2 == values[4])
+            accuracy += gain_of_any * (l2 > 0) + gain_of_best * (l2 == values[min(4, count - 1)])
             rows.append(("fine" if l2 else "none", l2, seed, accuracy))
     runs = pd.DataFrame(rows, columns=["phase", "l2", "seed", "validation_accuracy"])
     _table(folder / "plots/search_l2_runs.csv", runs)

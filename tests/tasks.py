@@ -1,4 +1,4 @@
-"""What the tests of klayer.running.workers let workers do, in a module that is quickly imported."""
+"""What tests let workers do, in a module that is quickly imported."""
 
 from __future__ import annotations
 

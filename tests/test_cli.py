@@ -21,6 +21,7 @@ from click.testing import CliRunner
 from conftest import ROOT, tiny_settings, write_params, write_settings
 from klayer.cli import main
 from klayer.errors import KlayerError
+from klayer.study.dependencies import unchanged
 
 COMMANDS = sorted(main.commands)
 KLAYER = [sys.executable, "-m", "klayer.cli"]
@@ -132,6 +133,45 @@ def test_the_folder_of_the_other_pipeline(project: Path, monkeypatch: pytest.Mon
     assert "params.yaml has studies: here run `klayer studies ...`" in refusal("train", "plain")
 
 
+def test_by_hand_other_settings_are_refused_and_dvc_s_own_stage_has_its_own(project: Path) -> None:
+    assert CliRunner().invoke(main, ["train", "plain"]).exit_code == 0
+    params = tiny_settings()
+    params["training"]["l2"] = 0.1
+    write_params(params)
+    told = "l2 is 0.1 in params.yaml and 0.005 in data/settings/train@plain.json"
+    assert told in refusal("train", "plain")
+    expected = results(project)
+    for path in expected:
+        (project / path).unlink()
+    (project / "params.yaml").write_text("broken: [")
+    done = python("-m", "klayer", "train", "plain", folder=project, DVC_STAGE="train@plain")
+    assert done.returncode == 0, done.stderr
+    assert results(project) == expected
+
+
+@pytest.mark.parametrize("path", ["src/klayer/a/b.py", "src/klayer/new.py", "params.yaml"])
+@pytest.mark.parametrize("stage", ["one@x", "../dvc.yaml:one@x"])
+def test_what_a_stage_depends_on_must_not_change_while_it_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, stage: str
+) -> None:
+    """DVC hashes dependencies when a stage has ended."""
+    monkeypatch.chdir(tmp_path)
+    deps = "deps: [src/klayer, params.yaml, data/out]"
+    Path("dvc.yaml").write_text(f"stages: {{one: {{do: {{{deps}}}}}, other: {{cmd: x}}}}")
+    for name in ("src/klayer/a/b.py", "params.yaml", "data/out"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text("before")
+    with unchanged(stage):
+        Path("data/out").write_text("after")
+        Path("src/klayer/a/__pycache__").mkdir()
+        Path("src/klayer/a/__pycache__/b.pyc").touch()
+    with unchanged("other"), unchanged("a stage of another pipeline"):
+        Path(path).write_text("between")
+    with pytest.raises(KlayerError) as caught, unchanged(stage):
+        Path(path).write_text("after")
+    assert str(caught.value).startswith(f"{path} was changed while {stage} ran, and DVC would")
+
+
 @pytest.mark.parametrize(
     ("error", "says"),
     [
@@ -161,7 +201,8 @@ def test_a_module_that_git_did_not_bring_into_an_experiment_is_told(
     assert "a fault of klayer itself" in refusal("train", "plain")
     folder = project / ".dvc/tmp/exps/standalone/tmpabc"
     folder.mkdir(parents=True)
-    (folder / "params.yaml").symlink_to(project / "params.yaml")
+    for name in ("params.yaml", "data"):
+        (folder / name).symlink_to(project / name)
     monkeypatch.chdir(folder)
     assert "has the files that Git tracks: `git add` new ones first" in refusal("train", "plain")
 

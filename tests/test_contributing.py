@@ -59,10 +59,16 @@ def run(folder: Path, *command: str) -> None:
 def test_an_experiment(copy: Path) -> None:
     params = (ROOT / "params.yaml").read_text()
     (lines,) = blocks("An experiment", "yaml")
-    (copy / "params.yaml").write_text(params.replace("\nexperiments:", f"\nexperiments:\n{lines}#"))
+    changed = params.replace("\nexperiments:", f"\nexperiments:\n{lines}#")
+    known = YAML(typ="safe", pure=True).load(params)["experiments"]
+    write_evidence(copy, experiments=known | experiments("An experiment"))
+    (copy / "params.yaml").write_text(changed)
     run(copy, "-m", "klayer", "settings")
-    sections = YAML(typ="safe", pure=True).load(copy / "params.yaml")
-    assert sections["experiments"]["wide_bn"]["hidden"] == [200, 200]
+    assert (copy / "data/settings/train@wide_bn.json").exists()
+    run(copy, "-m", "klayer", "report")
+    text = (copy / "reports/report.md").read_text()
+    row = next(line for line in text.splitlines() if line.startswith("| wide_bn "))
+    assert "hidden is [200, 200], block is [affine, batch_norm, relu]" in row
 
 
 GRADIENTS = """
@@ -87,6 +93,7 @@ def test_a_layer(copy: Path) -> None:
     params["experiments"] = experiments("A layer")
     write_params(params, copy / "params.yaml")
     write_processed(copy / PROCESSED)
+    run(copy, "-m", "klayer", "settings")
     run(copy, "-m", "klayer", "train", "three_layer_tanh")
     numbers = json.loads((copy / "metrics/train/three_layer_tanh.json").read_text())
     assert numbers["failed"] == 0

@@ -20,6 +20,7 @@ from conftest import BATCH_NORM, ROOT, tiny_settings
 STAGES = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
 NAMES = ("three_layer", "three_layer_bn")
 SCHEDULE = "two_cycles"
+TRAINED = [f"train@{name}" for name in NAMES]
 SCHEDULES = "src/klayer/networks/schedule.py"
 
 
@@ -89,6 +90,32 @@ def test_one_experiment_changed_runs_it_and_the_report_alone(restored: Clone) ->
     params = json.loads(restored.run("dvc", "params", "diff", "--json"))
     change = params["params.yaml"][f"experiments.{NAMES[0]}.l2"]
     assert (change["old"], change["new"]) == (0.005, 0.5)
+
+
+def edited(clone: Clone) -> str:
+    """params.yaml with ten times the L2 strength in both experiments."""
+    params = (clone.folder / "params.yaml").read_text()
+    assert "l2: 0.005" in params
+    return params.replace("l2: 0.005", "l2: 0.05")
+
+
+def test_a_stage_trains_what_dvc_records_whatever_params_say(restored: Clone) -> None:
+    (restored.folder / "params.yaml").write_text(edited(restored))
+    restored.run("dvc", "repro", "--force", "--single-item", f"train@{NAMES[0]}")
+    assert restored.changed() == " M params.yaml\n"
+
+
+def test_params_that_are_edited_while_a_stage_runs_wait_for_the_next_run(restored: Clone) -> None:
+    stage = f"train@{NAMES[0]}"
+    output = restored.folder / f"metrics/train/{NAMES[0]}.json"
+    command = ["dvc", "repro", "--force", "--single-item", stage]
+    dvc = subprocess.Popen(command, cwd=restored.folder, env=restored.env)
+    while dvc.poll() is None and output.exists():  # DVC removes outputs just before it starts
+        time.sleep(0.01)
+    (restored.folder / "params.yaml").write_text(edited(restored))
+    assert dvc.wait(60) == 0
+    assert restored.changed() == " M params.yaml\n"
+    assert ran(restored.run("dvc", "repro")) == ["settings", *TRAINED, "report"]
 
 
 def test_a_queued_experiment_runs_the_code_that_was_queued(restored: Clone) -> None:

@@ -113,7 +113,7 @@ def test_the_joint_answer_by_hand(project: Path) -> None:
         (0.1, 0.525, "Yes (shown: 100 % of redrawn seeds say the same): without BN 8 of 8"),
         (0.4, 0.525, "It helps, but does not decide"),
         (0.525, 0.525, "No difference ("),
-        (0.1, 0.1, "No difference (not shown"),
+        (0.1, 0.1, "Not judged: no scatter over the seeds; without BN 8 of 8 networks learn noth"),
         (0.525, 0.4, "No, it harms (shown"),
     ],
     ids=["dead without", "better with", "equal", "both dead", "worse with"],
@@ -151,7 +151,7 @@ def test_conclusion_on_initial_weights_follows_the_numbers(project: Path) -> Non
 def test_he_initialisation_is_told_where_it_was_run(project: Path) -> None:
     write_evidence(project)
     assert "He initialisation" not in texts(section("deep"))
-    he = {"nine_layer_he": {"hidden": [50] * 8, "initialisation": "he"}}
+    he = {"nine_layer_he": {"hidden": [50, 30, 20, 20, 10, 10, 10, 10], "initialisation": "he"}}
     write_evidence(
         project, experiments=EXPERIMENTS | he, accuracies={**ACCURACIES, "nine_layer_he": 0.47}
     )
@@ -159,7 +159,7 @@ def test_he_initialisation_is_told_where_it_was_run(project: Path) -> None:
     write_evidence(
         project, experiments=EXPERIMENTS | he, accuracies={**ACCURACIES, "nine_layer_he": 0.1}
     )
-    assert "Larger initial weights alone make no difference" in texts(section("deep"))
+    assert "Not judged: no scatter over the seeds; with He init" in texts(section("deep"))
 
 
 def test_search_sees_a_gain_that_is_there(project: Path) -> None:
@@ -168,7 +168,7 @@ def test_search_sees_a_gain_that_is_there(project: Path) -> None:
     found = section("l2")
     assert found.answer.startswith("Yes: λ = 0 is not among the values that may be the best (shown")
     assert "% of simulated searches say the same)" in found.answer
-    assert "is one of 1 of 13 values" in found.answer
+    assert "is the only one of 13 values that may be the best" in found.answer
 
 
 def test_search_sees_no_gain_in_noise(project: Path) -> None:
@@ -228,16 +228,49 @@ def test_every_table_and_picture_says_how_to_get_it(project: Path) -> None:
 def test_stability_is_told_when_it_has_been_run(project: Path) -> None:
     write_evidence(project)
     assert section("stability").answer.startswith("Not known: `klayer stability`")
-    answers = stability.close_answers(collect())
-    again = stability.table(answers, "17-32", "portable")
-    (project / "reports").mkdir(exist_ok=True)
-    again.to_csv(project / "plots/stability.csv", index=False)
+    found, file = collect(), project / "plots/stability.csv"
+    answers, digests = stability.close_answers(found), stability.settings_digests(found)
+    again = stability.table(answers, "17-32", digests)
+    again.to_csv(file, index=False)
     assert section("stability").answer == (
         f"Yes: all {len(answers)} verdicts on close questions come out the same."
     )
     again.loc[again["question"] == "shallow", "direction"] = "harms"
-    again.to_csv(project / "plots/stability.csv", index=False)
+    again.to_csv(file, index=False)
     assert "though the study had them shown or not shown: " in section("stability").answer
+    again.drop(columns="settings").to_csv(file, index=False)
+    assert section("stability").answer == (
+        "Not known: plots/stability.csv was made with other settings: run `klayer stability`."
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "outdated"),
+    [
+        ({"l2": 0.025}, "reported, shallow"),
+        ({"seeds": [1, 2, 3]}, ""),
+        ({"evaluation_interval": 50}, ""),
+        ({"schedule": "triangular"}, ""),
+        ({"schedule": "constant"}, "reported, shallow"),
+    ],
+)
+def test_verdicts_of_other_settings_are_not_compared(
+    project: Path, change: dict[str, Any], outdated: str
+) -> None:
+    """The pair keeps its question, as both runs change."""
+    write_evidence(project)
+    found = collect()
+    answers, digests = stability.close_answers(found), stability.settings_digests(found)
+    again = stability.table(answers, "17-32", digests)
+    pair = {name: EXPERIMENTS[name] | change for name in ("three_layer", "three_layer_bn")}
+    write_evidence(project, experiments=EXPERIMENTS | pair)
+    again.to_csv(project / "plots/stability.csv", index=False)
+    said = section("stability").answer
+    assert ("with other settings" in said) == bool(outdated)
+    assert (
+        f"Of {outdated}: made with other settings: run `klayer stability`." in said or not outdated
+    )
+    assert "Yes: all " in said
 
 
 def test_ranking_is_given_at_equal_values(project: Path) -> None:
@@ -271,7 +304,7 @@ def test_one_seed_and_other_experiments_are_enough(project: Path) -> None:
     mine = {"mine": {"block": BN}, "three_layer": None}
     write_evidence(project, experiments={n: c or {} for n, c in mine.items()}, seeds=(7,))
     text = markdown(document(collect()))
-    assert "not known: the seeds are too few" in text
+    assert "Not judged: one seed" in text
     assert "nan" not in text.lower().split()
     assert section("deep").answer.startswith("Not answered")
 

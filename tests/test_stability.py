@@ -43,9 +43,9 @@ def ask(*arguments: str, status: int = 0) -> str:
 
 
 def test_only_runs_of_close_questions_are_trained(study: Path) -> None:
-    runs = close_runs(collect())
+    runs = {name for names in close_runs(collect()).values() for name in names}
     assert "nine_layer" not in runs
-    assert {"three_layer", "three_layer_bn", "best_two_cycles", "best_three_cycles"} <= set(runs)
+    assert {"three_layer", "three_layer_bn", "sigma_1e-1"} <= runs
 
 
 def test_every_close_question_is_asked_again(study: Path) -> None:
@@ -69,10 +69,33 @@ def test_sets_of_seeds_stand_beside_each_other_and_are_replaced(study: Path) -> 
     assert FILE.read_bytes().startswith(first)
 
 
+def test_rows_of_other_settings_go(study: Path) -> None:
+    ask("--seeds", "17-18")
+    rows = pd.read_csv(FILE, dtype={"settings": str})
+    rows.assign(seeds="19-20", settings="unknown").to_csv(FILE, index=False)
+    ask("--seeds", "17-18")
+    pd.testing.assert_frame_equal(pd.read_csv(FILE, dtype={"settings": str}), rows)
+
+
+def test_a_study_without_a_close_question_is_named(study: Path) -> None:
+    settings = tiny_settings()
+    settings["experiments"] = {"three_layer": {}}
+    settings["search"]["schedules"] = {"two_cycles": {}}
+    write_params(settings)
+    for name in ("fine", "none"):
+        runs = pd.read_csv("plots/search_l2_runs.csv")
+        runs[runs["phase"] != name].to_csv("plots/search_l2_runs.csv", index=False)
+    assert "none of the close questions' runs" in ask(status=1)
+
+
 @pytest.mark.parametrize(
     ("seeds", "status", "reason"),
-    [("8-20", 1, "[8] are the study's own"), ("20", 2, "is not FIRST-LAST, such as 17-32")],
-    ids=["not fresh", "no range"],
+    [
+        ("8-20", 1, "[8] are the study's own"),
+        ("20", 2, "is not FIRST-LAST, such as 17-32"),
+        ("20-20", 2, "is not FIRST-LAST, such as 17-32"),
+    ],
+    ids=["not fresh", "no range", "one seed"],
 )
 def test_other_seeds_are_refused(study: Path, seeds: str, status: int, reason: str) -> None:
     assert reason in ask("--seeds", seeds, status=status)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from klayer.report.l2_search import Search, answer, hsu
+from klayer.report.l2_search import Search, answer, hsu, search
 from klayer.report.question_schedules import highest
 from klayer.report.statistics import estimate, paired_difference, rank, signs_of_means
-from klayer.report.verdicts import DRAWS, Verdict, judge
+from klayer.report.verdicts import DRAWS, Verdict, compared, judge
 
 shares = st.lists(st.floats(0, 1), min_size=2, max_size=16)
 
@@ -61,7 +63,8 @@ def test_rank_counts_those_below_and_half_of_the_equal(values: list[float], valu
 
 @given(st.lists(st.floats(-1, 1), min_size=3, max_size=16))
 def test_signs_are_those_of_the_intervals(values: list[float]) -> None:
-    low, high = estimate(values).interval or (0, 0)
+    low, high = estimate(values).interval or (values[0], values[0])
+    low, high = (0 if abs(end) < 2e-9 else end for end in (low, high))
     assert signs_of_means(np.array(values)) == int(low > 0) - int(high < 0)
 
 
@@ -73,11 +76,11 @@ WORDS = {1: "helps", 0: "no difference", -1: "harms"}
 
 
 def test_a_clear_gain_is_shown_and_a_close_one_suggested() -> None:
-    clear = judge(np.array([[0.5], [0.6], [0.7], [0.55]]), gain, WORDS)
+    clear = judge(np.array([[0.5], [0.6], [0.7], [0.55]]), gain, WORDS, scatters=True)
     assert (clear.direction, clear.word, clear.share) == ("helps", "shown", 1.0)
     values = np.array([0.2, 0.9, 1.4, -0.1, 1.1, 0.6, 0.1, 0.5])
     assert signs_of_means(values) == 1
-    close = judge(values[:, np.newaxis], gain, WORDS)
+    close = judge(values[:, np.newaxis], gain, WORDS, scatters=True)
     assert (close.direction, close.word) == ("helps", "suggested")
     rows = np.random.default_rng(1).integers(0, 8, (DRAWS, 8))
     same = [stats.ttest_1samp(d, 0) for d in values[rows] if d.std() > 0]
@@ -86,12 +89,50 @@ def test_a_clear_gain_is_shown_and_a_close_one_suggested() -> None:
 
 
 def test_no_difference_that_other_seeds_repeat_is_not_shown() -> None:
-    verdict = judge(np.array([[1.0], [-1.0], [1.0], [-1.0], [1.0], [-1.0]]), gain, WORDS)
+    verdict = judge(
+        np.array([[1.0], [-1.0], [1.0], [-1.0], [1.0], [-1.0]]), gain, WORDS, scatters=True
+    )
     assert (verdict.direction, verdict.word) == ("no difference", "not shown")
 
 
 def test_one_seed_gives_no_verdict() -> None:
-    assert judge(np.array([[0.5]]), gain, WORDS).word == "not known"
+    assert judge(np.array([[0.5]]), gain, WORDS, scatters=True).word == "one seed"
+
+
+@pytest.mark.parametrize("seeds", [2, 8])
+def test_no_scatter_gives_no_verdict(seeds: int) -> None:
+    """Rounding gives 0.1 + 0.2 - 0.3, and its like, a sign and a deviation."""
+    plain = pd.Series([0.1] * seeds)
+    for other in ([0.1] * seeds, [0.3 - 0.2, *[0.1] * (seeds - 1)], [0.2] * seeds):
+        found = compared(plain, pd.Series(other), "any")
+        assert found is not None
+        assert str(found.verdict) == "not judged: no scatter over the seeds"
+        assert found.estimate is not None
+        assert found.estimate.interval is None
+
+
+@pytest.mark.parametrize(
+    ("by_value", "by_seed", "equal"),
+    [
+        ((0.1, 0.1, 0.1), (0, 0), True),
+        ((0.1, 0.1, 0.3 - 0.2), (0, 0.2), True),
+        ((0, 1, 2), (0, 1), False),
+    ],
+)
+def test_a_search_without_noise_gives_no_verdict(
+    by_value: Sequence[float], by_seed: Sequence[float], equal: bool
+) -> None:
+    rows = [
+        ("fine", l2, seed, a + b)
+        for l2, a in zip((0.0, 1e-3, 1e-2), by_value, strict=True)
+        for seed, b in enumerate(by_seed)
+    ]
+    table = pd.DataFrame(rows, columns=["phase", "l2", "seed", "validation_accuracy"])
+    judged, found = answer(table), search(table)
+    assert judged is not None
+    assert found is not None
+    assert judged.verdict.direction == "not judged"
+    assert found.equal == equal
 
 
 @pytest.mark.parametrize(("share", "word"), [(0.9, "shown"), (0.8999, "suggested")])

@@ -192,10 +192,8 @@ def test_a_mistake_is_told_with_its_place(
 
 
 def outcome(validation: float, test: float) -> Outcome:
-    measures = {"validation_accuracy": validation, "test_accuracy": test, "train_loss": 1.0}
-    final = {name: np.array([value]) for name, value in measures.items()}
-    one = {"W1": np.full((1, 2, 2), test, np.float32)}
-    return Outcome(final=final | {"diverged_at": np.array([-1])}, parameters=one)
+    measures = {"validation_accuracy": validation, "test_accuracy": test, "learnt": 1}
+    return Outcome(row={"seed": 1, **measures})
 
 
 def test_the_best_value_is_chosen_without_test_images() -> None:
@@ -268,8 +266,12 @@ def test_nothing_is_judged_where_nothing_is_there_to_judge(
         assert ("not judged: one seed" in section.answer) == (seeds == 1)
 
 
-def test_a_value_is_not_best_where_no_network_learns() -> None:
-    section = ASKS["best_value"](asked("best_value", 2, 2, 3, 0.1))
+@pytest.mark.parametrize(("learnt", "other"), [(0, 0.2), (1, 0.1)])
+def test_a_value_is_not_best_where_no_network_learns_or_all_are_equal(
+    learnt: int, other: float
+) -> None:
+    of_values = {(v, value): [a] * 3 for v in "ab" for value, a in (("0.1", 0.1), ("1", other))}
+    section = ASKS["best_value"](study("best_value", of_values, learnt))
     assert "for b it is not judged which one is best" in section.answer
     assert "left out: 3 of 3 for a, 3 of 3 for b" in section.answer
     assert "(3)" not in str(section.blocks)
@@ -339,7 +341,7 @@ HALF = {
     [
         ("gain", "Against a: at 0.1, b helps, +2.00 points, shown (100 %); at 1, b helps, +22.00"),
         ("range", "For b the learning rate matters as much"),
-        ("best_value", "for b 10 times a's is best, not judged: the same for every seed"),
+        ("best_value", "for b 10 times a's is best, not judged: no scatter over the seeds"),
         ("best_gain", "b helps, +12.00 points, shown (100 %)"),
         ("level", "a: test accuracy 0.3000 ± 0.0009"),
     ],
@@ -374,7 +376,7 @@ def test_statistics_are_compared_by_seed() -> None:
     )
     section = ASKS["statistics"](Study("one", "Which?", "statistics", table, pd.DataFrame()))
     assert (
-        "are equal on test images as they are (not judged: the same for every seed)"
+        "are equal on test images as they are (not judged: no scatter over the seeds)"
         in section.answer
     )
     assert "gain on shifted ones (+5.00 points, shown (100 %))" in section.answer

@@ -17,7 +17,7 @@ from klayer.errors import KlayerError, sentence
 
 CHECK, CHECK_STUDIES = "klayer.study.settings:check_all", "klayer.study.settings:check_studies"
 RECORDED = "klayer.stages.settings:check_recorded"
-RECORDED_STUDIES = "klayer.stages.study_settings:check_recorded"
+STUDY_RECORDED = "klayer.stages.study_settings:check_recorded"
 READ_PARAMS = ("settings", "report")  # the other stages take what `settings` wrote for them
 PARENT = os.getppid()  # asked for early: it may end while the rest is imported
 
@@ -101,7 +101,7 @@ def _stage(stage: str, check: str = CHECK, recorded: str = RECORDED) -> Iterator
     address = os.environ.get("DVC_STAGE")
     if stage in READ_PARAMS or not address:
         _call(check)
-    if stage not in READ_PARAMS and not address and recorded:
+    if stage not in READ_PARAMS and not address:
         _call(recorded, stage)
     with unchanged(address) if address else nullcontext():
         yield
@@ -110,8 +110,8 @@ def _stage(stage: str, check: str = CHECK, recorded: str = RECORDED) -> Iterator
 # What each stage without an argument does; `klayer.stages` has a module for each.
 STAGES = {
     "settings": "Check params.yaml, before DVC deletes a result, and write each stage's settings.",
-    "download": "Fetch the CIFAR-10 archive, or make a synthetic one, and check it.",
-    "preprocess": "Read the archive; write images, labels, training mean and deviation.",
+    "download": "Fetch CIFAR-10's files, unless they are there, and check them.",
+    "preprocess": "Write images, labels, training mean and deviation; make synthetic images.",
     "check-gradients": "Compare analytic with numerical gradients of networks of 2 to 9 layers.",
     "search-l2": "Search the L2 strength, coarse and then fine, by the validation images.",
     "report": "Write reports/ from metrics and plots.",
@@ -157,7 +157,7 @@ def train_best(schedule: str) -> None:
 @click.argument("name")
 def train_study(name: str) -> None:
     """Train and test all networks of the study NAME."""
-    with _stage(f"study@{name}", CHECK_STUDIES, RECORDED_STUDIES):
+    with _stage(f"study@{name}", CHECK_STUDIES, STUDY_RECORDED):
         _call("klayer.stages.study:run", name)
 
 

@@ -85,7 +85,7 @@ def _classes(path: Path) -> tuple[str, ...]:
     try:
         return class_names(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
-        raise _fault(path, f"cannot be read ({error})") from None
+        raise _unread(path, error) from None
 
 
 def _load(
@@ -95,13 +95,19 @@ def _load(
     try:
         array = np.asarray(np.load(path, mmap_mode="r" if mapped else None))
     except (OSError, ValueError, EOFError) as error:
-        raise _fault(path, getattr(error, "strerror", None) or "is damaged") from None
+        raise _unread(path, error) from None
     right = tuple(wanted or n for n, wanted in zip(array.shape, shape, strict=False))
     if array.shape != right or len(right) != len(shape) or not len(array) or array.dtype != dtype:
         wanted = str(shape).replace("None", "N")
         found = f"has the shape {array.shape} of {array.dtype}"
         raise _fault(path, f"{found}, it has to be {wanted} of {np.dtype(dtype)}")
     return array
+
+
+def _unread(path: Path, error: Exception) -> KlayerError:
+    if isinstance(error, FileNotFoundError):
+        return _fault(path, "is missing")
+    return _fault(path, f"cannot be read ({getattr(error, 'strerror', None) or 'damaged'})")
 
 
 def _fault(path: Path, what: str) -> KlayerError:

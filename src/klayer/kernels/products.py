@@ -47,6 +47,16 @@ def matrix(rows: int, columns: int, dtype: np.dtype | type) -> Array:
     return memory[start : start + rows * stride].reshape(rows, stride)[:, :columns]
 
 
+def with_room(array: Array) -> Array:
+    """An array of `matrix` with the room behind its rows, (rows, columns and room): contiguous, so
+    that loops over it are compiled to operations on whole registers.
+    """
+    stride = array.strides[0] // array.itemsize
+    return (
+        np.lib.stride_tricks.as_strided(array, (len(array), stride)) if array.ndim == 2 else array
+    )
+
+
 @compiled
 def scores(x: Array, w: Array, b: Array, out: Array) -> None:
     """out = x W^T + b, for b (units,) and out (n, units): the scores of an affine layer.

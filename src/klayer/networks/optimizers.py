@@ -88,8 +88,8 @@ class Adam(Optimizer):
             kept = 1 - learning_rate * self._decay(p)
             values, gradient = map(np.atleast_2d, (p.value, p.grad))
             mean, square = np.atleast_2d(mean), np.atleast_2d(square)
-            sizes = (kept, learning_rate)
-            _adapt(values, gradient, mean, square, *sizes, betas, corrections, self.EPSILON)
+            sizes = (betas, corrections, self.EPSILON)
+            _adapt(values, gradient, kept, learning_rate, mean, square, *sizes)
 
 
 @compiled

@@ -34,19 +34,22 @@ def lines_of(pair: Pair) -> list[Line]:
 
 
 def training_figure(name: str, caption: str, lines: Sequence[Line]) -> Figure:
-    """Four panels: cost, loss, accuracy, and the learning rate of the first line's run."""
+    """Four panels: cost, loss, accuracy, and the learning rate."""
     panels = [
         Panel(measure.capitalize(), partial(draw_measure, lines=lines, measure=measure))
         for measure in MEASURES
     ]
-    panels.append(Panel("Learning rate", partial(_draw_learning_rate, run=lines[0][1])))
+    points = "" if all(_triangular(run) for _, run in lines) else ", at the points of the curves"
+    panels.append(Panel(f"Learning rate{points}", partial(_draw_learning_rate, lines=lines)))
     source = "plots/train/NAME.csv · stage train@NAME · dvc repro train@NAME"
     return Figure(name, caption, panels, legend(lines), source=source)
 
 
 def legend(lines: Sequence[Line]) -> list[Key]:
     """The colours of the runs, and which part of the images a line is of."""
-    parts = (Key("validation, ± 1 std over seeds", INK), Key("training", INK, ":"))
+    several = any(len(run.seeds) > 1 for _, run in lines)
+    validation = "validation, ± 1 std over seeds" if several else "validation"
+    parts = (Key(validation, INK), Key("training", INK, ":"))
     return [*(key for key, _ in lines), *parts]
 
 
@@ -67,14 +70,31 @@ def draw_measure(axes: Axes, lines: Sequence[Line], measure: str) -> None:
         axes.set_ylim(top=LARGEST_LOSS)
 
 
-def _draw_learning_rate(axes: Axes, run: Run) -> None:
-    """The triangles, drawn from the settings: the points of the curves are too few for them."""
-    half = run.settings["half_cycle"]
-    ends = run.settings["learning_rate_min"], run.settings["learning_rate_max"]
-    turns = range(round(run.curves["step"].iloc[-1] / half) + 1)
-    axes.plot([turn * half for turn in turns], [ends[turn % 2] for turn in turns], color=INK)
+def _triangular(run: Run) -> bool:
+    return bool(run.settings.get("schedule", "triangular") == "triangular")
+
+
+def _draw_learning_rate(axes: Axes, lines: Sequence[Line]) -> None:
+    """Each line's where they differ. Triangles are drawn from the settings, as the points of the
+    curves are too few for them, other schedules from the points.
+    """
+    drawn = [_learning_rates(run) for _, run in lines]
+    same = all(points == drawn[0] for points in drawn)
+    for (key, run), (steps, rates) in list(zip(lines, drawn, strict=True))[: 1 if same else None]:
+        mark = "" if _triangular(run) and len(steps) > 1 else "o"
+        axes.plot(steps, rates, color=INK if same else key.colour, marker=mark, ms=3)
     axes.set_xlabel("step")
     axes.set_ylabel("learning rate")
+
+
+def _learning_rates(run: Run) -> tuple[list[float], list[float]]:
+    """Steps and learning rates: the corners of the triangles, or the points of the curves."""
+    if not _triangular(run):
+        return run.curves["step"].tolist(), run.curves["learning_rate"].tolist()
+    half = run.settings["half_cycle"]
+    ends = run.settings["learning_rate_min"], run.settings["learning_rate_max"]
+    turns = range(2 * run.settings["cycles"] + 1)
+    return [turn * half for turn in turns], [ends[turn % 2] for turn in turns]
 
 
 def at_probe(run: Run, probe: int) -> pd.DataFrame:

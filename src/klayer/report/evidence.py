@@ -17,15 +17,28 @@ from klayer.errors import KlayerError
 Numbers = Mapping[str, float]
 Read = TypeVar("Read", dict[str, float], pd.DataFrame)
 STABILITY = Path("plots/stability.csv")  # of `klayer stability`
+EARLIER = Path("plots/earlier.csv")  # see report/repetition.py
 
 # What the report reads of each table.
 SEEDS = ("seed", "test_accuracy", "validation_accuracy", "learnt")
-CURVES = ("step", "train_accuracy", "validation_accuracy", "validation_accuracy_std")
+CURVES = (
+    "step",
+    "learning_rate",
+    "train_accuracy",
+    "validation_accuracy",
+    "validation_accuracy_std",
+)
 LAYERS = ("step", "layer", "score_std", "gradient_norm")
-GRADIENT_ERRORS = ("network", "l2", "layer", "parameter", "relative")
+GRADIENT_ERRORS = ("network", "l2", "layer", "parameter", "relative", "entries")
 SEARCH_RUNS = ("phase", "l2", "seed", "validation_accuracy")
 CONFUSION, EXAMPLES = ("actual", "predicted", "count"), ("image", "actual", "class", "probability")
-VERDICTS = ("question", "seeds", "kernels", "direction", "word", "estimate", "low", "high")
+VERDICTS = ("question", "seeds", "direction", "word", "estimate", "low", "high")
+EARLIER_VERDICTS = ("question", "direction", "word", "settings")
+# Columns of text, in which None, NA or 007 is a name.
+TEXT = (
+    *("actual", "predicted", "class", "phase", "network", "parameter", "variant", "value"),
+    *("question", "seeds", "direction", "word", "settings"),
+)
 
 
 @dataclass(frozen=True)
@@ -58,6 +71,9 @@ class Evidence:
     """All that the report stands on."""
 
     data: Numbers
+    images: Mapping[str, Any]  # the section `data` of params.yaml
+    training: Mapping[str, Any]  # the section `training`
+    searching: Mapping[str, Any]  # the same with what the search changes
     gradients: Numbers
     gradient_errors: pd.DataFrame  # network, l2, networks, layer, parameter, relative, ...
     runs: Mapping[str, Run]  # experiments in the order of params.yaml, then best_SCHEDULE
@@ -66,7 +82,8 @@ class Evidence:
     search_runs: pd.DataFrame  # phase, l2, seed, validation_accuracy, ...
     confusion: pd.DataFrame  # of the first schedule's run: actual, predicted, count
     examples: pd.DataFrame  # of the first schedule's run: image, actual, class, probability
-    stability: pd.DataFrame | None  # see stages/stability.py; None before it has run
+    stability: pd.DataFrame | None  # see report/stability.py; None before it has run
+    earlier: pd.DataFrame | None  # see report/repetition.py; None without such a file
 
     @property
     def synthetic(self) -> bool:
@@ -82,6 +99,11 @@ class Evidence:
         """The runs without and with BN, if both are there."""
         both = self.runs.get(name), self.runs.get(f"{name}_bn")
         return (both[0], both[1]) if both[0] and both[1] else None
+
+    def missing(self, names: Sequence[str]) -> str:
+        """Which of the runs are not there, in words; empty where all are."""
+        lacking = " and no ".join(name for name in names if name not in self.runs)
+        return f"params.yaml has no {lacking}" if lacking else ""
 
     def table(self, names: Sequence[str], measure: str = "test_accuracy") -> pd.DataFrame | None:
         """A column for each run, a row for each seed that all of them have, in order.
@@ -105,6 +127,9 @@ def collect() -> Evidence:
     names = (*params.names(sections, "experiments"), *schedules)
     return Evidence(
         data=read_numbers("metrics/data.json", "synthetic"),
+        images=dict(sections.get("data") or {}),
+        training=dict(sections["training"]),
+        searching=_searching(sections),
         gradients=read_numbers("metrics/check_gradients.json", "worst"),
         gradient_errors=read_table("plots/check_gradients.csv", *GRADIENT_ERRORS),
         runs={name: _run(name, settings_of(sections, name, search)) for name in names},
@@ -113,7 +138,8 @@ def collect() -> Evidence:
         search_runs=read_table("plots/search_l2_runs.csv", *SEARCH_RUNS),
         confusion=read_table(f"plots/runs/{schedules[0]}/confusion.csv", *CONFUSION),
         examples=read_table(f"plots/runs/{schedules[0]}/examples.csv", *EXAMPLES),
-        stability=read_table(STABILITY, *VERDICTS) if STABILITY.exists() else None,
+        stability=_stability() if STABILITY.exists() else None,
+        earlier=read_table(EARLIER, *EARLIER_VERDICTS) if EARLIER.exists() else None,
     )
 
 
@@ -122,9 +148,18 @@ def settings_of(sections: Mapping[str, Any], name: str, search: Numbers) -> dict
     training = dict(sections["training"])
     if name in sections["experiments"]:
         return training | dict(sections["experiments"][name] or {})
-    searching = dict(sections["search"].get("training") or {})
     changes = dict(sections["search"]["schedules"][name.removeprefix("best_")] or {})
-    return training | searching | {"l2": search["best_l2"]} | changes
+    return _searching(sections) | {"l2": search["best_l2"]} | changes
+
+
+def _searching(sections: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(sections["training"]) | dict(sections["search"].get("training") or {})
+
+
+def _stability() -> pd.DataFrame:
+    """A file of an older version does not say which settings it is of: of others."""
+    table = read_table(STABILITY, *VERDICTS)
+    return table if "settings" in table else table.assign(settings="unknown")
 
 
 def _run(name: str, settings: Mapping[str, Any]) -> Run:
@@ -150,10 +185,10 @@ def read_table(path: str | Path, *columns: str) -> pd.DataFrame:
 
 
 def _whole_table(text: str) -> pd.DataFrame:
-    table = pd.read_csv(io.StringIO(text))
-    numbers = table.drop(columns="value", errors="ignore")  # empty where nothing varies
-    if not text.endswith("\n") or numbers.isna().to_numpy().any():  # never as it was written
-        raise ValueError("it has been cut short")
+    table = pd.read_csv(io.StringIO(text), dtype=dict.fromkeys(TEXT, str), keep_default_na=False)
+    entries = table.drop(columns="value", errors="ignore")  # empty where nothing varies
+    if not text.endswith("\n") or (entries.isna() | (entries == "")).to_numpy().any():
+        raise ValueError("it has been cut short")  # never as it was written
     return table
 
 

@@ -13,27 +13,26 @@ from matplotlib.colors import LinearSegmentedColormap
 
 from klayer.report import words
 from klayer.report.charts import training_figure
+from klayer.report.comparison import differences, network
 from klayer.report.document import Example, Examples, Figure, Key, Panel, Pictures, Section
 from klayer.report.drawing import BLUE, GREEN, INK, ORANGE, PURPLE
 from klayer.report.evidence import Evidence
-from klayer.report.statistics import estimate
+from klayer.report.statistics import EQUAL, estimate
 
 SHEET = Path("plots/examples.png")  # of the stage preprocess
 SHOWN = 3  # classes of an example
 COLOURS = (BLUE, GREEN, ORANGE, PURPLE)  # of the schedules
-WEIGHTS = {  # whose first layer is shown, beside the best λ's
-    "three_layer": "3 layers",
-    "three_layer_bn": "3 layers, BN",
-    "nine_layer": "9 layers",
-    "nine_layer_bn": "9 layers, BN",
-}
+# Whose first layer is shown, beside the best λ's.
+WEIGHTS = ("three_layer", "three_layer_bn", "nine_layer", "nine_layer_bn")
 
 
 def section(evidence: Evidence) -> Section:
     """What it gets right and wrong, how it was trained, what the first layers look for."""
-    l2, accuracy = evidence.best.settings["l2"], estimate(evidence.best.test_accuracy)
+    best, accuracy = evidence.best, estimate(evidence.best.test_accuracy)
+    other = differences(best.settings, evidence.searching, but=("l2",))
+    trained = f"trained as in the search{f', but {other}' if other else ''}"
     answer = (
-        f"With λ = {words.l2(l2)}, trained as in the search, its test accuracy is "
+        f"With λ = {words.l2(best.settings['l2'])}, {trained}, its test accuracy is "
         f"{words.spread(accuracy)}. {_mistakes(evidence.confusion)}"
     )
     blocks = (_confusion(evidence), _examples(evidence), _training(evidence), _weights(evidence))
@@ -55,7 +54,7 @@ def _confusion(evidence: Evidence) -> Figure:
     shares = counts.div(counts.sum(axis=1).clip(lower=1), axis=0)
     draw = partial(_draw, shares=shares)
     panel = Panel("Predicted class (% of each row)", draw, left=1.1, bottom=0.95)
-    caption = "The test images by class, mean over seeds."
+    caption = f"The test images by class, {words.over_seeds(len(evidence.best.seeds))}."
     return Figure("confusion", caption, (panel,), source=_source(evidence, "confusion"))
 
 
@@ -76,14 +75,31 @@ def _draw(axes: Axes, shares: pd.DataFrame) -> None:
 def _mistakes(confusion: pd.DataFrame) -> str:
     """The classes it knows best and worst, and the most frequent mistake."""
     right = confusion[confusion["actual"] == confusion["predicted"]].set_index("actual")["count"]
-    known = right / confusion.groupby("actual")["count"].sum()
-    wrong = confusion[confusion["actual"] != confusion["predicted"]]
-    worst = wrong.iloc[wrong["count"].argmax()]
-    return (
-        f"It knows {known.idxmax()} best ({100 * known.max():.0f} %) and {known.idxmin()} worst "
-        f"({100 * known.min():.0f} %). Its most frequent mistake: {worst['actual']} taken for "
-        f"{worst['predicted']}, {worst['count']:.0f} times."
-    )
+    images = confusion.groupby("actual")["count"].sum()
+    known = (right / images)[images > 0]
+    wrong = confusion[(confusion["actual"] != confusion["predicted"]) & (confusion["count"] > 0)]
+    if known.max() - known.min() <= EQUAL:
+        said = f"It knows all classes equally well ({100 * known.max():.0f} %)."
+    else:
+        best, worst = _tied(known, known.max()), _tied(known, known.min())
+        said = (
+            f"It knows {best} best ({100 * known.max():.0f} %) and {worst} worst "
+            f"({100 * known.min():.0f} %)."
+        )
+    if wrong.empty:
+        return f"{said} It makes no mistake."
+    most = wrong[wrong["count"] >= wrong["count"].max() - EQUAL]
+    times = words.times(most["count"].iloc[0])
+    if len(most) > 1:
+        return f"{said} Its most frequent mistakes: {len(most)} pairs of classes, {times} each."
+    actual, predicted = most[["actual", "predicted"]].iloc[0]
+    return f"{said} Its most frequent mistake: {actual} taken for {predicted}, {times}."
+
+
+def _tied(known: pd.Series[float], share: float) -> str:
+    """The classes that have this share, or how many there are."""
+    names = [str(name) for name in known.index[(known - share).abs() <= EQUAL]]
+    return words.several(names) if len(names) < 4 else f"{len(names)} classes"
 
 
 def _examples(evidence: Evidence) -> Examples:
@@ -92,7 +108,8 @@ def _examples(evidence: Evidence) -> Examples:
         top = rows.nlargest(SHOWN, "probability")
         pairs = tuple(zip(top["class"], top["probability"].astype(float), strict=True))
         examples.append(Example(str(rows["actual"].iloc[0]), pairs))
-    caption = "The first test images, with the probabilities (mean over seeds)."
+    seeds = words.over_seeds(len(evidence.best.seeds))
+    caption = f"The first test images, with the probabilities ({seeds})."
     return Examples(caption, SHEET, examples, _source(evidence, "examples"))
 
 
@@ -107,8 +124,9 @@ def _training(evidence: Evidence) -> Figure:
 
 
 def _weights(evidence: Evidence) -> Pictures:
-    files = [(t, evidence.runs[n].weights) for n, t in WEIGHTS.items() if n in evidence.runs]
-    files.append(("3 layers, BN, best λ", evidence.best.weights))
+    runs = [evidence.runs[name] for name in WEIGHTS if name in evidence.runs]
+    files = [(network(run.settings), run.weights) for run in runs]
+    files.append((f"{network(evidence.best.settings)}, best λ", evidence.best.weights))
     caption = (
         "Weights of the first layer, a picture for each unit (first seed): each scaled by its "
         "largest weight, grey is 0."

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from klayer.report.statistics import Estimate, Values, quantile
-from klayer.report.verdicts import DRAWS, Answer, Verdict
+from klayer.report.statistics import EQUAL, Estimate, Values, quantile
+from klayer.report.verdicts import DRAWS, NO_SCATTER, ONE_SEED, Answer, Verdict, unjudged
 
 WORDS = {1: "L2 helps", 0: "no difference", -1: "L2 harms"}
 POWER = 0.8  # of the smallest gain that the search could have seen
@@ -33,6 +33,16 @@ class Search:
     def noise(self) -> float:
         """Deviation that values and seeds do not explain: the residual of the two-way table."""
         return float(_noise(self.fine.to_numpy(np.float64)))
+
+    @property
+    def scatters(self) -> bool:
+        """Whether there is noise to compare the values with: else there is no verdict."""
+        return self.noise > EQUAL
+
+    @property
+    def equal(self) -> bool:
+        """Whether all values gave the same accuracy: nothing is to be told apart."""
+        return bool(np.ptp(self.means) <= EQUAL)
 
     @property
     def means(self) -> pd.Series[float]:
@@ -67,7 +77,7 @@ class Search:
 
 
 def search(runs: pd.DataFrame) -> Search | None:
-    """From the table of all runs; None without λ = 0 or with a single seed."""
+    """From the table of all runs; None without λ = 0, another value and two seeds of each."""
     coarse = runs[runs["phase"] == "coarse"].groupby("l2")["validation_accuracy"].mean()
     fine = runs[runs["phase"] != "coarse"].pivot_table(
         index="l2", columns="seed", values="validation_accuracy"
@@ -81,12 +91,17 @@ def answer(runs: pd.DataFrame) -> Answer | None:
     """Whether λ = 0 may be the best. Its stability is that of simulated tables: means + noise."""
     found = search(runs)
     if found is None:
-        return None
+        fine = runs[runs["phase"] != "coarse"]
+        single = fine["seed"].nunique() == 1 and (fine["l2"] == 0).any()
+        return Answer("l2", unjudged(ONE_SEED), None) if single else None
+    gain = float(found.means.iloc[1:].max() - found.means.iloc[0])
+    if not found.scatters:
+        estimate = Estimate(gain, found.noise, found.freedom + 1, 0.0)
+        return Answer("l2", unjudged(NO_SCATTER), estimate)
     means, shape = found.means.to_numpy(np.float64), found.fine.shape
     luck = np.random.default_rng(1).standard_normal((DRAWS, *shape)) * found.noise
     code = int(_directions(found.fine.to_numpy(np.float64)))
     share = float((_directions(means[:, np.newaxis] + luck) == code).mean())
-    gain = float(means[1:].max() - means[0])
     error = found.width / float(quantile(found.freedom))  # so that the interval is Hsu's: ± width
     estimate = Estimate(gain, found.noise, found.freedom + 1, error)
     return Answer("l2", Verdict(WORDS[code], code != 0, share, "simulated searches"), estimate)

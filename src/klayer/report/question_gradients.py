@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from klayer.report import words
 from klayer.report.document import Figure, Key, Panel, Section, Table
 from klayer.report.drawing import BLUE, GREEN, INK, ORANGE, PURPLE, logarithmic
 from klayer.report.evidence import Evidence
@@ -63,5 +64,6 @@ def _table(errors: pd.DataFrame) -> Table:
         for name, group in errors.groupby("network", sort=False)
     ]
     head = ("network", "derivatives", "largest relative error")
-    caption = "Gradient check, over λ = 0 and λ > 0, one network and populations"
+    strengths = words.several([f"{l2:g}" for l2 in errors["l2"].unique()])
+    caption = f"Gradient check, λ of {strengths}"
     return Table(caption, head, rows, SOURCE)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import numpy as np
 from scipy import special
 
 from klayer.report import words
+from klayer.report.comparison import differences, other_images, unlike
 from klayer.report.document import Block, Section, Table, Text
 from klayer.report.evidence import Evidence, Run
 from klayer.report.reference import BEST, BEST_VALIDATION, TRIED
-from klayer.report.statistics import Values, estimate, quantile
-from klayer.report.verdicts import Answer, Verdict, judge, paired_answer
+from klayer.report.statistics import EQUAL, Values, estimate, quantile
+from klayer.report.verdicts import Answer, Verdict, judge, paired_answer, unjudged
 
 TITLE = "Which schedule explains the reported best λ?"
 NEITHER = "neither"
+SCHEDULE = ("half_cycle", "cycles")  # what the schedules differ in
 WORDS = {0: NEITHER, 1: "test only", 2: "validation only", 3: "both"}
 CYCLES = {
     "helps": "A third cycle helps",
@@ -43,27 +45,54 @@ FAIR = (
 def section(evidence: Evidence) -> Section:
     """Each schedule against the reported pair of accuracies."""
     runs = [evidence.runs[name] for name in evidence.schedules]
-    rows = [_row(run, evidence.synthetic) for run in runs]
+    judged = {run.name: _agreement(evidence, run) for run in runs}
+    rows = [_row(run, judged[run.name]) for run in runs]
     caption = f"Best λ: reported {BEST.test_accuracy} in test, {BEST_VALIDATION} in validation"
-    fair = FAIR if evidence.synthetic else f"{FAIR} {_outside(runs)}".strip()
-    blocks: list[Block] = [Table(caption, HEAD, rows, SOURCE), Text(fair)]
-    if cycles := cycles_answer(evidence):
-        said = f"{CYCLES[cycles.direction]} ({cycles.verdict})"
-        blocks.append(Text(f"{said}: {words.difference(cycles.estimate)}."))
-    if evidence.synthetic:
-        return Section("schedules", TITLE, "Not answered: the images are synthetic.", blocks)
-    return Section("schedules", TITLE, _answer(runs), blocks)
+    blocks: list[Block] = [Table(caption, HEAD, rows, SOURCE)]
+    compared = [run for run in runs if judged[run.name].share is not None]
+    if compared:
+        blocks.append(Text(f"{FAIR} {_outside(compared)}".strip()))
+    if (cycles := cycles_answer(evidence)) and cycles.estimate:
+        opening = cycles.verdict.opening(CYCLES)
+        blocks.append(Text(f"{opening}{_longer(cycles)}{words.difference(cycles.estimate)}."))
+    if images := other_images(evidence):
+        return Section("schedules", TITLE, f"Not answered: the images are {images}.", blocks)
+    return Section("schedules", TITLE, _answer(runs, judged), blocks)
+
+
+def _longer(cycles: Answer) -> str:
+    """What the number is, where no verdict has said it."""
+    return "" if cycles.verdict.share is not None else "a third cycle changes the test accuracy by "
 
 
 def cycles_answer(evidence: Evidence) -> Answer | None:
-    """The verdict on three cycles less two, by test accuracy."""
-    return paired_answer(evidence, "best_two_cycles", "best_three_cycles", "cycles")
+    """The verdict on three cycles less two, by test accuracy; None where the two runs are not there
+    or not that.
+    """
+    names = ("best_two_cycles", "best_three_cycles")
+    if evidence.missing(names):
+        return None
+    two, three = (evidence.runs[name].settings for name in names)
+    if differences(three, two, but=("cycles",)) or (two["cycles"], three["cycles"]) != (2, 3):
+        return None
+    return paired_answer(evidence, *names, "cycles")
 
 
-def _agreement(run: Run) -> Verdict:
+def agreements(evidence: Evidence) -> list[Answer]:
+    """The verdict on each schedule, under the name of its run."""
+    runs = [evidence.runs[name] for name in evidence.schedules]
+    return [Answer(run.name, _agreement(evidence, run), None) for run in runs]
+
+
+def _agreement(evidence: Evidence, run: Run) -> Verdict:
     """In which of the two reported accuracies a schedule agrees."""
-    table = run.seeds[["test_accuracy", "validation_accuracy"]].to_numpy(np.float64)
-    return judge(table, _directions, WORDS)
+    if other_images(evidence):
+        return unjudged("not comparable")
+    if other := unlike(BEST, run.settings, free=SCHEDULE):
+        return unjudged(f"not the report's experiment ({other})")
+    measures = run.seeds[["test_accuracy", "validation_accuracy"]]
+    scatters = all(estimate(measures[name]).scatters for name in measures)
+    return judge(measures.to_numpy(np.float64), _directions, WORDS, scatters)
 
 
 def _directions(tables: Values) -> np.ndarray:
@@ -73,7 +102,7 @@ def _directions(tables: Values) -> np.ndarray:
         return np.zeros(tables.shape[:-2], int)
     mean, deviation = tables.mean(axis=-2), tables.std(axis=-2, ddof=1)
     half = quantile(count - 1) * deviation[..., 0] * np.sqrt(1 + 1 / count)
-    test = np.abs(mean[..., 0] - BEST.test_accuracy) <= half
+    test = np.abs(mean[..., 0] - BEST.test_accuracy) <= half + EQUAL
     low, high = (mean[..., 1] + q * deviation[..., 1] for q in highest(count))
     return np.asarray(test + 2 * ((low <= BEST_VALIDATION) & (high >= BEST_VALIDATION)))
 
@@ -90,20 +119,28 @@ def highest(count: int) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _answer(runs: Sequence[Run]) -> str:
-    both, others = [], []
+def _answer(runs: Sequence[Run], judged: Mapping[str, Verdict]) -> str:
+    both, others, without = [], [], []
     for run in runs:
-        verdict = _agreement(run)
-        if verdict.direction == "both":
+        verdict = judged[run.name]
+        if verdict.share is None:
+            without.append(f"{_title(run)}, {verdict.word}")
+        elif verdict.direction == "both":
             both.append(f"{_title(run)} ({verdict})")
         else:
             # Of `neither`, "not shown" would say its contrary: it is agreement that is not shown.
             prefix = "not shown: " if verdict.direction == NEITHER else ""
             said = str(verdict).removeprefix(prefix)
             others.append(f"{_title(run)}: {verdict.direction} ({said})")
-    agreeing = f"Agreeing in test and in validation: {', '.join(both)}."
-    answer = agreeing if both else "None agrees in both."
-    return f"{answer} Others: {'; '.join(others)}." if others else answer
+    sentences = [f"Agreeing in test and in validation: {', '.join(both)}."] if both else []
+    if others:
+        sentences.append(f"{'Others: ' if both else 'None agrees in both. '}{'; '.join(others)}.")
+    reasons = {verdict.word for verdict in judged.values()}
+    if len(without) == len(runs) and len(reasons) == 1:
+        sentences = [f"Not judged: {reasons.pop()}."]
+    elif without:
+        sentences.append(f"Not judged: {'; '.join(without)}.")
+    return " ".join(sentences)
 
 
 def _highest_of(run: Run) -> tuple[float, float]:
@@ -115,7 +152,7 @@ def _highest_of(run: Run) -> tuple[float, float]:
 
 def _outside(runs: Sequence[Run]) -> str:
     """Which schedules' highest of 50 lie under the reported one, which above, and what it means."""
-    predicted = {_title(run): _highest_of(run) for run in runs if len(run.seeds) > 1}
+    predicted = {_title(run): _highest_of(run) for run in runs}
     under = [name for name, (_, high) in predicted.items() if high < BEST_VALIDATION]
     above = [name for name, (low, _) in predicted.items() if low > BEST_VALIDATION]
     meaning = {
@@ -126,16 +163,19 @@ def _outside(runs: Sequence[Run]) -> str:
 
 
 def _title(run: Run) -> str:
+    """Its name in words; where the name says another n_s than the settings, the name as it is."""
     name = run.name.removeprefix("best_")
-    return name.replace("ns_", "n_s = ", 1) if name.startswith("ns_") else name.replace("_", " ", 1)
+    if name == f"ns_{run.settings['half_cycle']}":
+        return name.replace("ns_", "n_s = ", 1)
+    return name.replace("_", " ", 1) if not name.startswith("ns_") else name
 
 
-def _row(run: Run, synthetic: bool) -> tuple[str, ...]:
+def _row(run: Run, verdict: Verdict) -> tuple[str, ...]:
     test, validation = estimate(run.test_accuracy), estimate(run.seeds["validation_accuracy"])
-    if synthetic or test.count < 2:
+    if verdict.share is None:
         accuracies = (words.spread(test), "", words.spread(validation))
-        return (_title(run), *accuracies, "", "", "not comparable")
-    verdict = _agreement(run)
+        known = "not comparable" if verdict.word == "not comparable" else str(verdict)
+        return (_title(run), *accuracies, "", "", known)
     return (
         _title(run),
         words.spread(test),

@@ -12,11 +12,12 @@ from matplotlib.ticker import NullLocator
 
 from klayer.report import words
 from klayer.report.charts import draw_measure, layers_figure, legend, lines_of
-from klayer.report.document import Figure, Key, Panel, Section, Table
+from klayer.report.comparison import effective, more_than_bn, without_bn
+from klayer.report.document import Block, Figure, Key, Panel, Section, Table, Text
 from klayer.report.drawing import BLUE, GREEN, ORANGE, PURPLE
 from klayer.report.evidence import Evidence, Pair
 from klayer.report.statistics import Values, estimate, paired_difference, signs_of_means
-from klayer.report.verdicts import Answer, judge
+from klayer.report.verdicts import NO_COMMON, Answer, judge, unjudged
 
 TITLE = "Does BN make the initial weights matter less?"
 WORDS = {1: "less", 0: "no difference", -1: "more"}
@@ -35,31 +36,62 @@ def section(evidence: Evidence) -> Section:
     found = answer(evidence)
     if found is None:
         why = (
-            "Not answered: params.yaml has fewer than two pairs NAME and NAME_bn with normal "
-            "initial weights and a seed in common."
+            "Not answered: params.yaml has fewer than two pairs NAME and NAME_bn whose normal "
+            "initial weights have different σ and that are equal in all else but BN."
         )
         return Section("start", TITLE, why)
-    pairs = [pair for plain, _ in names(evidence) if (pair := evidence.pair(plain))]
-    blocks = (_table(pairs), _curves(pairs), _layers(pairs))
+    pairs = _pairs(evidence)
+    blocks: list[Block] = [_table(pairs), _curves(pairs), _layers(pairs)]
+    if left := [name for name in _normal(evidence) if name not in dict(names(evidence))]:
+        out = "not among them, as more than σ or BN is different"
+        blocks.insert(1, Text(f"With normal initial weights, but {out}: {', '.join(left)}."))
     return Section("start", TITLE, _answer(evidence, found), blocks)
 
 
 def names(evidence: Evidence) -> list[tuple[str, str]]:
-    """The pairs of runs with normal initial weights, the largest deviation first."""
-    normal = [n for n, run in evidence.runs.items() if run.settings["initialisation"] == "normal"]
-    pairs = [(name, f"{name}_bn") for name in normal if f"{name}_bn" in normal]
-    return sorted(pairs, key=lambda pair: -evidence.runs[pair[0]].settings["sigma"])
+    """The pairs of runs with normal initial weights that differ in the deviation alone, the largest
+    first; where there are several such groups, the largest one.
+    """
+    groups: dict[str, dict[float, str]] = {}
+    for name in _normal(evidence):
+        pair = evidence.pair(name)
+        if pair and not more_than_bn(*pair):
+            settings = without_bn(pair[0].settings)
+            sigma = settings.pop("sigma")
+            group = groups.setdefault(repr(sorted(settings.items())), {})
+            group.setdefault(sigma, name)
+    largest = max(groups.values(), key=len, default={})
+    return [(largest[sigma], f"{largest[sigma]}_bn") for sigma in sorted(largest, reverse=True)]
+
+
+def _normal(evidence: Evidence) -> list[str]:
+    """Names of runs without BN that have one with it, both with normal initial weights."""
+    return [
+        name
+        for name in evidence.runs
+        if (pair := evidence.pair(name)) and all("sigma" in effective(run.settings) for run in pair)
+    ]
+
+
+def _pairs(evidence: Evidence) -> list[Pair]:
+    return [pair for plain, _ in names(evidence) if (pair := evidence.pair(plain))]
 
 
 def answer(evidence: Evidence) -> Answer | None:
-    """The verdict on the range over the deviations, without BN less with; None under two pairs."""
+    """The verdict on the range over the deviations, without BN less with.
+
+    None under two pairs; without an estimate when they have no seed in common.
+    """
     pairs = names(evidence)
-    table = evidence.table([name for pair in zip(*pairs, strict=True) for name in pair])
-    if len(pairs) < 2 or table is None:
+    if len(pairs) < 2:
         return None
+    table = evidence.table([name for pair in zip(*pairs, strict=True) for name in pair])
+    if table is None:
+        return Answer("start", unjudged(NO_COMMON), None)
     values = table.to_numpy(np.float64)  # columns: all without BN, then all with
-    verdict = judge(values, lambda tables: signs_of_means(_less(tables)), WORDS)
-    return Answer("start", verdict, estimate(_less(values)))
+    less = estimate(_less(values))
+    verdict = judge(values, lambda t: signs_of_means(_less(t)), WORDS, less.scatters)
+    return Answer("start", verdict, less)
 
 
 def _less(tables: Values) -> Values:
@@ -71,17 +103,20 @@ def _less(tables: Values) -> Values:
 def _answer(evidence: Evidence, found: Answer) -> str:
     pairs = names(evidence)
     largest, smallest = (
-        evidence.runs[plain].settings["sigma"] for plain, _ in (pairs[0], pairs[-1])
+        pair[0].settings["sigma"] for pair in (_pairs(evidence)[i] for i in (0, -1))
     )
     tables = [evidence.table(of_kind) for of_kind in zip(*pairs, strict=True)]
-    without, with_bn = (
+    ranges = [
         words.points(float(np.ptp(table, axis=1).mean()), sign=False)
         for table in tables
         if table is not None
-    )
+    ]
+    over = f"{found.verdict.opening(SAID)}over σ from {smallest:g} to {largest:g} the test accuracy"
+    if found.estimate is None or len(ranges) < 2:
+        return f"{over} cannot be compared seed by seed."
+    without, with_bn = ranges
     return (
-        f"{SAID[found.direction]} ({found.verdict}): over σ from {smallest:g} to {largest:g} the "
-        f"test accuracy ranges over {without} points without BN and over {with_bn} with BN; the "
+        f"{over} ranges over {without} points without BN and over {with_bn} with BN; the "
         f"range is smaller by {words.difference(found.estimate)}."
     )
 
@@ -112,7 +147,8 @@ def _curves(pairs: Sequence[Pair]) -> Figure:
             for pair in pairs
         ),
     ]
-    caption = "3 layers with normal initial weights of standard deviation σ in every layer."
+    layers = words.layers(pairs[0][0].settings)
+    caption = f"{layers} with normal initial weights of standard deviation σ in every layer."
     return Figure("sigma", caption, panels, legend(lines_of(pairs[0])), source=SOURCE)
 
 

@@ -1,11 +1,44 @@
-"""The numbers of the report that is reproduced, a student's for KTH DD2424, assignment 3."""
+"""The numbers of the report that is reproduced, a student's for KTH DD2424, assignment 3, and the
+settings that belong to them. Only a run with these settings is compared with them.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 CHANCE = 0.1  # accuracy of a guess among the ten classes
 GRADIENT_TOLERANCE = 1e-6  # largest relative error of its gradient check
+
+
+VALIDATION = 5000  # images
+FILES = """
+f962466ef690d46b226450fb9aadc74ba4bc64a76aa526b5827fe4bc5c7125cb batches.meta
+54636561a3ce25bd3e19253c6b0d8538147b0ae398331ac4a2d86c6d987368cd data_batch_1
+766b2cef9fbc745cf056b3152224f7cf77163b330ea9a15f9392beb8b89bc5a8 data_batch_2
+0f00d98ebfb30b3ec0ad19f9756dc2630b89003e10525f5e148445e82aa6a1f9 data_batch_3
+3f7bb240661948b8f4d53e36ec720d8306f5668bd0071dcb4e6c947f78e9682b data_batch_4
+d91802434d8376bbaeeadf58a737e3a1b12ac839077e931237e0dcd43adcb154 data_batch_5
+f53d8d457504f7cff4ea9e021afcf0e0ad8e24a91f3fc42091b8adef61157831 test_batch
+"""  # SHA-256 of CIFAR-10, the original
+
+BN = ["affine", "batch_norm", "relu"]
+DEEP = {"hidden": [50, 30, 20, 20, 10, 10, 10, 10]}
+TRAINING: Mapping[str, Any] = {
+    "hidden": [50, 50],
+    "block": ["affine", "relu"],
+    "epsilon": 2.220446049250313e-16,
+    "bn_momentum": 0.9,
+    "initialisation": "uniform",
+    "sigma": 0.01,
+    "l2": 0.005,
+    "batch_size": 100,
+    "learning_rate_min": 1e-5,
+    "learning_rate_max": 0.1,
+    "half_cycle": 2250,
+    "cycles": 2,
+}
 
 
 @dataclass(frozen=True)
@@ -15,27 +48,40 @@ class Reported:
     run: str
     title: str
     test_accuracy: float
+    changes: Mapping[str, Any] = field(default_factory=dict)  # of TRAINING
+    free: tuple[str, ...] = ()  # settings that may have any value
 
     @property
     def learns(self) -> bool:
         """Whether the network of the report learnt anything."""
         return self.test_accuracy > CHANCE
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Of its training."""
+        return {**TRAINING, **self.changes}
+
+
+def _sigma(sigma: float) -> dict[str, Any]:
+    """Normal initial weights, trained as the best λ of the report's search."""
+    return {"initialisation": "normal", "sigma": sigma, "l2": 0.00429193, "half_cycle": 900}
+
 
 RUNS = (
     Reported("three_layer", "3 layers", 0.5312),
-    Reported("three_layer_bn", "3 layers, BN", 0.5437),
-    Reported("nine_layer", "9 layers", 0.1),
-    Reported("nine_layer_bn", "9 layers, BN", 0.526),
-    Reported("sigma_1e-1", "3 layers, σ = 1e-1", 0.5069),
-    Reported("sigma_1e-1_bn", "3 layers, σ = 1e-1, BN", 0.5167),
-    Reported("sigma_1e-3", "3 layers, σ = 1e-3", 0.1),
-    Reported("sigma_1e-3_bn", "3 layers, σ = 1e-3, BN", 0.5295),
-    Reported("sigma_1e-4", "3 layers, σ = 1e-4", 0.1),
-    Reported("sigma_1e-4_bn", "3 layers, σ = 1e-4, BN", 0.5289),
+    Reported("three_layer_bn", "3 layers, BN", 0.5437, {"block": BN}),
+    Reported("nine_layer", "9 layers", 0.1, DEEP),
+    Reported("nine_layer_bn", "9 layers, BN", 0.526, DEEP | {"block": BN}),
+    Reported("sigma_1e-1", "3 layers, σ = 1e-1", 0.5069, _sigma(0.1)),
+    Reported("sigma_1e-1_bn", "3 layers, σ = 1e-1, BN", 0.5167, _sigma(0.1) | {"block": BN}),
+    Reported("sigma_1e-3", "3 layers, σ = 1e-3", 0.1, _sigma(0.001)),
+    Reported("sigma_1e-3_bn", "3 layers, σ = 1e-3, BN", 0.5295, _sigma(0.001) | {"block": BN}),
+    Reported("sigma_1e-4", "3 layers, σ = 1e-4", 0.1, _sigma(0.0001)),
+    Reported("sigma_1e-4_bn", "3 layers, σ = 1e-4, BN", 0.5289, _sigma(0.0001) | {"block": BN}),
 )
 # The best λ of its search, trained as its published code says: n_s = 900, two cycles.
-BEST = Reported("best_two_cycles", "3 layers, BN, best λ", 0.5386)
+_PUBLISHED = {"block": BN, "half_cycle": 900}
+BEST = Reported("best_two_cycles", "3 layers, BN, best λ", 0.5386, _PUBLISHED, free=("l2",))
 BEST_VALIDATION = 0.547  # the highest of the search's 50
 TRIED = 50
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 CONFIDENCE = 0.95
+EQUAL = 1e-9  # shares that differ by less are equal: rounding moves them by 1e-16, an image by 1e-4
 Values = NDArray[np.float64]
 
 
@@ -32,17 +33,22 @@ class Estimate:
     error: float
 
     @property
+    def scatters(self) -> bool:
+        """Whether there is an error to compare the number with: else it gives no verdict."""
+        return self.count > 1 and self.error > EQUAL
+
+    @property
     def interval(self) -> tuple[float, float] | None:
-        """Student's 95 % interval; None for a single value."""
+        """Student's 95 % interval; None for a single value, or without scatter."""
         return self._around(self.error)
 
     @property
     def prediction(self) -> tuple[float, float] | None:
-        """Where one more value would lie with 95 % probability; None for a single value."""
+        """Where one more value would lie with 95 % probability; None as for the interval."""
         return self._around(self.deviation * float(np.sqrt(1 + 1 / self.count)))
 
     def _around(self, error: float) -> tuple[float, float] | None:
-        if self.count < 2:
+        if self.count < 2 or error <= EQUAL:
             return None
         half = float(quantile(self.count - 1)) * error
         return self.mean - half, self.mean + half
@@ -50,7 +56,7 @@ class Estimate:
     @property
     def probability(self) -> float | None:
         """Student's two-sided p-value of 0; None for a single value or no scatter."""
-        if self.count < 2 or self.error == 0:
+        if not self.scatters:
             return None
         return float(2 * special.stdtr(self.count - 1, -abs(self.mean) / self.error))
 
@@ -76,7 +82,7 @@ def signs(mean: Values, error: Values, count: int) -> NDArray[np.int_]:
     if count < 2:
         return np.zeros(np.shape(mean), int)
     half = quantile(count - 1) * error
-    above, below = np.asarray(mean - half > 0), np.asarray(mean + half < 0)
+    above, below = np.asarray(mean - half > EQUAL), np.asarray(mean + half < -EQUAL)
     return np.asarray(above.astype(int) - below.astype(int))
 
 
@@ -91,4 +97,4 @@ def signs_of_means(values: Values) -> NDArray[np.int_]:
 def rank(value: float, among: ArrayLike) -> float:
     """How many of the values lie below a number; equal ones count half."""
     values = np.asarray(among, np.float64)
-    return float((values < value - 1e-9).sum() + (np.abs(values - value) <= 1e-9).sum() / 2)
+    return float((values < value - EQUAL).sum() + (np.abs(values - value) <= EQUAL).sum() / 2)

@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 import requests
 from tqdm import tqdm
 
-from klayer import params
 from klayer.data.archive import FOLDER, RefusedError, take
 from klayer.data.sources import SYNTHETIC, DataConfig
 from klayer.errors import KlayerError
 from klayer.parallel.environment import projects_around
+from klayer.params import of_stage, read_settings
 
 VARIABLE = "CIFAR10_ARCHIVE"
 LARGEST_ARCHIVE = 300_000_000  # bytes; the seven files have 186 million
@@ -39,7 +39,7 @@ def run() -> None:
 
     Raises KlayerError; if no source has the files NoArchiveError, after a line for each source.
     """
-    data = params.section(params.read(), "data", DataConfig)
+    data = of_stage("data", DataConfig, **read_settings("mirrors"))
     if data.source == SYNTHETIC:
         FOLDER.mkdir(parents=True, exist_ok=True)
     elif named := os.environ.get(VARIABLE):
@@ -105,16 +105,17 @@ def _fetch(url: str, data: DataConfig) -> None:
     FOLDER.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryFile(dir=FOLDER.parent) as file:
         try:
-            with requests.get(url, stream=True, timeout=data.timeout) as response:
+            with (
+                requests.get(url, stream=True, timeout=data.timeout) as response,
+                tqdm(desc=_host(url), unit="B", unit_scale=True, leave=False, disable=None) as bar,
+            ):
                 if response.status_code != 200:
                     raise RefusedError(f"status {response.status_code}")
-                size = int(response.headers.get("Content-Length", 0)) or None
-                shown = {"desc": _host(url), "unit": "B", "unit_scale": True, "disable": None}
-                with tqdm(total=size, **shown) as bar:
-                    for block in response.iter_content(1 << 18):
-                        bar.update(file.write(block))
-                        if file.tell() > LARGEST_ARCHIVE:
-                            raise RefusedError("sends more bytes than the archive can have")
+                bar.total = int(response.headers.get("Content-Length", 0)) or None
+                for block in response.iter_content(1 << 18):
+                    bar.update(file.write(block))
+                    if file.tell() > LARGEST_ARCHIVE:
+                        raise RefusedError("sends more bytes than the archive can have")
         except (requests.RequestException, ValueError) as error:  # its text may hold a password
             raise RefusedError(type(error).__name__) from None
         take(file, data.digests)

@@ -27,7 +27,7 @@ SEARCH = ("coarse", "fine")
 NAMED = {"train": "experiments", "train_best": "search.schedules"}
 FILES = {"download": ("data", "mirrors"), "preprocess": ("data",)}  # of others one of their name
 RESULTS = ("metrics/train/*.json", "plots/train/*.csv", "plots/seeds/*.csv", "plots/runs/*")
-LIBRARIES = ("llvmlite", "numba", "numpy", "pandas", "pillow", "safetensors", "scipy")
+LIBRARIES = ("llvmlite", "numba", "numpy", "pandas", "pillow", "safetensors")
 
 
 def run() -> None:

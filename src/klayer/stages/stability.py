@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -13,7 +13,7 @@ from klayer.files import write_table
 from klayer.parallel import checkpoints
 from klayer.parallel.runner import train_jobs
 from klayer.report.evidence import STABILITY, collect
-from klayer.report.stability import close_answers, close_runs, table
+from klayer.report.stability import SEARCH, close_answers, close_runs, settings_digests, table
 from klayer.study import search
 from klayer.study.runs import Sections, run_training, searching
 from klayer.training.job import one_for_each_seed
@@ -28,17 +28,27 @@ def run(seeds: Sequence[int]) -> None:
     Raises KlayerError when the study has not been run, or when one of its seeds is not fresh.
     """
     sections, study = params.read(), collect()
-    runs = {name: study.runs[name] for name in close_runs(study)}
+    questions = close_runs(study)
+    runs = {name: study.runs[name] for names in questions.values() for name in names}
     used = {seed for run in runs.values() for seed in run.seeds.index}
+    if SEARCH in questions:
+        used |= set(study.search_runs["seed"])
+    if not questions:
+        raise KlayerError("params.yaml has none of the close questions' runs: nothing to ask again")
     if stale := sorted(used & set(seeds)):
         raise KlayerError(f"--seeds: {stale} are the study's own, fresh ones are needed")
+    digests = settings_digests(study)
     again = replace(
         study,
         runs={n: replace(run, seeds=_trained(sections, n, seeds)) for n, run in runs.items()},
-        search_runs=_searched(sections, study.search_runs, seeds),
+        search_runs=(
+            _searched(sections, study.search_runs, seeds)
+            if SEARCH in questions
+            else study.search_runs
+        ),
     )
-    rows = table(close_answers(again), f"{min(seeds)}-{max(seeds)}")
-    write_table(STABILITY, _beside(study.stability, rows))
+    rows = table(close_answers(again), f"{min(seeds)}-{max(seeds)}", digests)
+    write_table(STABILITY, _beside(study.stability, rows, digests))
     checkpoints.forget(STAGE)
     print(f"{STABILITY} is written: `dvc repro report` shows it")
 
@@ -61,8 +71,13 @@ def _searched(sections: Sections, known: pd.DataFrame, seeds: Sequence[int]) -> 
     return pd.concat([coarse, fine], ignore_index=True)
 
 
-def _beside(others: pd.DataFrame | None, rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows, with those of other seeds that are there already."""
+def _beside(
+    others: pd.DataFrame | None, rows: pd.DataFrame, digests: Mapping[str, str]
+) -> pd.DataFrame:
+    """The rows, with those of other seeds that are there already, of these settings."""
     if others is None:
         return rows
-    return pd.concat([others[others["seeds"] != rows["seeds"].iloc[0]], rows], ignore_index=True)
+    mine = others["seeds"] == rows["seeds"].iloc[0]
+    present = others["settings"] == others["question"].map(digests)
+    kept: pd.DataFrame = others[~mine & present]
+    return pd.concat([kept, rows], ignore_index=True)

@@ -64,7 +64,7 @@ def left_over(names: Sequence[str]) -> list[Path]:
 def check_recorded(stage: str) -> None:
     """Before the stage study@NAME is run by hand: its settings have to be those of params.yaml.
 
-    Raises KlayerError with a difference.
+    Raises KlayerError with the first difference.
     """
     name = stage.partition("@")[2]
     now, recorded = written(settings_of(params.read(), name)), written(read_trials(name))

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from klayer.report import words
-from klayer.report.statistics import Estimate, estimate
+from klayer.report.statistics import EQUAL, Estimate, estimate
 from klayer.report.studies.results import Study
-from klayer.report.verdicts import Verdict, compared
-
-EQUAL = 1e-9  # what differs by less is equal: tables have eight digits
+from klayer.report.verdicts import NO_COMMON, NOT_JUDGED, Verdict, compared
 
 
 @dataclass(frozen=True)
@@ -22,7 +19,7 @@ class Comparison:
 
     difference: Estimate | None  # None without a seed in common
     verdict: Verdict | None
-    why: str = ""  # there is no verdict
+    why: str  # there is no verdict, where there is none
 
     @property
     def equal(self) -> bool:
@@ -33,7 +30,7 @@ class Comparison:
     def word(self) -> str:
         """For a table: helps, shown (97 %)."""
         if self.verdict is None:
-            return f"not judged: {self.why}"
+            return f"{NOT_JUDGED}: {self.why}"
         return f"{self.verdict.direction}, {self.verdict.short}"
 
     @property
@@ -48,28 +45,24 @@ class Comparison:
     def phrase(self, sign: bool = True) -> str:
         """For a sentence: helps, +0.50 points, shown (97 %)."""
         if self.difference is None:
-            return f"is not judged: {self.why}"
+            return f"is {NOT_JUDGED}: {self.why}"
         by = words.points(self.difference.mean, sign or self.verdict is None)
         if self.verdict:
             return f"{self.verdict.direction}, {by} points, {self.verdict.short}"
         found = "is equal" if self.equal else f"differs by {by} points"
-        return f"{found}, not judged: {self.why}"
+        return f"{found}, {NOT_JUDGED}: {self.why}"
 
 
 def compare(
     plain: pd.Series[float], other: pd.Series[float], study: Study, directions: Mapping[int, str]
 ) -> Comparison:
-    """`other` less `plain`, by seed (their index). One seed, or no spread, gives no verdict."""
-    differences = (other - plain).dropna()
-    if not len(differences):
-        return Comparison(None, None, "no seed in common")
-    found = estimate(differences)
-    if found.count < 2:
-        return Comparison(found, None, "one seed")
-    if np.ptp(differences) < EQUAL:
-        return Comparison(found, None, "the same for every seed")
+    """`other` less `plain`, by seed (their index). One seed, or no scatter, gives no verdict."""
     answer = compared(plain, other, study.name, directions)
-    return Comparison(found, answer.verdict if answer else None)
+    if answer is None:
+        return Comparison(None, None, NO_COMMON)
+    if answer.verdict.share is None:
+        return Comparison(answer.estimate, None, answer.verdict.word)
+    return Comparison(answer.estimate, answer.verdict, "")
 
 
 def spread(values: pd.Series[float]) -> str:

@@ -14,8 +14,8 @@ LEAD = (
     "Questions that the report leaves open, each answered by networks that studies/params.yaml "
     "describes in a few lines. Variants are compared seed by seed; a seed's networks have equal "
     "mini-batches. Every verdict follows the rule of docs/evidence.md: it is shown (or not shown) "
-    "when at least 90 % of 2,000 redrawn sets of seeds give the same one, else suggested. One "
-    "seed, or the same number for every seed, is not judged. Runs are short, so that all studies "
+    "when at least 90 % of 2,000 redrawn sets of seeds give the same one, else suggested. One seed "
+    "is not judged, nor what does not scatter over the seeds. Runs are short, so that all studies "
     "take minutes: what they say of longer training is not known."
 )
 SOURCE = "plots/seeds/*.csv · stages study@NAME · dvc repro, in studies/"

@@ -10,8 +10,9 @@ import pandas as pd
 
 from klayer.report import words
 from klayer.report.document import Block, Section, Table
+from klayer.report.statistics import EQUAL
 from klayer.report.studies.charts import accuracy_figure, chosen_figure, source
-from klayer.report.studies.compare import EQUAL, Comparison, compare, spread
+from klayer.report.studies.compare import Comparison, compare, spread
 from klayer.report.studies.results import Study
 from klayer.report.studies.statistics import statistics
 
@@ -197,7 +198,7 @@ def _left_out(study: Study, best: dict[str, pd.Series[str]]) -> str:
     counts = [f"{seeds - len(b)} of {seeds} for {v}" for v, b in best.items() if len(b) < seeds]
     if not counts:
         return ""
-    why = "several values are equally good, or no network learns"
+    why = "several values are equally good, or no network learns,"
     return f" Seeds for which {why} are left out: {', '.join(counts)}."
 
 
