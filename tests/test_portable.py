@@ -7,6 +7,7 @@ Arm. docs/numerics.md says why they agree.
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,8 @@ DIGEST = ""  # of all: the README has it, too
 HASWELL = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+fma,+bmi,+bmi2"}
 SSE2 = {"NUMBA_CPU_NAME": "nocona", "NUMBA_CPU_FEATURES": "+sse2"}
 FEW = ("3 layers, BN, other statistics, noise, views", "tables and metrics", "values of lambda")
+
+of_x86 = pytest.mark.skipif(platform.machine() != "x86_64", reason="they name x86-64's processors")
 
 
 def digests(*items: str, **environment: str) -> dict[str, str]:
@@ -50,12 +53,13 @@ def test_the_committed_digests_come_out_here() -> None:
     assert DIGEST in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the variables name x86-64 processors")
+@of_x86
 @pytest.mark.parametrize("processor", [HASWELL, SSE2], ids=["AVX2", "SSE2 without FMA"])
 def test_older_processors(processor: dict[str, str]) -> None:
     assert digests(**processor) == committed()
 
 
+@of_x86
 def test_variables_of_blas_and_numpy_change_nothing() -> None:
     for kernels in ("Haswell", "Prescott"):
         other = {"OPENBLAS_CORETYPE": kernels, "OPENBLAS_NUM_THREADS": "2"}
