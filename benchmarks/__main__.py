@@ -8,8 +8,7 @@ from ruamel.yaml import YAML
 
 from benchmarks import output
 from benchmarks.case import Case, write_images
-from benchmarks.contest import MANY, ONE, Result, contest, contestants
-from benchmarks.memory import peak_memory
+from benchmarks.contest import MANY, ONE, Result, contest, contestants, peak_memory
 from benchmarks.team import ROOT
 
 CASES = click.Choice(["three_layer_bn", "three_layer", "nine_layer_bn", "nine_layer"])

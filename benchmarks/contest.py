@@ -1,22 +1,29 @@
 """The contest: all contestants take turns at a case, so that they share the machine's moods."""
 
+import shutil
+import subprocess
 import sys
+import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 
 import joblib
+import psutil
+from ruamel.yaml import YAML
 
 from benchmarks.case import SIZE, Case
-from benchmarks.team import Contestant, Team
+from benchmarks.team import ROOT, Contestant, Team
 
 ONE, MANY = "one network soonest", "most networks per hour"
 ALONE = "a network a process"
 KLAYER = {ONE: "klayer, one process", MANY: f"klayer, {ALONE}"}
 LIMIT, EVALUATION = "limit: the matrix products at the speed of sgemm", "evaluation"
 ENSEMBLE, POPULATION = 8, 13  # networks in a process of PyTorch and JAX, and of klayer before
+SHORT = {"half_cycle": 225, "cycles": 1, "seeds": list(range(1, 9))}  # an epoch of 8 networks
 
 Rates = dict[str, list[float]]  # network-steps per second in each round, by contestant
 
@@ -73,8 +80,8 @@ def contest(case: Case, entrants: Sequence[Contestant], rounds: int, seconds: fl
             try:
                 team.calibrate(seconds)
                 teams.append(team)
-            except RuntimeError as error:
-                if each.own:
+            except (RuntimeError, OSError) as error:
+                if each.trainer.startswith("ours."):
                     raise
                 print(f"left out: {error}", file=sys.stderr)
         turns = [[team.turn() for team in teams] for _ in range(rounds)]
@@ -83,6 +90,30 @@ def contest(case: Case, entrants: Sequence[Contestant], rounds: int, seconds: fl
         name = team.contestant.name
         rates[name] = max(rates.get(name, [0.0]), list(found), key=median)
     return rates
+
+
+def peak_memory(case: Case) -> int:
+    """Bytes at most while `klayer train` trains a few networks of a case; on Linux."""
+    klayer, yaml = [sys.executable, "-m", "klayer"], YAML(typ="safe", pure=True)
+    params = yaml.load(ROOT / "params.yaml")
+    params["experiments"][case.name] |= SHORT
+    with TemporaryDirectory(prefix="klayer-benchmark-") as temporary:
+        folder, peak = Path(temporary), 0
+        (folder / "data").mkdir()
+        (folder / "data" / "processed").symlink_to(Path(case.folder).absolute())
+        shutil.copy(ROOT / "requirements.lock", folder)
+        yaml.dump(params, folder / "params.yaml")
+        subprocess.run([*klayer, "settings"], cwd=folder, check=True)
+        stage = subprocess.Popen([*klayer, "train", case.name], cwd=folder)
+        while stage.poll() is None:
+            with suppress(psutil.Error):  # one has just ended
+                first = psutil.Process(stage.pid)
+                found = [first, *first.children(recursive=True)]
+                peak = max(peak, sum(each.memory_full_info().pss for each in found))
+            time.sleep(0.05)
+        if stage.returncode:
+            raise RuntimeError(f"klayer train {case.name} ended with status {stage.returncode}")
+    return peak
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import numpy as np
 
 from benchmarks.case import ORDER, SIZE, Case
 from klayer.data.dataset import open_dataset
+from klayer.training.evaluation import Evaluator
 from klayer.training.job import Job
 from klayer.training.settings import Training
 from klayer.training.trainer import Trainer
@@ -60,8 +61,6 @@ class Evaluation(Klayer):
 
     def train(self, steps: int) -> float:
         """Evaluates so many times. Returns the loss of validation."""
-        from klayer.training.evaluation import Evaluator  # which the older klayer does not have
-
         dataset, l2 = self.trainer.dataset, self.trainer.training.l2
         evaluator = Evaluator(self.trainer.network, dataset)
         for _ in range(steps):

@@ -14,7 +14,6 @@ from benchmarks.case import Case
 Loss = Callable[
     [Tensor, Tensor], Tensor
 ]  # of normalised images (n, d), labels (n,): the sum of all
-Parameters = dict[str, Any]  # named as in `Case.start`
 
 
 class Descent:
@@ -47,7 +46,7 @@ class Descent:
         return float(loss.item()) / self.networks
 
 
-def _one(case: Case) -> tuple[Parameters, Loss]:
+def _one(case: Case) -> tuple[dict[str, Any], Loss]:
     layers: list[nn.Module] = []
     for inputs, units in pairwise(case.units):
         layers.append(nn.Linear(inputs, units))
@@ -64,13 +63,13 @@ def _one(case: Case) -> tuple[Parameters, Loss]:
     return parameters, lambda x, y: cross_entropy(network(x), y)
 
 
-def _ensemble(case: Case, m: int) -> tuple[Parameters, Loss]:
+def _ensemble(case: Case, m: int) -> tuple[dict[str, Any], Loss]:
     """Networks side by side: the first layer of all is one product, the others are batched.
 
     Scores are (n, M*d), so that batch norm takes the columns of all networks at once.
     """
     momentum, epsilon = 1 - case.settings["bn_momentum"], case.settings["epsilon"]
-    p: Parameters = {}
+    p: dict[str, Any] = {}  # named as in `Case.start`
     for name, values in case.start(m).items():
         turned = values.swapaxes(1, 2) if values.ndim == 3 else values.reshape(-1)
         if name == "affine1.weight":  # (d, M*units)

@@ -7,13 +7,13 @@ its input, and answers with a line of JSON: whether it works, and the loss or wh
 
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from pathlib import Path
+from subprocess import PIPE, Popen
 from typing import Any
 
 from benchmarks.case import Case
@@ -21,7 +21,6 @@ from benchmarks.case import Case
 ROOT = Path(__file__).parents[1]
 ONE_THREAD = {"NPROC": "1", "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"}  # of JAX, and
 ONE_THREAD["OPENBLAS_NUM_THREADS"] = "1"  # of NumPy; PyTorch is told its number
-PIPE = subprocess.PIPE
 
 
 @dataclass(frozen=True)
@@ -35,11 +34,6 @@ class Contestant:
     network_steps: float = 1  # in a step of a process
     klayer: Path | None = None  # an older one's folder
 
-    @property
-    def own(self) -> bool:
-        """Whether it is of this project, or the limit, and has to work."""
-        return self.trainer.startswith("ours.")
-
 
 class Team:
     """The processes of a contestant."""
@@ -48,14 +42,14 @@ class Team:
         self.contestant, self.steps = contestant, 8  # of a turn
         self.unit = contestant.network_steps * contestant.processes  # network-steps in each
         environment = dict(os.environ)
-        if contestant.processes > 1 or contestant.own:
+        if contestant.processes > 1 or contestant.trainer.startswith("ours."):
             environment |= ONE_THREAD
         if contestant.klayer:
             environment["PYTHONPATH"] = str(contestant.klayer.absolute() / "src")
         order = json.dumps([contestant.trainer, dict(contestant.arguments), asdict(case)])
         command = [sys.executable, "-m", "benchmarks.team", order]
         self.processes = [
-            subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True, cwd=ROOT, env=environment)
+            Popen(command, stdin=PIPE, stdout=PIPE, text=True, cwd=ROOT, env=environment)
             for _ in range(contestant.processes)
         ]
 
@@ -78,7 +72,7 @@ class Team:
             print(self.steps, file=process.stdin, flush=True)
         return [self._answer(process) for process in self.processes]
 
-    def _answer(self, process: subprocess.Popen[str]) -> float:
+    def _answer(self, process: Popen[str]) -> float:
         line = process.stdout.readline() if process.stdout else ""
         works, answer = json.loads(line or '[false, "its process ended"]')
         if not works:

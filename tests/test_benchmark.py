@@ -25,7 +25,7 @@ PEERS = {
     f"{c.name}, {c.arguments}": c
     for question in (ONE, MANY)
     for c in contestants(question, STUDY, None)
-    if not c.own
+    if not c.trainer.startswith("ours.")
 }
 
 
