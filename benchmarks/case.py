@@ -97,8 +97,7 @@ def write_images(folder: Path) -> None:
     random = np.random.default_rng(0)
     folder.mkdir(parents=True)
     for part, count in IMAGES.items():
-        images = random.integers(0, 256, (count, PIXELS), np.uint8)
-        np.save(folder / f"{part}_images.npy", images)
+        np.save(folder / f"{part}_images.npy", random.integers(0, 256, (count, PIXELS), np.uint8))
         np.save(folder / f"{part}_labels.npy", random.integers(0, CLASSES, count, np.uint8))
     np.save(folder / "mean.npy", np.full(PIXELS, 127.5))
     np.save(folder / "deviation.npy", np.full(PIXELS, 73.9))

@@ -29,9 +29,8 @@ Rates = dict[str, list[float]]  # network-steps per second in each round, by con
 
 
 def contestants(question: str, case: Case, before: Path | None) -> list[Contestant]:
-    """All that answer a question, klayer first: the forms in which users train such networks.
-
-    Of several with one name, compiled or not, with more or fewer threads, the fastest counts.
+    """All that answer a question, klayer first: the forms in which users train such networks. Of
+    several with one name, compiled or not, with more or fewer threads, the fastest counts.
     """
     m, cores, torch = ENSEMBLE, joblib.cpu_count(), "pytorch.Descent"
     eager, compiled = ({"threads": 1, "compiled": way} for way in (False, True))
@@ -57,12 +56,9 @@ def contestants(question: str, case: Case, before: Path | None) -> list[Contesta
             found.append(Contestant(f"PyTorch, {ALONE}", torch, way, cores))
             found.append(Contestant(name, torch, way | {"networks": m}, cores, m))
         forms = {ALONE: (cores, 1), f"populations of {POPULATION}": (cores, POPULATION)}
-    for name, (processes, m) in forms.items() if before else ():
-        arguments = {"networks": m}
-        older = Contestant(
-            f"klayer before, {name}", "ours.Population", arguments, processes, m, before
-        )
-        found.append(older)
+    for form, (n, m) in forms.items() if before else ():
+        name = f"klayer before, {form}"
+        found.append(Contestant(name, "ours.Population", {"networks": m}, n, m, before))
     return found
 
 
