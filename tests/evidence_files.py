@@ -167,7 +167,7 @@ def _gradients(folder: Path) -> None:
         (f"{depth} layers, BN", 0.1, 1, layer, parameter, 10.0 ** -(7 + layer), 1e-12, 6)
         for depth in (2, 3)
         for layer in range(1, depth + 1)
-        for parameter in ("W", "b", "gamma", "beta")
+        for parameter in ("weight", "bias", "gamma", "beta")
     ]
     names = ["network", "l2", "networks", "layer", "parameter", "relative", "absolute", "entries"]
     _table(folder / "plots/check_gradients.csv", pd.DataFrame(rows, columns=names))

@@ -15,8 +15,8 @@ from klayer.report.evidence import Evidence
 from klayer.report.reference import GRADIENT_TOLERANCE
 
 KEYS = {
-    "W": Key("W", BLUE, "o"),
-    "b": Key("b", ORANGE, "o"),
+    "weight": Key("W", BLUE, "o"),
+    "bias": Key("b", ORANGE, "o"),
     "gamma": Key("γ", GREEN, "o"),
     "beta": Key("β", PURPLE, "o"),
 }
