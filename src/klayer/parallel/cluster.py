@@ -91,7 +91,8 @@ def _results(
         key = f"{task.name}{', with images' if images else ''}-{run}"  # as the dashboard shows
         return client.submit(_work, function, task, identity(), wanted, images, key=key, pure=False)
 
-    waiting, images = {submit(task): task for task in tasks}, None
+    waiting = {submit(task): task for task in tasks}
+    images: Future[Files] | None = None
     ready = as_completed(list(waiting))
     for future in ready:
         task, result = waiting.pop(future), future.result()
