@@ -28,7 +28,7 @@ from klayer.training.loop import train
 from klayer.training.models import parameters_sha256, save_networks
 from klayer.training.settings import Training
 
-SKIPS = {"hidden": [6, 8, 6, 6], "skip": 2, "block": [*BATCH_NORM, "dropout"], "dropout": 0.1}
+SKIPS = {"hidden": [7, 5, 7, 6], "skip": 2, "block": [*BATCH_NORM, "dropout"], "dropout": 0.1}
 AFTER = {"block": ["affine", "relu", "batch_norm"]}
 
 

@@ -78,9 +78,13 @@ class Network:
             values[:] = arrays[name]
 
     def reset(self) -> None:
-        """Puts all parameters to 0, so that every class has the same probability."""
+        """Puts all parameters to 0, so that every class has the same probability, and running
+        averages to their start.
+        """
         for parameter in self.parameters.values():
             parameter.value[:] = 0
+        for layer in self.batch_norms():
+            layer.mean[:], layer.variance[:] = 0, 1
 
     def batch_norms(self) -> list[BatchNorm]:
         """Its layers of batch normalisation."""
