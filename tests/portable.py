@@ -191,7 +191,7 @@ ITEMS: dict[str, Callable[[], str]] = {
     "float64 gradient check": gradients,
     "values of lambda": values,
     "50 lambda, 50 networks": fifty,
-    "search: tables and choice": table_of_search,
+    "tables and choice of the search": table_of_search,
     "tables and metrics": tables,
     "picture of weights": weights,
     "numbers of the report": report,
