@@ -79,5 +79,5 @@ def _beside(
         return rows
     mine = others["seeds"] == rows["seeds"].iloc[0]
     present = others["settings"] == others["question"].map(digests)
-    kept: pd.DataFrame = others[~mine & present]
+    kept: pd.DataFrame = others.loc[~mine & present, rows.columns]  # none of an older version
     return pd.concat([kept, rows], ignore_index=True)
