@@ -3,8 +3,11 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # What would bring other packages than those of the environment into it, or end pip and DVC.
+# (A PYTHONPATH comes before the environment's packages; plain `dvc repro` keeps it behind src.)
 unexport PYTHONHOME PYTHONPATH PYTHONWARNINGS PYTHONOPTIMIZE PYTHONINSPECT PIP_TARGET PIP_PREFIX
 export PIP_USER := 0
+# DVC asks for the user's name, and ends where the user id has none, as in a container.
+export LOGNAME := $(or $(LOGNAME),$(USER),$(shell id -un 2>/dev/null || id -u))
 
 # An environment names its folder and its Python: where either has gone, it is made anew.
 $(shell test ! -s .venv/ready || { test "$$(cat .venv/ready)" = "$$(pwd -P)" && test -x .venv/bin/python; } || rm -rf .venv)
@@ -37,9 +40,8 @@ verify: .venv/ready
 	@SHELL=/bin/sh dvc repro --quiet preprocess
 	@klayer verify
 
-# Its environment has PyTorch, JAX and scikit-learn besides.
+# Its environment has PyTorch and JAX besides.
 benchmark: .benchmark-venv/ready
-	@SHELL=/bin/sh .benchmark-venv/bin/dvc repro --quiet preprocess
 	.benchmark-venv/bin/python -m benchmarks
 
 # A shell with dvc, klayer and python of the environment on its path.
@@ -62,6 +64,7 @@ clean:
 
 .venv/ready: requirements.lock pyproject.toml
 	@case "$$(pwd -P)" in *[:\"\$$\`]*) echo 'the path of this folder has one of : " $$ `, which programs in .venv/bin cannot have: rename it' >&2; exit 1;; esac
+	@test ! -x .venv/bin/python || .venv/bin/python -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 15) else ".venv, which another program made, has Python %d.%d, and 3.11 to 3.14 is needed: remove .venv, then run make again" % v)'
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 15) else "Python 3.11 to 3.14 is needed, %d.%d was found: make PYTHON=/path/to/python3.11 ..." % v)'
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --require-hashes --requirement requirements.lock

@@ -1,7 +1,6 @@
-"""Training speed beside PyTorch, JAX and scikit-learn, how it grows, and what a command costs.
+"""Training speed of klayer beside PyTorch and JAX: one contest, one table, one chart.
 
-Stands outside the package: none of this is used by the study, and each contestant has a module of
-its own. klayer comes first here, for it chooses the kernels before NumPy loads.
+klayer is imported first: an older one chooses OpenBLAS's kernels, before NumPy is loaded.
 """
 
 import klayer as klayer

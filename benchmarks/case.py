@@ -1,32 +1,21 @@
-"""What all contestants have to do: the same data, networks, batches, schedule and L2."""
+"""What all contestants train: the same images, networks, mini-batches, schedule and L2."""
 
-from __future__ import annotations
-
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from klayer.data.dataset import Dataset, open_dataset
-from klayer.networks.schedule import cyclical_learning_rate
-from klayer.training.settings import Training
-
-Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
-CHUNK = 1000  # images that are normalised at a time
 
-
-class Trainer(Protocol):
-    """A contestant at work on M networks."""
-
-    def train(self, steps: int) -> None:
-        """Trains all networks for so many steps more."""
-
-    def parameters(self) -> dict[str, Any]:
-        """W1 (M, d_in, d_out), b1 (M, d_out), gamma1, beta1, W2, ...: as `Case.start` has them."""
+PIXELS, CLASSES = 3072, 10
+ORDER = 0  # the seed of the order of the images
+SIZE = 1024  # of the square matrices whose product shows the limit
+IMAGES = {"train": 45_000, "validation": 5_000, "test": 10_000}  # as many as CIFAR-10 gives
 
 
 @dataclass(frozen=True)
@@ -34,87 +23,83 @@ class Case:
     """Networks and how they are trained."""
 
     name: str
-    training: Training
-    folder: Path  # of the 8-bit images
-    normalised: Path  # file of the same training images, as `write_normalised` makes it
-    networks: int = 1  # M, in each process of a contestant
+    settings: dict[str, Any]  # of the experiment in params.yaml, with all defaults
+    folder: str  # of the images, as the stage preprocess leaves them
 
     @property
     def batch_norm(self) -> bool:
         """Whether the hidden layers have it."""
-        return "batch_norm" in self.training.block
+        return "batch_norm" in self.settings["block"]
+
+    @property
+    def title(self) -> str:
+        """For the table."""
+        return f"{len(self.units) - 1} layers" + ", BN" * self.batch_norm
 
     @property
     def units(self) -> tuple[int, ...]:
         """Of the input and each layer."""
-        return len(self.dataset().mean), *self.training.hidden, 10
+        return PIXELS, *self.settings["hidden"], CLASSES
 
-    def dataset(self) -> Dataset:
-        """The images as klayer reads them: 8-bit."""
-        return open_dataset(self.folder)
-
-    def images(self) -> Floats:
-        """(N, d_in) normalised: a private map of the file, whose memory all processes share."""
-        images: Floats = np.load(self.normalised, mmap_mode="c")
-        images[:, ::1024].sum()  # touches every page, so that no step has to wait for one
-        return images
-
-    def labels(self) -> Rows:
-        """(N,) of the training images."""
-        return self.dataset().train.labels.astype(np.int64)
-
-    def start(self) -> dict[str, Floats]:
-        """Initial parameters by name, with a leading axis of M; no two networks have the same."""
-        generator, start = np.random.default_rng(0), {}
-        for layer, (d_in, d_out) in enumerate(pairwise(self.units), start=1):
-            bound, shape = d_in**-0.5, (self.networks, d_in, d_out)
-            start[f"W{layer}"] = generator.uniform(-bound, bound, shape).astype(np.float32)
-            start[f"b{layer}"] = np.zeros((self.networks, d_out), np.float32)
-            if self.batch_norm and layer <= len(self.training.hidden):
-                start[f"gamma{layer}"] = np.ones((self.networks, d_out), np.float32)
-                start[f"beta{layer}"] = np.zeros((self.networks, d_out), np.float32)
-        return start
-
-    def learning_rate(self, step: int) -> float:
-        """Learning rate of a step, counted from 0."""
-        t = self.training
-        rate = cyclical_learning_rate(step, t.half_cycle, t.learning_rate_min, t.learning_rate_max)
-        return float(rate)
-
+    @property
     def flop(self) -> int:
-        """Floating point operations in the matrix products of a step of one network.
-
-        A layer has three products, for its scores and the gradients of weights and input; the
-        first does not need the last. A sum and a product count as two.
+        """Of the matrix products of a network-step, a sum and a product counting as two: each layer
+        has its scores and the gradients of weights and input, but the first without the last.
         """
         sizes = [a * b for a, b in pairwise(self.units)]
-        return 2 * int(self.training.batch_size) * (3 * sum(sizes) - sizes[0])
+        return 2 * int(self.settings["batch_size"]) * (3 * sum(sizes) - sizes[0])
+
+    def learning_rate(self, step: int) -> float:
+        """Of a step, counted from 0: it rises and falls in a straight line, again and again."""
+        low, high = self.settings["learning_rate_min"], self.settings["learning_rate_max"]
+        cycle = step / self.settings["half_cycle"] % 2
+        return float(low + (high - low) * (1 - abs(cycle - 1)))
+
+    def start(self, networks: int) -> dict[str, NDArray[np.float32]]:
+        """Initial parameters of M networks, no two the same: affineK.weight (M, units, inputs),
+        affineK.bias, and with batch norm batch_normK.gamma and batch_normK.beta (M, units).
+        """
+        start, random = {}, [np.random.default_rng(network) for network in range(networks)]
+        for layer, (inputs, units) in enumerate(pairwise(self.units), start=1):
+            bound, vector = inputs**-0.5, np.zeros((networks, units), np.float32)
+            weights = [each.uniform(-bound, bound, (units, inputs)) for each in random]
+            start[f"affine{layer}.weight"] = np.stack(weights).astype(np.float32)
+            start[f"affine{layer}.bias"] = vector
+            if self.batch_norm and layer < len(self.units) - 1:
+                start[f"batch_norm{layer}.gamma"] = vector + 1
+                start[f"batch_norm{layer}.beta"] = vector.copy()
+        return start
+
+    def data(self) -> tuple[NDArray[np.uint8], Rows, NDArray[np.float32], NDArray[np.float32]]:
+        """Training images (N, 3072), a private map whose memory all processes share; their labels
+        (N,), mean (3072,) and 1 / deviation (3072,).
+        """
+        names = ("train_images", "train_labels", "mean", "deviation")
+        images, labels, mean, deviation = (
+            np.load(Path(self.folder, f"{name}.npy"), mmap_mode="c") for name in names
+        )
+        images[:, ::1024].sum()  # touches every page, so that no step waits for one
+        inverse = (1 / deviation).astype(np.float32)
+        return np.asarray(images), labels.astype(np.int64), mean.astype(np.float32), inverse
+
+    def batches(self) -> Iterator[Rows]:
+        """Rows of mini-batches, in a new order every epoch, as klayer takes them."""
+        random, size = np.random.default_rng(ORDER), self.settings["batch_size"]
+        images = len(np.load(Path(self.folder, "train_labels.npy")))
+        while True:
+            order = random.permutation(images)
+            for start in range(0, images - size + 1, size):
+                yield order[start : start + size]
 
 
-def write_normalised(dataset: Dataset, path: Path) -> None:
-    """Writes all training images as (N, d_in) float32 of mean 0 and deviation 1."""
-    images = dataset.train.images
-    out = np.lib.format.open_memmap(path, "w+", np.float32, images.shape)
-    for start in range(0, len(images), CHUNK):
-        out[start : start + CHUNK] = (
-            images[start : start + CHUNK] - dataset.mean
-        ) / dataset.deviation
-
-
-class Batches:
-    """Rows of the training images, in a new order every epoch."""
-
-    def __init__(self, images: int, batch_size: int) -> None:
-        self.generator = np.random.default_rng(0)
-        self.images, self.batch_size = images, batch_size
-        self.order, self.at = self.generator.permutation(images), 0
-
-    def take(self, steps: int) -> Rows:
-        """(steps, batch_size) rows of the next mini-batches."""
-        return np.stack([self._next() for _ in range(steps)])
-
-    def _next(self) -> Rows:
-        if self.at + self.batch_size > self.images:
-            self.order, self.at = self.generator.permutation(self.images), 0
-        self.at += self.batch_size
-        return self.order[self.at - self.batch_size : self.at]
+def write_images(folder: Path) -> None:
+    """Writes random images in the number and the form of CIFAR-10's: speed asks for no others."""
+    random = np.random.default_rng(0)
+    folder.mkdir(parents=True)
+    for part, count in IMAGES.items():
+        images = random.integers(0, 256, (count, PIXELS), np.uint8)
+        np.save(folder / f"{part}_images.npy", images)
+        np.save(folder / f"{part}_labels.npy", random.integers(0, CLASSES, count, np.uint8))
+    np.save(folder / "mean.npy", np.full(PIXELS, 127.5))
+    np.save(folder / "deviation.npy", np.full(PIXELS, 73.9))
+    (folder / "classes.json").write_text(json.dumps([f"class {n}" for n in range(CLASSES)]))

@@ -1,115 +1,141 @@
 """The contest: all contestants take turns at a case, so that they share the machine's moods."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from benchmarks import ours
-from benchmarks.case import Case, write_normalised
-from benchmarks.contestants import Contestant, peak
-from benchmarks.team import Team, team
-from klayer import params
-from klayer.data.dataset import PROCESSED, open_dataset
-from klayer.errors import KlayerError
-from klayer.training.settings import Training
+import joblib
+import psutil
+from ruamel.yaml import YAML
 
-CASES = ("three_layer_bn", "three_layer", "nine_layer_bn", "nine_layer")
+from benchmarks.case import SIZE, Case
+from benchmarks.team import ROOT, Contestant, Team
 
+ONE, MANY = "one network soonest", "most networks per hour"
+ALONE = "a network a process"
+KLAYER = {ONE: "klayer, one process", MANY: f"klayer, {ALONE}"}
+LIMIT, EVALUATION = "limit: the matrix products at the speed of sgemm", "evaluation"
+ENSEMBLE, POPULATION = 8, 13  # networks in a process of PyTorch and JAX, and of klayer before
+SHORT = {"half_cycle": 225, "cycles": 1, "seeds": list(range(1, 9))}  # an epoch of 8 networks
 
-@dataclass
-class Result:
-    """Network-steps per second in each round."""
-
-    contestant: Contestant
-    form: str  # in which it was fastest
-    rates: list[float]
-
-    @property
-    def rate(self) -> float:
-        """The median."""
-        return median(self.rates)
+Rates = dict[str, list[float]]  # network-steps per second in each round, by contestant
 
 
-@dataclass
-class CaseResult:
-    """What came of a case, the fastest first. The peak is in FLOP per second, over all cores."""
+def contestants(question: str, case: Case, before: Path | None) -> list[Contestant]:
+    """All that answer a question, klayer first: the forms in which users train such networks.
 
-    case: str
-    question: str
-    flop: int  # of a network-step's matrix products
-    peak: float
-    results: list[Result]
-    left_out: dict[str, str] = field(default_factory=dict)  # contestant: reason
-
-    @property
-    def limit(self) -> float:
-        """Network-steps per second, if there were nothing but products at the peak."""
-        return self.peak / self.flop
-
-    def best(self, name: str) -> Result | None:
-        """The fastest whose name begins like this."""
-        return next((r for r in self.results if r.contestant.name.startswith(name)), None)
-
-
-@contextmanager
-def cases(names: Sequence[str] = CASES, folder: Path = PROCESSED) -> Iterator[list[Case]]:
-    """Experiments of params.yaml as cases; their images are there as long as the context.
-
-    Raises KlayerError when params.yaml is wrong or the images are missing.
+    Of several with one name, compiled or not, with more or fewer threads, the fastest counts.
     """
-    sections = params.read()
-    of_each = {
-        name: params.section_over(sections, "training", f"experiments.{name}", Training)
-        for name in names
-    }
-    dataset = open_dataset(folder)
-    with TemporaryDirectory(prefix="klayer-benchmark-") as temporary:
-        normalised = Path(temporary, "normalised.npy")
-        write_normalised(dataset, normalised)
-        yield [Case(n, t, folder.absolute(), normalised) for n, t in of_each.items()]
+    m, cores, torch = ENSEMBLE, joblib.cpu_count(), "pytorch.Descent"
+    eager, compiled = ({"threads": 1, "compiled": way} for way in (False, True))
+    if question == ONE:
+        found = [
+            Contestant(KLAYER[ONE], "ours.Klayer"),
+            Contestant("PyTorch, eager", torch, eager),
+            Contestant("PyTorch, eager", torch, eager | {"threads": cores}),
+            Contestant("PyTorch, compiled", torch, compiled),
+            Contestant("PyTorch, compiled", torch, compiled | {"threads": cores}),
+            Contestant("JAX, scan", "jax.Scan"),
+        ]
+        forms = {"one process": (1, 1)}
+    else:
+        found = [
+            Contestant(KLAYER[MANY], "ours.Klayer", {}, cores),
+            Contestant(EVALUATION, "ours.Evaluation", {}, cores),
+            Contestant(LIMIT, "ours.Product", {}, cores, 2 * SIZE**3 / case.flop),
+            Contestant(f"JAX, vmap of {m}", "jax.Scan", {"networks": m}, cores, m),
+        ]
+        for way in (eager, compiled):
+            name = f"PyTorch, ensembles of {m} by hand"
+            found.append(Contestant(f"PyTorch, {ALONE}", torch, way, cores))
+            found.append(Contestant(name, torch, way | {"networks": m}, cores, m))
+        forms = {ALONE: (cores, 1), f"populations of {POPULATION}": (cores, POPULATION)}
+    for name, (processes, m) in forms.items() if before else ():
+        arguments = {"networks": m}
+        older = Contestant(
+            f"klayer before, {name}", "ours.Population", arguments, processes, m, before
+        )
+        found.append(older)
+    return found
 
 
-def contest(
-    case: Case, question: str, entrants: Sequence[Contestant], rounds: int, seconds: float
-) -> CaseResult:
+def contest(case: Case, entrants: Sequence[Contestant], rounds: int, seconds: float) -> Rates:
     """Lets the contestants take turns of about so many seconds, in so many rounds.
 
-    Raises KlayerError when one of klayer's own fails; any other is left out.
+    Raises RuntimeError when klayer does not work; another library is left out.
     """
-    left_out: dict[str, str] = {}
+    teams = []
     with ExitStack() as stack:
-        teams = [
-            ready
-            for each in [*peak(), *entrants]
-            if (ready := _ready(stack, case, each, seconds, left_out))
-        ]
-        turns = [[each.turn() for each in teams] for _ in range(rounds)]
-    rates = zip(*turns, strict=True)
-    results = [Result(t.contestant, t.form, list(r)) for t, r in zip(teams, rates, strict=True)]
-    measured, results = results[: len(peak())], results[len(peak()) :]
-    products = max(result.rate for result in measured)  # per second
-    ordered = sorted(results, key=lambda result: -result.rate)
-    flop_per_second = products * 2 * ours.SIZE**3
-    return CaseResult(case.name, question, case.flop(), flop_per_second, ordered, left_out)
+        for each in entrants:
+            team = Team(each, case)
+            for process in team.processes:
+                stack.callback(process.communicate)  # closes its input, which ends it
+            try:
+                team.calibrate(seconds)
+                teams.append(team)
+            except (RuntimeError, OSError) as error:
+                if each.trainer.startswith("ours."):
+                    raise
+                print(f"left out: {error}", file=sys.stderr)
+        turns = [[team.turn() for team in teams] for _ in range(rounds)]
+    rates: Rates = {}
+    for team, found in zip(teams, zip(*turns, strict=True), strict=True):
+        name = team.contestant.name
+        rates[name] = max(rates.get(name, [0.0]), list(found), key=median)
+    return rates
 
 
-def _ready(
-    stack: ExitStack, case: Case, contestant: Contestant, seconds: float, left_out: dict[str, str]
-) -> Team | None:
-    if not contestant.installed:
-        left_out[contestant.name] = f"{contestant.library} is not installed"
-        return None
-    try:
-        ready = stack.enter_context(team(contestant, case))
-        ready.calibrate(seconds)
-    except KlayerError as error:
-        if contestant.own:
-            raise
-        left_out[contestant.name] = str(error)
-        return None
-    return ready
+def peak_memory(case: Case) -> int:
+    """Bytes at most while `klayer train` trains a few networks of a case; on Linux."""
+    klayer, yaml = [sys.executable, "-m", "klayer"], YAML(typ="safe", pure=True)
+    params = yaml.load(ROOT / "params.yaml")
+    params["experiments"][case.name] |= SHORT
+    with TemporaryDirectory(prefix="klayer-benchmark-") as temporary:
+        folder, peak = Path(temporary), 0
+        (folder / "data").mkdir()
+        (folder / "data" / "processed").symlink_to(Path(case.folder).absolute())
+        shutil.copy(ROOT / "requirements.lock", folder)
+        yaml.dump(params, folder / "params.yaml")
+        subprocess.run([*klayer, "settings"], cwd=folder, check=True)
+        stage = subprocess.Popen([*klayer, "train", case.name], cwd=folder)
+        while stage.poll() is None:
+            with suppress(psutil.Error):  # one has just ended
+                first = psutil.Process(stage.pid)
+                found = [first, *first.children(recursive=True)]
+                peak = max(peak, sum(each.memory_full_info().pss for each in found))
+            time.sleep(0.05)
+        if stage.returncode:
+            raise RuntimeError(f"klayer train {case.name} ended with status {stage.returncode}")
+    return peak
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a case: the rates for each question, and klayer's memory."""
+
+    case: Case
+    rates: dict[str, Rates]
+    memory: int  # bytes of all processes of a stage at most
+
+    def ratio(self, question: str, name: str) -> float:
+        """How many times as fast klayer is: the median of the rounds' ratios."""
+        ours, theirs = self.rates[question][KLAYER[question]], self.rates[question][name]
+        return median(our / their for our, their in zip(ours, theirs, strict=True))
+
+    @property
+    def evaluation(self) -> float:
+        """Of the time of a whole run, the share of evaluation: each point of the curves, and at
+        the end the test images, which are as many as those of a point.
+        """
+        settings = self.case.settings
+        steps = 2 * settings["half_cycle"] * settings["cycles"]
+        points = -(-steps // settings["evaluation_interval"]) + 1
+        evaluating = points * self.ratio(MANY, EVALUATION)  # in steps that take as long
+        return float(evaluating / (evaluating + steps))

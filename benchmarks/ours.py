@@ -1,74 +1,82 @@
-"""klayer itself, and the speed of the matrix product that limits it.
-
-The only module here that knows klayer's trainer.
-"""
-
-from __future__ import annotations
+"""klayer, also before its own matrix products; its evaluation; the product that is the limit."""
 
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_info, threadpool_limits
 
-from benchmarks.case import Case
-from benchmarks.forms import Forms
+from benchmarks.case import ORDER, SIZE, Case
+from klayer.data.dataset import open_dataset
+from klayer.training.evaluation import Evaluator
 from klayer.training.job import Job
+from klayer.training.settings import Training
 from klayer.training.trainer import Trainer
 
-SIZE = 1024  # of the square matrices whose product shows the peak
 
+class Klayer:
+    """One network as the study trains it, without its evaluation."""
 
-class Study:
-    """Networks as the study trains them: together, with one BLAS thread."""
+    done = 0  # steps
 
-    def __init__(self, case: Case) -> None:
-        l2, seeds = (case.training.l2,) * case.networks, tuple(range(case.networks))
-        self.trainer, self.done = Trainer(Job(case.training, l2, seeds), case.dataset()), 0
-        named = self.trainer.parameters.named()
-        for name, values in case.start().items():
-            named[name][:] = values
+    def __init__(self, case: Case, network: int = 0) -> None:
+        training = Training.model_validate(case.settings)
+        self.trainer: Any = Trainer(training, 0, open_dataset(case.folder))
+        self.trainer.shuffling = np.random.default_rng(ORDER)
+        arrays = self.trainer.network.arrays()
+        for name, values in case.start(network + 1).items():
+            arrays[name][:] = values[network]
 
-    def train(self, steps: int) -> None:
-        """Trains all networks for so many steps more."""
-        with threadpool_limits(1), np.errstate(all="ignore"):
-            for step in range(self.done, self.done + steps):
-                self.trainer.passes(step)
-                self.trainer.update(step)
+    def train(self, steps: int) -> float:
+        """Trains for so many steps more. Returns the cross-entropy in the last one, before its
+        update, as the mean over the mini-batch and the networks.
+        """
+        for step in range(self.done, self.done + steps):
+            self.trainer.passes(step)
+            self.trainer.update(step)
         self.done += steps
+        start = step % self.trainer.batches * self.trainer.training.batch_size
+        rows = self.trainer.order[start : start + self.trainer.training.batch_size]
+        labels = self.trainer.dataset.train.labels[rows]
+        return float(self.trainer.network.output.losses(labels).mean())
 
-    def parameters(self) -> dict[str, Any]:
-        """As `Case.start` has them."""
-        return dict(self.trainer.parameters.named())
+
+class Population(Klayer):
+    """Networks that klayer of commit ad3deaf, which then is imported, trains together."""
+
+    def __init__(self, case: Case, networks: int) -> None:
+        settings = dict(case.settings)
+        settings["momentum"] = settings.pop("bn_momentum")
+        training, job, older = Training.model_validate(settings), Job, Trainer  # type: Any, Any, Any
+        jobs = job(training, (training.l2,) * networks, tuple(range(networks)))
+        self.trainer = older(jobs, open_dataset(case.folder))
+        self.trainer.shuffling = np.random.default_rng(ORDER)
+        named = self.trainer.parameters.named()  # W1 (M, inputs, units), b1, gamma1, beta1, ...
+        for name, values in case.start(networks).items():
+            layer, kind = name.split(".")
+            old = {"weight": "W", "bias": "b"}.get(kind, kind) + layer[-1]
+            named[old][:] = values.swapaxes(1, 2) if kind == "weight" else values
+
+
+class Evaluation(Klayer):
+    """A "step" is a point of the curves: as many images of training as of validation."""
+
+    def train(self, steps: int) -> float:
+        """Evaluates so many times. Returns the loss of validation."""
+        dataset, l2 = self.trainer.dataset, self.trainer.training.l2
+        evaluator = Evaluator(self.trainer.network, dataset)
+        for _ in range(steps):
+            evaluator.measure(dataset.train.head(len(dataset.validation)), l2)
+            loss = evaluator.measure(dataset.validation, l2)["loss"]
+        return loss
 
 
 class Product:
-    """A "step" is a product of two large matrices of float32, with one BLAS thread."""
+    """A "step" is a product of two large float32 matrices."""
 
-    def __init__(self) -> None:
+    def __init__(self, case: Case) -> None:
         self.a, self.b, self.out = (np.ones((SIZE, SIZE), np.float32) for _ in range(3))
 
-    def train(self, steps: int) -> None:
+    def train(self, steps: int) -> float:
         """Multiplies so many times."""
-        with threadpool_limits(1):
-            for _ in range(steps):
-                np.matmul(self.a, self.b, out=self.out)
-
-    def parameters(self) -> dict[str, Any]:
-        """None."""
-        return {}
-
-
-def study(case: Case) -> Forms:
-    """The networks of a process."""
-    return {_kernels(): lambda: Study(case)}
-
-
-def sgemm(case: Case) -> Forms:
-    """The peak of a core."""
-    return {_kernels(): Product}
-
-
-def _kernels() -> str:
-    """Which ones OpenBLAS has chosen."""
-    names = {library.get("architecture", "unknown") for library in threadpool_info()}
-    return f"{', '.join(sorted(names))} kernels"
+        for _ in range(steps):
+            np.matmul(self.a, self.b, out=self.out)
+        return 0.0

@@ -1,108 +1,67 @@
-"""Shows results: as tables, as JSON."""
+"""Shows the results: one table, one chart."""
 
-from __future__ import annotations
-
-import importlib.metadata
-import json
-import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from statistics import median
 
 import joblib
+from matplotlib.figure import Figure
 
-from benchmarks.contest import CaseResult, Result
-from benchmarks.contestants import PORTABLE
-from klayer.files import write_text
+from benchmarks.contest import EVALUATION, KLAYER, LIMIT, MANY, ONE, Result
+from klayer.files import whole_file, write_text
 
-LIBRARIES = ("numpy", "scipy", "numba", "torch", "jax", "scikit-learn")
-PEERS = ("PyTorch", "JAX", "scikit-learn")
-Growth = Mapping[str, Sequence[tuple[int, CaseResult]]]  # what grows: value, what came of it
-
-
-def ours(result: CaseResult) -> Result:
-    """klayer's fastest with portable kernels, which the others are compared with."""
-    return next(r for r in result.results if r.contestant.own and r.contestant.kernels == PORTABLE)
+BEGIN, END = "<!-- the contest's table -->", "<!-- its end -->"
+HEAD = "network-steps per second · klayer's are so many times as many"
 
 
-def ratios(result: CaseResult) -> dict[str, float]:
-    """How many times as fast as the best form of each peer klayer is."""
-    best = {peer: result.best(peer) for peer in PEERS}
-    return {peer: ours(result).rate / other.rate for peer, other in best.items() if other}
+def table(results: Sequence[Result]) -> str:
+    """Markdown: a row for each contestant, a column for each case."""
+    rows = [[HEAD, *(r.case.title for r in results)], ["---", *("---:" for _ in results)]]
+    for question in (ONE, MANY):
+        rows.append([f"**{question}**", *("" for _ in results)])
+        for name in _names(question, results):
+            rows.append([name, *(_cell(r, question, name) for r in results)])
+    rows.append(["**evaluation, of klayer's time**", *(f"{r.evaluation:.0%}" for r in results)])
+    rows.append(["**memory, all of klayer**", *(f"{r.memory / 1e6:,.0f} MB" for r in results)])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def table(result: CaseResult) -> str:
-    """A contest as lines of text."""
-    lines = [
-        f"{result.case}, {result.question}: {result.flop / 1e6:.1f} MFLOP a network-step, "
-        f"limit {result.limit:,.0f} ({result.peak / 1e9:.0f} GFLOP/s)",
-        f"  {'':42}{'network-steps/s':>16}{'from .. to':>18}{'klayer / it':>13}{'limit':>7}",
-    ]
-    for r in result.results:
-        spread = f"{min(r.rates):,.0f} .. {max(r.rates):,.0f}"
-        lines.append(
-            f"  {r.contestant.name:42}{r.rate:16,.0f}{spread:>18}"
-            f"{ours(result).rate / r.rate:13.2f}{r.rate / result.limit:7.0%}  {r.form}"
-        )
-    lines += [f"  {name} left out: {reason}" for name, reason in result.left_out.items()]
-    return "\n".join(lines)
+def write_table(page: Path, results: Sequence[Result]) -> None:
+    """Puts the table into its place in a page of the documentation."""
+    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
+    _, after = rest.split(END)
+    rounds = len(results[0].rates[ONE][KLAYER[ONE]])
+    how = f"Medians of {rounds} rounds on {joblib.cpu_count()} cores:"
+    write_text(page, f"{before}{BEGIN}\n{how}\n\n{table(results)}\n{END}{after}")
 
 
-def growth_table(name: str, points: Sequence[tuple[int, CaseResult]]) -> str:
-    """One thing that grows, as lines of text: network-steps per second, GFLOP/s of klayer."""
-    peers = [peer for peer in PEERS if any(result.best(peer) for _, result in points)]
-    head = "".join(f"{peer:>10}" for peer in ("klayer", *peers))
-    lines = [f"{name:>26}{head}{'GFLOP/s':>10}{'limit':>7}"]
-    for value, result in points:
-        best = [result.best(each) for each in ("klayer", *peers)]
-        rates = "".join(f"{r.rate:10,.0f}" if r else f"{'':10}" for r in best)
-        rate = ours(result).rate
-        lines.append(f"{value:26}{rates}{rate * result.flop / 1e9:10.0f}{rate / result.limit:7.0%}")
-    return "\n".join(lines)
+def draw(path: Path, results: Sequence[Result]) -> None:
+    """How fast each contestant is beside klayer, a panel for each question."""
+    figure = Figure(figsize=(12, 3.6), layout="constrained")
+    for ax, question in zip(figure.subplots(1, 2), (ONE, MANY), strict=True):
+        for result in results:
+            names = [n for n in _names(question, results)[::-1] if n in result.rates[question]]
+            speeds = [1 / result.ratio(question, name) for name in names]
+            ax.plot(speeds, names, "o", alpha=0.7, label=result.case.title)
+        ax.axvline(1, color="#666666", linestyle="--")
+        ax.set(title=question, xlabel="speed, klayer's being 1", xlim=(0, None))
+        ax.grid(alpha=0.3)
+    ax.legend()
+    with whole_file(path) as partial:
+        figure.savefig(partial, format="png", dpi=120)
 
 
-def write_json(path: Path, results: Sequence[CaseResult], growth: Growth) -> None:
-    """Writes all results, with the number of cores and the versions of the libraries."""
-    content = {
-        "cores": joblib.cpu_count(),
-        "versions": {"python": platform.python_version()} | _versions(),
-        "contests": [_as_json(result) for result in results],
-        "growth": {
-            name: [{"value": value} | _as_json(result) for value, result in points]
-            for name, points in growth.items()
-        },
-    }
-    write_text(path, json.dumps(content, indent=2) + "\n")
+def _names(question: str, results: Sequence[Result]) -> list[str]:
+    """klayer, the others from the fastest in the first case to the slowest, and the limit."""
+    names = {name: 0.0 for result in results for name in result.rates[question]}
+    names |= {name: median(rates) for name, rates in results[0].rates[question].items()}
+    first, last = KLAYER[question], [LIMIT] if LIMIT in names else []
+    others = sorted(names.keys() - {first, LIMIT, EVALUATION}, key=lambda n: (-names[n], n))
+    return [first, *others, *last]
 
 
-def _versions() -> dict[str, str]:
-    versions = {}
-    for library in LIBRARIES:
-        try:
-            versions[library] = importlib.metadata.version(library)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions
-
-
-def _as_json(result: CaseResult) -> dict[str, Any]:
-    contestants = {
-        r.contestant.name: {
-            "form": r.form,
-            "processes": r.contestant.processes,
-            "networks_a_process": r.contestant.networks,
-            "network_steps_per_second": r.rate,
-            "rounds": r.rates,
-            "share_of_limit": r.rate / result.limit,
-        }
-        for r in result.results
-    }
-    return {
-        "case": result.case,
-        "question": result.question,
-        "flop_per_network_step": result.flop,
-        "peak_flop_per_second": result.peak,
-        "contestants": contestants,
-        "klayer_is_times_the_best_of": ratios(result),
-        "left_out": result.left_out,
-    }
+def _cell(result: Result, question: str, name: str) -> str:
+    if name not in result.rates[question]:
+        return ""
+    speed = f"{median(result.rates[question][name]):,.0f}"
+    return speed if name == KLAYER[question] else f"{speed} · {result.ratio(question, name):.2f}"

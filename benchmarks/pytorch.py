@@ -1,156 +1,92 @@
-"""PyTorch: one network, or many by vmap."""
+"""PyTorch: one network, as everybody writes it, or an ensemble by hand."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Iterable
-from copy import deepcopy
-from itertools import product
+from collections.abc import Callable
+from itertools import islice, pairwise
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import batch_norm, cross_entropy
 
-from benchmarks.case import Batches, Case, Floats
-from benchmarks.forms import Forms, thread_counts, threads
+from benchmarks.case import Case
 
-Start = dict[str, Floats]  # as `Case.start` has it
-Loss = Callable[[Tensor, Tensor], Tensor]  # of images (n, d_in), labels (n,)
+Loss = Callable[
+    [Tensor, Tensor], Tensor
+]  # of normalised images (n, d), labels (n,): the sum of all
 
 
 class Descent:
-    """Gradient descent on a loss, summed over the networks, with a number of threads."""
+    """Gradient descent on one network, or on so many together."""
 
-    def __init__(self, case: Case, compiled: bool, threads: int) -> None:
-        self.case, self.threads, self.done = case, threads, 0
-        torch.set_num_threads(threads)  # compiled code is made for it
-        self.images = torch.from_numpy(case.images())
-        self.labels = torch.from_numpy(case.labels())
-        self.batches = Batches(len(self.labels), case.training.batch_size)
-        loss = self.loss_of(case.start())
-        self.loss = torch.compile(loss) if compiled else loss
-        self.optimizer = _optimizer(self.weights, self.vectors, case.training.l2)
+    def __init__(self, case: Case, compiled: bool, threads: int, networks: int = 1) -> None:
+        torch.set_num_threads(threads)  # before anything is compiled for it
+        self.case, self.networks, self.done, self.batches = case, networks, 0, case.batches()
+        self.images, self.labels, mean, inverse = map(torch.from_numpy, case.data())
+        parameters, loss = _one(case) if networks == 1 else _ensemble(case, networks)
+        self.loss: Any = lambda x, y: loss(x.float().sub_(mean).mul_(inverse), y)
+        if compiled:
+            self.loss = torch.compile(self.loss)
+        weights = [p for name, p in parameters.items() if name.endswith("weight")]
+        vectors = [p for name, p in parameters.items() if not name.endswith("weight")]
+        decay = 2 * case.settings["l2"]  # the cost has l2 * sum W^2
+        groups = [{"params": weights, "weight_decay": decay}, {"params": vectors}]
+        self.optimizer = torch.optim.SGD(groups, lr=0.0, fused=True)
 
-    def loss_of(self, start: Start) -> Loss:
-        """Makes `weights`, which decay, `vectors`, which do not, and the loss."""
-        raise NotImplementedError
-
-    weights: list[Tensor]
-    vectors: list[Tensor]
-
-    def train(self, steps: int) -> None:
-        """Trains all networks for so many steps more."""
-        torch.set_num_threads(self.threads)
-        for rows in torch.from_numpy(self.batches.take(steps)):
+    def train(self, steps: int) -> float:
+        """See `benchmarks.ours.Klayer.train`."""
+        for rows in map(torch.from_numpy, islice(self.batches, steps)):
             for group in self.optimizer.param_groups:
                 group["lr"] = self.case.learning_rate(self.done)
             self.optimizer.zero_grad(set_to_none=True)
-            x, y = self.images.index_select(0, rows), self.labels.index_select(0, rows)
-            self.loss(x, y).backward()
+            loss = self.loss(self.images.index_select(0, rows), self.labels.index_select(0, rows))
+            loss.backward()
             self.optimizer.step()
             self.done += 1
+        return float(loss.item()) / self.networks
 
 
-def _optimizer(weights: Iterable[Tensor], vectors: Iterable[Tensor], l2: float) -> Any:
-    """The cost has l2 * sum W^2, so the decay is twice l2, and of the weights alone."""
-    groups = [
-        {"params": list(weights), "weight_decay": 2 * l2},
-        {"params": list(vectors), "weight_decay": 0.0},
-    ]
-    return torch.optim.SGD(groups, lr=0.0, fused=True)
-
-
-class One(Descent):
-    """One network, as everybody writes it."""
-
-    def loss_of(self, start: Start) -> Loss:
-        """Of `nn.Sequential`."""
-        self.network = _sequential(self.case, start, 0)
-        self.weights = [p for p in self.network.parameters() if p.ndim == 2]
-        self.vectors = [p for p in self.network.parameters() if p.ndim == 1]
-        return lambda x, y: cross_entropy(self.network(x), y)
-
-    def parameters(self) -> Start:
-        """As `Case.start` has them."""
-        return _named(dict(self.network.named_parameters()), self.case, lambda p: p[None])
-
-
-class Vmapped(Descent):
-    """Many networks by `torch.func.vmap`, as its tutorial of ensembles does it."""
-
-    def loss_of(self, start: Start) -> Loss:
-        """Of `nn.Sequential` with stacked parameters."""
-        networks = [_sequential(self.case, start, m) for m in range(self.case.networks)]
-        self.stacked, averages = torch.func.stack_module_state(networks)
-        self.weights = [p for p in self.stacked.values() if p.ndim == 3]
-        self.vectors = [p for p in self.stacked.values() if p.ndim == 2]
-        skeleton = deepcopy(networks[0]).to("meta")
-
-        def of_one(parameters: Any, averages: Any, x: Tensor, y: Tensor) -> Tensor:
-            return cross_entropy(torch.func.functional_call(skeleton, (parameters, averages), x), y)
-
-        of_each = torch.func.vmap(of_one, in_dims=(0, 0, None, None))
-        return lambda x, y: of_each(self.stacked, averages, x, y).sum()
-
-    def parameters(self) -> Start:
-        """As `Case.start` has them."""
-        return _named(self.stacked, self.case, lambda p: p)
-
-
-def _sequential(case: Case, start: Start, network: int) -> nn.Sequential:
+def _one(case: Case) -> tuple[dict[str, Any], Loss]:
     layers: list[nn.Module] = []
-    for layer, (d_in, d_out) in enumerate(zip(case.units, case.units[1:], strict=False), start=1):
-        layers.append(_filled(nn.Linear(d_in, d_out), start, f"W{layer}", f"b{layer}", network))
-        if layer <= len(case.training.hidden):
-            if case.batch_norm:
-                momentum = 1 - case.training.momentum  # PyTorch's is the weight of the batch
-                norm = nn.BatchNorm1d(d_out, eps=case.training.epsilon, momentum=momentum)
-                layers.append(_filled(norm, start, f"gamma{layer}", f"beta{layer}", network))
-            layers.append(nn.ReLU())
-    return nn.Sequential(*layers)
-
-
-def _filled(module: Any, start: Start, weight: str, bias: str, network: int) -> nn.Module:
+    for inputs, units in pairwise(case.units):
+        layers.append(nn.Linear(inputs, units))
+        if case.batch_norm:
+            momentum = 1 - case.settings["bn_momentum"]
+            layers.append(nn.BatchNorm1d(units, case.settings["epsilon"], momentum))
+        layers.append(nn.ReLU())
+    network = nn.Sequential(*layers[: -1 - case.batch_norm])  # it ends with the scores
+    start = case.start(1)
+    parameters = dict(zip(start, network.parameters(), strict=True))
     with torch.no_grad():
-        module.weight.copy_(torch.from_numpy(start[weight][network].T))
-        module.bias.copy_(torch.from_numpy(start[bias][network]))
-    filled: nn.Module = module
-    return filled
+        for name, values in start.items():
+            parameters[name].copy_(torch.from_numpy(values[0]))
+    return parameters, lambda x, y: cross_entropy(network(x), y)
 
 
-def _named(tensors: dict[str, Tensor], case: Case, stacked: Callable[[Tensor], Tensor]) -> Start:
-    """The parameters of `_sequential`, whose order is that of `Case.start`, by our names."""
-    arrays = [stacked(t.detach()).numpy() for t in tensors.values()]  # weights (M, d_out, d_in)
-    return {
-        name: array.transpose(0, 2, 1) if array.ndim == 3 else array
-        for name, array in zip(case.start(), arrays, strict=True)
-    }
+def _ensemble(case: Case, m: int) -> tuple[dict[str, Any], Loss]:
+    """Networks side by side: the first layer of all is one product, the others are batched.
 
+    Scores are (n, M*d), so that batch norm takes the columns of all networks at once.
+    """
+    momentum, epsilon = 1 - case.settings["bn_momentum"], case.settings["epsilon"]
+    p: dict[str, Any] = {}  # named as in `Case.start`
+    for name, values in case.start(m).items():
+        turned = values.swapaxes(1, 2) if values.ndim == 3 else values.reshape(-1)
+        if name == "affine1.weight":  # (d, M*units)
+            turned = turned.transpose(1, 0, 2).reshape(turned.shape[1], -1)
+        p[name] = nn.Parameter(torch.from_numpy(np.ascontiguousarray(turned)))
+    averages = [(torch.zeros(m * d), torch.ones(m * d)) for d in case.settings["hidden"]]
 
-def forms_of(kind: type[Descent], case: Case, counts: Iterable[int], ways: Iterable[str]) -> Forms:
-    """A kind of training, eager or compiled, with these numbers of threads."""
+    def loss(x: Tensor, y: Tensor) -> Tensor:
+        scores = torch.addmm(p["affine1.bias"], x, p["affine1.weight"])  # (n, M*units)
+        for layer, running in enumerate(averages, start=1):
+            if case.batch_norm:
+                gamma, beta = (p[f"batch_norm{layer}.{kind}"] for kind in ("gamma", "beta"))
+                scores = batch_norm(scores, *running, gamma, beta, True, momentum, epsilon)
+            of_each = torch.relu(scores).view(len(x), m, -1).transpose(0, 1)  # (M, n, units)
+            bias, weight = (p[f"affine{layer + 1}.{kind}"] for kind in ("bias", "weight"))
+            scores = torch.baddbmm(bias.view(m, 1, -1), of_each, weight)
+            scores = scores.transpose(0, 1).flatten(1)
+        return m * cross_entropy(scores.view(len(x) * m, -1), y.repeat_interleave(m))
 
-    def make(way: str, count: int) -> Callable[[], Any]:
-        return lambda: kind(case, way == "compiled", count)
-
-    return {f"{way}, {threads(n)}": make(way, n) for way, n in product(ways, counts)}
-
-
-def eager(case: Case) -> Forms:
-    """One network, in the usual loop."""
-    return forms_of(One, case, thread_counts(), ["eager"])
-
-
-def compiled(case: Case) -> Forms:
-    """One network, forward and backward pass through torch.compile."""
-    return forms_of(One, case, thread_counts(), ["compiled"])
-
-
-def one_thread(case: Case) -> Forms:
-    """One network with one thread."""
-    return forms_of(One, case, [1], ["eager", "compiled"])
-
-
-def vmap(case: Case) -> Forms:
-    """Many networks by vmap."""
-    return forms_of(Vmapped, case, thread_counts(), ["eager", "compiled"])
+    return p, loss

@@ -1,123 +1,98 @@
 """A contestant at work: one or more processes that train when told to, and else sleep.
 
-Processes of their own keep the thread pools of the libraries out of each other's way.
+Processes of their own keep the thread pools of the libraries, and two versions of klayer, apart.
+`python -m benchmarks.team ORDER` is such a process: it reads a number of steps from each line of
+its input, and answers with a line of JSON: whether it works, and the loss or what is wrong.
 """
 
-from __future__ import annotations
-
-import importlib
-import multiprocessing
+import json
 import os
+import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
-from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from importlib import import_module
+from pathlib import Path
+from subprocess import PIPE, Popen
+from typing import Any
 
 from benchmarks.case import Case
-from benchmarks.contestants import Contestant
-from benchmarks.forms import fastest
-from klayer.errors import KlayerError
 
-SET_BY_KLAYER = ("OPENBLAS_CORETYPE", "NPY_DISABLE_CPU_FEATURES")  # each process chooses anew
+ROOT = Path(__file__).parents[1]
+ONE_THREAD = {"NPROC": "1", "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"}  # of JAX, and
+ONE_THREAD["OPENBLAS_NUM_THREADS"] = "1"  # of NumPy; PyTorch is told its number
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A class of a module, made of the case and the arguments, with a method `train`."""
+
+    name: str
+    trainer: str  # module.Class
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    processes: int = 1
+    network_steps: float = 1  # in a step of a process
+    klayer: Path | None = None  # an older one's folder
 
 
 class Team:
-    """The processes of a contestant, ready to train."""
+    """The processes of a contestant."""
 
-    def __init__(self, contestant: Contestant, connections: list[Connection], form: str) -> None:
-        self.contestant, self.connections, self.form = contestant, connections, form
-        self.steps = 8  # of a turn
+    def __init__(self, contestant: Contestant, case: Case) -> None:
+        self.contestant, self.steps = contestant, 8  # of a turn
+        self.unit = contestant.network_steps * contestant.processes  # network-steps in each
+        environment = dict(os.environ)
+        if contestant.processes > 1 or contestant.trainer.startswith("ours."):
+            environment |= ONE_THREAD
+        if contestant.klayer:
+            environment["PYTHONPATH"] = str(contestant.klayer.absolute() / "src")
+        order = json.dumps([contestant.trainer, dict(contestant.arguments), asdict(case)])
+        command = [sys.executable, "-m", "benchmarks.team", order]
+        self.processes = [
+            Popen(command, stdin=PIPE, stdout=PIPE, text=True, cwd=ROOT, env=environment)
+            for _ in range(contestant.processes)
+        ]
 
     def calibrate(self, seconds: float) -> None:
-        """Chooses the steps of a turn so that it takes about so long."""
-        self.turn()
-        while (elapsed := self._elapsed()) < seconds / 4:
-            self.steps *= 4
-            self.turn()
-        self.steps = max(1, round(self.steps * seconds / elapsed))
-        self.turn()
+        """Chooses the steps of a turn so that it takes about so long, and warms up."""
+        for _ in range(2):  # the second time there are enough steps for a clock
+            self.train()  # what is compiled for a number of steps does not count
+            self.steps = max(1, round(self.turn() * seconds / self.unit))
+        self.train()
 
     def turn(self) -> float:
         """Network-steps per second of all processes together."""
-        networks = self.contestant.networks * len(self.connections)
-        return networks * self.steps / self._elapsed()
-
-    def _elapsed(self) -> float:
         start = time.perf_counter()
-        for connection in self.connections:
-            connection.send(self.steps)
-        for connection in self.connections:
-            _receive(self.contestant, connection)
-        return time.perf_counter() - start
+        self.train()
+        return self.unit * self.steps / (time.perf_counter() - start)
+
+    def train(self) -> list[float]:
+        """The steps of a turn. Returns each process's loss; RuntimeError when one does not work."""
+        for process in self.processes:
+            print(self.steps, file=process.stdin, flush=True)
+        return [self._answer(process) for process in self.processes]
+
+    def _answer(self, process: Popen[str]) -> float:
+        line = process.stdout.readline() if process.stdout else ""
+        works, answer = json.loads(line or '[false, "its process ended"]')
+        if not works:
+            raise RuntimeError(f"{self.contestant.name} does not work here: {answer}")
+        return float(answer)
 
 
-@contextmanager
-def team(contestant: Contestant, case: Case) -> Iterator[Team]:
-    """Starts a contestant's processes and ends them. Raises KlayerError where it cannot work."""
-    connections: list[Connection] = []
-    processes: list[SpawnProcess] = []
-    try:
-        with _environment(contestant):
-            for _ in range(contestant.processes):
-                connection, process = _start(contestant, case)
-                connections.append(connection)
-                processes.append(process)
-        forms = {_receive(contestant, connection) for connection in connections}
-        yield Team(contestant, connections, " / ".join(sorted(forms)))
-    finally:
-        for connection in connections:
-            connection.close()  # which ends the process
-        for process in processes:
-            process.join()
+def _serve(path: str, arguments: Mapping[str, Any], case: Mapping[str, Any]) -> None:
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # libraries may print
+    (module, name), trainer = path.split("."), None
+    for line in sys.stdin:
+        try:
+            kind = getattr(import_module(f"benchmarks.{module}"), name)
+            trainer = trainer or kind(Case(**case), **arguments)
+            answer = True, trainer.train(int(line))
+        except Exception as error:  # of any library, told to who asks
+            answer = False, f"{type(error).__name__}: {error}".split("\n")[0]
+        print(json.dumps(answer), file=answers, flush=True)
 
 
-def _start(contestant: Contestant, case: Case) -> tuple[Connection, SpawnProcess]:
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    arguments = (theirs, contestant, replace(case, networks=contestant.networks))
-    process = context.Process(target=_serve, args=arguments, daemon=True)
-    process.start()
-    theirs.close()
-    return ours, process
-
-
-@contextmanager
-def _environment(contestant: Contestant) -> Iterator[None]:
-    """The variables that the processes start with."""
-    before = dict(os.environ)
-    for name in SET_BY_KLAYER:
-        os.environ.pop(name, None)
-    os.environ.update({"KLAYER_KERNELS": contestant.kernels, **contestant.environment})
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
-def _receive(contestant: Contestant, connection: Connection) -> str:
-    try:
-        works, text = connection.recv()
-    except (EOFError, ConnectionError):
-        works, text = False, "its process ended"
-    if not works:
-        raise KlayerError(f"{contestant.name} does not work here: {text}")
-    return str(text)
-
-
-def _serve(connection: Connection, contestant: Contestant, case: Case) -> None:
-    """Runs in the process: answers with its form, then each number of steps when they are done."""
-    try:
-        module = importlib.import_module(contestant.module)
-        form, trainer = fastest(getattr(module, contestant.function)(case))
-        connection.send((True, form))
-        while True:
-            trainer.train(connection.recv())
-            connection.send((True, ""))
-    except (EOFError, ConnectionError, KeyboardInterrupt):
-        return  # nobody asks any more
-    except Exception as error:  # of any library, told to whoever asks
-        first_line = str(error).split("\n", 1)[0]
-        connection.send((False, f"{type(error).__name__}: {first_line}"))
+if __name__ == "__main__":
+    _serve(*json.loads(sys.argv[1]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,8 @@ import pytest
 from hypothesis import settings
 from ruamel.yaml import YAML
 
-import klayer  # noqa: F401  # chooses the kernels, before NumPy is loaded
 from klayer.data.dataset import CLASSES, PIXELS, PROCESSED, Dataset, open_dataset
+from klayer.params import section
 from klayer.training.job import Job
 from klayer.training.settings import Training
 
@@ -55,10 +54,9 @@ def tiny_settings() -> dict[str, Any]:
         "evaluation_interval": 10,
     }
     params["experiments"] = {"plain": {}, "bn": {"block": BATCH_NORM}}
-    params["check_gradients"] |= {"features": 5, "hidden": [[4], [4, 3]], "networks": [1, 2]}
+    params["check_gradients"] |= {"features": 5, "hidden": [[4], [4, 3]]}
     params["search"] = {
         "training": {"block": BATCH_NORM, "half_cycle": 10, "evaluation_interval": 20},
-        "population_size": 3,
         "coarse": {"count": 6, "largest": 0.01, "smallest": 1e-6, "seed": 1},
         "fine": {"count": 2, "decades": 1.0, "seeds": [3, 4]},
         "schedules": {"short": {}, "long": {"cycles": 2}},
@@ -80,6 +78,17 @@ def write_settings(params: dict[str, Any]) -> None:
     write_params(params)
     Path("requirements.lock").write_bytes((ROOT / "requirements.lock").read_bytes())
     stage.run()
+
+
+def write_data_settings(data: dict[str, Any]) -> None:
+    """What the stage `settings` writes for those that fetch and read the images."""
+    from klayer.stages.settings import DATA
+
+    Path("data/settings").mkdir(parents=True, exist_ok=True)
+    for name, wanted in (("data", True), ("mirrors", False)):
+        part = {key: value for key, value in data.items() if (key in DATA) is wanted}
+        text = json.dumps(part | {"libraries": {}})
+        Path(f"data/settings/{name}.json").write_text(text)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -114,6 +123,13 @@ def block(batch_norm: bool) -> tuple[str, ...]:
     return ("affine", "batch_norm", "relu") if batch_norm else ("affine", "relu")
 
 
-def same_start(training: Training, l2: Sequence[float], seed: int) -> Job:
-    """A population whose networks differ in lambda alone."""
-    return Job(training, tuple(l2), (seed,) * len(l2))
+def tiny_training(**changes: Any) -> Training:
+    """The section `training` of the tiny settings, with changes."""
+    sections = tiny_settings()
+    sections["training"] |= changes
+    return section(sections, "training", Training)
+
+
+def one(seed: int = 1, test: bool = True, **changes: Any) -> Job:
+    """A tiny network, whose outcome has its arrays."""
+    return Job(tiny_training(**changes), seed, test=test, keep=True)

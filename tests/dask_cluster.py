@@ -39,9 +39,8 @@ class Cluster:
     ) -> None:
         folder.mkdir(exist_ok=True)
         self.folder, self.processes = folder, list[subprocess.Popen[bytes]]()
-        self.env = {k: v for k, v in os.environ.items() if not k.startswith(("OPENBLAS", "NPY"))}
-        self.env |= {"PYTHONPATH": str(ROOT / "src"), "DASK_LOGGING__DISTRIBUTED": "info"}
-        self.env |= dict(env or {})
+        self.env = os.environ | {"PYTHONPATH": str(ROOT / "src")} | dict(env or {})
+        self.env["DASK_LOGGING__DISTRIBUTED"] = "info"
         self.address = f"{protocol}://127.0.0.1:{free_port()}"
         self.protocol, self.workers = protocol, 0
 

@@ -1,4 +1,4 @@
-"""What the tests of klayer.running.workers let workers do, in a module that is quickly imported."""
+"""What tests let workers do, in a module that is quickly imported."""
 
 from __future__ import annotations
 
@@ -26,9 +26,3 @@ def refuse(x: int) -> int:
 def sleep_long(_: int) -> None:
     Path(f"worker-{os.getpid()}").touch()
     time.sleep(60)
-
-
-def portable_item(name: str) -> tuple[str, str]:
-    from portable import ITEMS
-
-    return name, ITEMS[name]()

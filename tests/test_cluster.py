@@ -14,12 +14,10 @@ from typing import Any, NamedTuple
 
 import pytest
 import trustme
-from threadpoolctl import threadpool_info, threadpool_limits
 
-from conftest import ROOT, tiny_settings, write_params, write_processed
+from conftest import ROOT, tiny_settings, write_processed, write_settings
 from klayer.data.dataset import PROCESSED
-from klayer.running import remote
-from klayer.running.checkpoints import CHECKPOINTS
+from klayer.parallel.checkpoints import CHECKPOINTS
 
 pytest.importorskip("distributed", reason="Dask is not installed")
 
@@ -35,11 +33,10 @@ class Expected(NamedTuple):
 
 def klayer(address: str, *command: str, **env: str) -> subprocess.Popen[str]:
     """A command in the working folder, on the cluster."""
-    environment = {k: v for k, v in os.environ.items() if k not in ("OPENBLAS_CORETYPE",)}
-    environment |= {"PYTHONPATH": str(ROOT / "src"), "DASK_SCHEDULER_ADDRESS": address, **env}
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "DASK_SCHEDULER_ADDRESS": address}
     return subprocess.Popen(
         [sys.executable, "-m", "klayer", *command],
-        env=environment,
+        env=environment | env,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -65,7 +62,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Expected]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         write_processed(PROCESSED)
-        write_params(settings())
+        write_settings(settings())
         told(klayer("", "train", "bn"))
         yield Expected(folder, contents())
 
@@ -83,7 +80,7 @@ def study(expected: Expected, tmp_path: Path) -> Iterator[Path]:
     shutil.copytree(expected.project / "data/processed", folder / "data/processed")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        write_params(settings())
+        write_settings(settings())
         yield folder
 
 
@@ -96,7 +93,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 def preload(cluster: Cluster, code: str) -> list[str]:
     """Options of a worker that runs this code first: for what a single machine has not."""
     path = cluster.folder / "preload.py"
-    path.write_text(f"import klayer.running.remote as remote\n{code}\n")
+    path.write_text(f"import klayer.parallel.cluster as cluster\n{code}\n")
     return ["--preload", str(path)]
 
 
@@ -104,15 +101,22 @@ def finished() -> list[Path]:
     return list(CHECKPOINTS.glob("train@bn/*.kept"))
 
 
+def registered(cluster: Cluster) -> int:
+    return cluster.log("scheduler").count(b"Register worker")
+
+
 def test_the_same_bytes_from_workers_that_share_the_folder(
     cluster: Cluster, study: Path, expected: Expected
 ) -> None:
+    """They need klayer's environment and nothing else; none is started anew."""
     cluster.worker("--nworkers", "2", "--nthreads", "2")
-    errors = told(klayer(cluster.address, "train", "bn"))
+    until(lambda: registered(cluster) == 2, "both workers")
+    told(klayer(cluster.address, "train", "bn"))
     assert contents() == expected.files
-    assert "kernels" not in errors
     assert list(cluster.folder.rglob("klayer-images-*")) == []
     until(lambda: b"Close client connection: Client-klayer" in cluster.log("scheduler"), "the end")
+    assert registered(cluster) == 2
+    assert b"Remove worker" not in cluster.log("scheduler")
 
 
 def test_a_killed_worker_s_task_is_done_by_one_that_has_no_images(
@@ -121,9 +125,17 @@ def test_a_killed_worker_s_task_is_done_by_one_that_has_no_images(
     """The first worker dies; the second one, which does not see the folder, comes later."""
     first = cluster.worker()
     running = klayer(cluster.address, "train", "bn")
-    until(lambda: list(Path(".klayer/snapshots").glob("train@bn-*/*.json")), "a first step")
+    until(finished, "a first network")
     kill(first)
-    cluster.worker(*preload(cluster, "remote._holds = lambda *_: False"))
+    blind = """
+from dataclasses import replace
+from pathlib import Path
+work = cluster._work
+def elsewhere(function, task, *rest):
+    return work(function, replace(task, data=Path("/nowhere")), *rest)
+cluster._work = elsewhere
+"""
+    cluster.worker(*preload(cluster, blind))
     told(running)
     assert contents() == expected.files
     (images,) = cluster.folder.rglob("klayer-images-*")
@@ -142,12 +154,12 @@ def test_waits_for_a_worker(cluster: Cluster, study: Path, expected: Expected) -
 def test_a_task_that_kills_its_workers_is_named(tmp_path: Path, study: Path) -> None:
     once = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"}
     with Cluster(tmp_path / "cluster", env=once) as cluster:
-        greedy = "remote.difference = lambda _: str(bytearray(2 * 10**9))[:0] and None"
+        greedy = "cluster.identity = lambda: {'python': str(bytearray(2 * 10**9))}"
         cluster.worker("--memory-limit", "700MB", *preload(cluster, greedy))
         error = told(klayer(cluster.address, "train", "bn"), 1)
     assert re.search(
         r"Error: train@bn, seed \d, l2 0.005-\w+: 2 workers were lost that did this task, perhaps "
-        r"for want of memory: give them more, or train fewer networks together",
+        r"for want of memory: give them more; what was finished is kept",
         error,
     )
 
@@ -170,22 +182,13 @@ def test_a_scheduler_that_goes_loses_nothing(
     assert contents() == expected.files
 
 
-def test_a_worker_of_another_version_is_named(cluster: Cluster, study: Path) -> None:
-    other = "remote.identity = lambda: {'python': '%d.%d' % sys.version_info[:2], 'numpy': '1.0'}"
-    cluster.worker(*preload(cluster, f"import sys\n{other}"))
+def test_a_worker_of_another_version_or_with_other_code_is_named(
+    cluster: Cluster, study: Path
+) -> None:
+    cluster.worker(*preload(cluster, "there = cluster.identity(); there['numpy'] = '1.0'"))
     error = told(klayer(cluster.address, "train", "bn"), 1)
     (line,) = [line for line in error.splitlines() if line.startswith("Error")]
     assert re.match(r"Error: worker tcp://127.0.0.1:\d+: it has numpy 1.0, and \d+\.", line)
-
-
-def test_a_worker_with_other_kernels_is_named(tmp_path: Path, study: Path) -> None:
-    """Without a nanny nobody can start it anew."""
-    with Cluster(tmp_path / "cluster", env={"OPENBLAS_CORETYPE": "Nehalem"}) as cluster:
-        cluster.worker("--no-nanny")
-        said = told(klayer(cluster.address, "train", "bn"))
-    assert re.search(
-        r"train@bn: tcp://127.0.0.1:\d+ computed with the kernels .+ instead of the portable", said
-    )
 
 
 @pytest.mark.parametrize(
@@ -240,18 +243,3 @@ def test_encrypted_for_those_who_have_a_certificate(
         assert f"no scheduler of Dask can be used at '{cluster.address}'" in error
         told(klayer(cluster.address, "train", "bn", **certificates))
     assert contents() == expected.files
-
-
-def test_one_blas_thread_until_the_last_context_ends() -> None:
-    def threads() -> set[int]:
-        return {library["num_threads"] for library in threadpool_info()}
-
-    with threadpool_limits(2):
-        before = threads()
-        first, second = remote.one_blas_thread(), remote.one_blas_thread()
-        first.__enter__()
-        second.__enter__()
-        first.__exit__(None, None, None)
-        assert threads() == {1}
-        second.__exit__(None, None, None)
-        assert threads() == before

@@ -1,51 +1,92 @@
-"""The cache of compiled loops: damaged files are misses, and no cache is no fault."""
+"""The cache of compiled loops: edits are seen, damaged files are misses, no cache is no fault."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-CALL = """
-import sys
-import numpy as np
-from klayer.networks.compiled import compiled
+from conftest import ROOT
 
-sys.path.insert(0, ".")
+CALL = """
+import numpy as np
+from klayer.kernels.compiled import compiled
 from loops import twice
+
 print(float(compiled(twice)(np.arange(4.0))))
 """
 LOOP = """
+from klayer.kernels.factor import factor
+
+
 def twice(x):
     total = 0.0
     for value in x:
-        total += 2 * value
+        total += factor(value)
     return total
+"""
+FACTOR = """
+from klayer.kernels.compiled import compiled
+
+
+@compiled
+def factor(value):
+    return 2.0 * value
 """
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
+    """klayer's compiler, a module of klayer.kernels, and one outside that calls it."""
+    (tmp_path / "klayer/kernels").mkdir(parents=True)
+    for name in ("klayer/__init__.py", "klayer/kernels/__init__.py", "klayer/kernels/compiled.py"):
+        shutil.copy(ROOT / "src" / name, tmp_path / name)
+    (tmp_path / "klayer/kernels/factor.py").write_text(FACTOR)
     (tmp_path / "loops.py").write_text(LOOP)
     return tmp_path
 
 
 def call(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     code = [sys.executable, "-c", CALL]
-    env = os.environ | variables
+    env = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+    env |= {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"} | variables
     return subprocess.run(code, cwd=folder, env=env, capture_output=True, text=True, check=True)
 
 
 def kept(folder: Path) -> list[Path]:
+    """The two files of the loop outside."""
     return sorted((folder / "__pycache__").glob("*.nb[ic]"))
 
 
-@pytest.mark.parametrize("share", [0, 0.5, 0.99])
-@pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
-def test_a_truncated_file_is_a_miss_and_made_anew(folder: Path, suffix: str, share: float) -> None:
+def test_an_edit_of_the_module_or_of_another_module_of_the_kernels_is_seen(folder: Path) -> None:
+    cache = {"NUMBA_CACHE_DIR": str(folder / "cache")}
+
+    def edited(name: str, old: str, new: str) -> str:
+        path = folder / name
+        times = path.stat()
+        path.write_text(path.read_text().replace(old, new))
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))  # same time, same size
+        return call(folder, **cache).stdout
+
+    assert edited("loops.py", "twice", "twice") == "12.0\n"
+    assert edited("klayer/kernels/factor.py", "2.0", "3.0") == "18.0\n"
+    assert edited("loops.py", "0.0", "1.0") == "19.0\n"
+
+
+def test_what_is_kept_is_used_again(folder: Path) -> None:
+    call(folder)
+    before = [(path, path.stat().st_mtime_ns) for path in kept(folder)]
+    assert len(before) == 2
+    assert call(folder).stdout == "12.0\n"
+    assert [(path, path.stat().st_mtime_ns) for path in kept(folder)] == before
+
+
+@pytest.mark.parametrize(("suffix", "share"), [(".nbi", 0), (".nbi", 0.5), (".nbc", 0.99)])
+def test_a_truncated_file_is_a_miss_and_made_again(folder: Path, suffix: str, share: float) -> None:
     call(folder)
     (path,) = (path for path in kept(folder) if path.suffix == suffix)
     whole = path.read_bytes()
@@ -59,7 +100,7 @@ def test_a_folder_that_cannot_be_written_is_told(folder: Path) -> None:
     (folder / "__pycache__").write_text("a file, where the folder would be")
     home = folder / "home"
     home.write_text("no folder either")
-    again = call(folder, HOME=str(home), XDG_CACHE_HOME=str(home), PYTHONDONTWRITEBYTECODE="1")
+    again = call(folder, HOME=str(home), XDG_CACHE_HOME=str(home))
     assert again.stdout == "12.0\n"
     assert again.stderr.count("no folder for compiled code can be written") == 1
 

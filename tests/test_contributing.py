@@ -93,6 +93,7 @@ def test_a_layer(copy: Path) -> None:
     params["experiments"] = experiments("A layer")
     write_params(params, copy / "params.yaml")
     write_processed(copy / PROCESSED)
+    run(copy, "-m", "klayer", "settings")
     run(copy, "-m", "klayer", "train", "three_layer_tanh")
     numbers = json.loads((copy / "metrics/train/three_layer_tanh.json").read_text())
     assert numbers["failed"] == 0

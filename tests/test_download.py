@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import json
 import os
 import re
 import shutil
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from conftest import write_data_settings
 from klayer import params
 from klayer.data.archive import FILES, FOLDER
 from klayer.errors import KlayerError
@@ -78,12 +78,12 @@ def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in os.environ:
         if re.search("CIFAR10|KERAS|proxy|CA_BUNDLE", variable, re.IGNORECASE):
             monkeypatch.delenv(variable)
-    write_params()
+    write_data()
 
 
-def write_params(*urls: str, **changes: object) -> None:
+def write_data(*urls: str, **changes: object) -> None:
     data = DATA | {"sha256": LINES, "mirrors": urls, "timeout": 0.3} | changes
-    Path("params.yaml").write_text(json.dumps({"data": data}))
+    write_data_settings(data)
 
 
 def write_folder(folder: Path) -> None:
@@ -115,11 +115,11 @@ def test_a_mirror_that_fails_is_skipped_with_one_line(
     fault: str, mirror: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(download, "LARGEST_ARCHIVE", 2 * len(CONTENT))
-    write_params(mirror + fault)
+    write_data(mirror + fault)
     with pytest.raises(NoArchiveError):
         download.run()
-    assert os.listdir("data") == []
-    write_params(mirror + fault, mirror + "/redirect")
+    assert os.listdir("data") == ["settings"]
+    write_data(mirror + fault, mirror + "/redirect")
     capsys.readouterr()
     download.run()
     lines = capsys.readouterr().out.splitlines()[1:]
@@ -132,7 +132,7 @@ def test_what_is_not_reached_is_told_without_a_password(
     proxy: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", f"http://me:secret@{proxy}")
-    write_params("http://you:secret@one.invalid/a", "http://you:secret@two.invalid/a")
+    write_data("http://you:secret@one.invalid/a", "http://you:secret@two.invalid/a")
     with pytest.raises(NoArchiveError) as error:
         download.run()
     lines = capsys.readouterr().out.splitlines()
@@ -150,7 +150,7 @@ def test_a_full_disk_is_no_fault_of_the_mirror(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("tempfile.TemporaryFile", full)
-    write_params(mirror + "/good", mirror + "/good")
+    write_data(mirror + "/good", mirror + "/good")
     with pytest.raises(OSError, match="No space left"):
         download.run()
 
@@ -167,7 +167,7 @@ def test_a_named_copy_comes_first(name: str, mirror: str, monkeypatch: pytest.Mo
     Path("named.tar.gz").write_bytes(CONTENT)
     for folder in ("named", "parent/cifar-10-batches-py", "home/named"):
         write_folder(Path(folder))
-    write_params(mirror + "/404")
+    write_data(mirror + "/404")
     monkeypatch.setenv("CIFAR10_ARCHIVE", name)
     download.run()
     assert_taken()
@@ -190,7 +190,7 @@ def test_an_error_of_the_named_copy_is_final(
     Path("cut.tar.gz").write_bytes(HALF)
     write_folder(Path("changed"))
     Path("changed/test_batch").write_bytes(b"changed")
-    write_params(mirror + "/good")
+    write_data(mirror + "/good")
     monkeypatch.setenv("CIFAR10_ARCHIVE", name)
     with pytest.raises(KlayerError, match=f"^CIFAR10_ARCHIVE={tmp_path / name}: {reason}") as error:
         download.run()
@@ -216,17 +216,16 @@ def test_takes_copies_of_others(copy: str, mirror: str, monkeypatch: pytest.Monk
     if copy.endswith("-py"):
         write_folder(Path(copy))
     else:
-        Path(copy).parent.mkdir(parents=True)
+        Path(copy).parent.mkdir(parents=True, exist_ok=True)
         Path(copy).write_bytes(CONTENT)
-    write_params(mirror + "/404")
+    write_data(mirror + "/404")
     download.run()
     assert_taken()
 
 
 def test_an_unsound_copy_is_skipped(mirror: str, capsys: pytest.CaptureFixture[str]) -> None:
-    Path("data").mkdir()
     Path("data/cifar-10-python.tar.gz").write_bytes(HALF)
-    write_params(mirror + "/good")
+    write_data(mirror + "/good")
     download.run()
     assert "data/cifar-10-python.tar.gz: it is damaged" in capsys.readouterr().out
     assert_taken()
@@ -250,7 +249,7 @@ def test_an_experiment_in_a_folder_of_its_own_finds_the_files_of_its_project(
         Path(name).write_bytes(CONTENT)
     folder = Path(".dvc/tmp/exps/standalone/tmpabc")
     folder.mkdir(parents=True)
-    shutil.copy("params.yaml", folder)
+    shutil.copytree("data/settings", folder / "data/settings")
     monkeypatch.chdir(folder)
     monkeypatch.setenv("CIFAR10_ARCHIVE", name)
     download.run()
@@ -258,7 +257,7 @@ def test_an_experiment_in_a_folder_of_its_own_finds_the_files_of_its_project(
 
 
 def test_synthetic_images_leave_real_ones_alone(mirror: str) -> None:
-    write_params(mirror + "/404", source="synthetic")
+    write_data(mirror + "/404", source="synthetic")
     download.run()
     assert os.listdir(FOLDER) == []  # DVC asks for the folder
     FOLDER.rmdir()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, tiny_settings, write_params
+from conftest import ROOT, tiny_settings, write_settings
 
 RESULTS = ("metrics/train/bn.json", "plots/seeds/bn.csv", "plots/train/bn.csv")
 
@@ -32,24 +32,18 @@ def results(folder: Path) -> list[bytes]:
 def small(project: Path) -> Path:
     params = tiny_settings()
     params["training"]["seeds"] = [1, 2]
-    write_params(params)
+    write_settings(params)
     return project
 
 
 ODD = {
-    "numba": {
-        "NUMBA_DISABLE_JIT": "1",
-        "NUMBA_CPU_NAME": "generic",
-        "NUMBA_OPT": "0",
+    "libraries": {
         "NUMBA_CACHE_DIR": "/proc/nowhere",
-        "NUMBA_NUM_THREADS": "many",
-    },
-    "kernels": {
         "OPENBLAS_CORETYPE": "Prescott",
         "NPY_DISABLE_CPU_FEATURES": "X86_V3",
-        "NPY_ENABLE_CPU_FEATURES": "X86_V4",
+        "OPENBLAS_NUM_THREADS": "abc",
+        "OMP_NUM_THREADS": "7",
     },
-    "threads": {"OPENBLAS_NUM_THREADS": "abc", "OMP_NUM_THREADS": "7", "MKL_NUM_THREADS": "0"},
     "joblib": {
         "JOBLIB_TEMP_FOLDER": "/proc/nowhere",
         "JOBLIB_START_METHOD": "nonsense",
@@ -118,12 +112,6 @@ def test_few_open_files_are_told_or_enough(small: Path) -> None:
         assert done.returncode == 0 or "`ulimit -n 1024`" in done.stderr, done.stderr
 
 
-def test_kernels_of_another_name_are_refused(small: Path) -> None:
-    done = stage(small, KLAYER_KERNELS="fast")
-    assert done.returncode == 1
-    assert done.stderr == "Error: KLAYER_KERNELS is 'fast', it has to be portable or native\n"
-
-
 def other_code(folder: Path) -> None:
     (folder / "src").mkdir()
     shutil.copytree(ROOT / "src/klayer", folder / "src/klayer")
@@ -187,29 +175,20 @@ def test_a_stage_ends_whose_dvc_went_before_it_asked(small: Path, named: str, en
     assert (small / "metrics").exists() is not ends
 
 
-IN_USE = "import {}; from klayer.running.arithmetic import in_use; print(in_use())"
+IMPORTS = """
+import os, sys
+before = dict(os.environ)
+import {}
+assert "numpy" in sys.modules
+assert dict(os.environ) == before
+import klayer.training.loop, klayer.parallel.runner
+assert dict(os.environ) == before
+"""
 
 
-def in_use(imports: str, **variables: str) -> str:
-    return subprocess.run(
-        [sys.executable, "-c", IN_USE.format(imports)],
-        env={k: v for k, v in os.environ.items() if k not in ("OPENBLAS_CORETYPE",)} | variables,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()
-
-
-def test_kernels_are_portable_unless_numpy_comes_first_or_the_native_ones_are_wanted() -> None:
-    assert in_use("klayer", OPENBLAS_CORETYPE="Nehalem") == "None"
-    for late in (
-        in_use("numpy, scipy.linalg.blas, klayer", OPENBLAS_CORETYPE="Nehalem"),
-        in_use("klayer", OPENBLAS_CORETYPE="Nehalem", KLAYER_KERNELS="native"),
-    ):
-        assert late == (
-            "computed with the kernels Nehalem instead of the portable ones: repeats within "
-            "tolerance, not byte for byte"
-        )
+@pytest.mark.parametrize("order", ["numpy, klayer.kernels.products", "klayer.kernels.products"])
+def test_an_import_changes_no_variable_and_may_come_after_numpy(order: str) -> None:
+    subprocess.run([sys.executable, "-c", IMPORTS.format(order)], check=True)
 
 
 NO_SEMAPHORES = """
@@ -221,7 +200,7 @@ class SemLock:
         raise OSError(38, "Function not implemented")
 
 _multiprocessing.SemLock = SemLock
-from klayer.running.workers import map_tasks
+from klayer.parallel.workers import map_tasks
 print(list(map_tasks(abs, [-1, -2])))
 """
 

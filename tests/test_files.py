@@ -6,9 +6,11 @@ import errno
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -199,3 +201,79 @@ def test_a_leftover_that_cannot_be_removed_is_named(
         f"cannot remove {left}, which an earlier run left: Permission denied: look at its owner "
         "and permissions, then run the same command again"
     )
+
+
+def write_folder(path: Path, text: str) -> None:
+    with files.whole_folder(path) as partial:
+        (partial / "file").write_text(text)
+
+
+@pytest.mark.parametrize("renames", [0, 1, 2])
+def test_a_kill_at_any_rename_loses_no_folder(tmp_path: Path, renames: int) -> None:
+    """Of a folder that is replaced: the next writer finds the old one or the new one whole."""
+    path = tmp_path / "images"
+    write_folder(path, "old")
+    if (child := os.fork()) == 0:
+        left, rename = iter(range(renames)), Path.rename
+
+        def killed(self: Path, target: Path) -> Path:
+            if next(left, None) is None:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return rename(self, target)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Path, "rename", killed)
+            patch.setattr(shutil, "rmtree", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+            write_folder(path, "new")
+    _, status = os.waitpid(child, 0)
+    assert os.WTERMSIG(status) == signal.SIGKILL
+    assert path.exists() == (renames != 1)
+    with files.whole_folder(path) as partial:
+        assert (path / "file").read_text() == ("new" if renames == 2 else "old")
+        (partial / "file").write_text("last")
+    assert os.listdir(tmp_path) == ["images"]
+    assert (path / "file").read_text() == "last"
+
+
+def test_a_rename_that_is_refused_brings_the_old_folder_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, rename = tmp_path / "images", Path.rename
+    write_folder(path, "old")
+
+    def refused(self: Path, target: Path) -> Path:
+        if self.name == ".images.new.partial":
+            raise OSError(errno.EIO, "Input/output error")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refused)
+    with pytest.raises(KlayerError, match="Input/output error"):
+        write_folder(path, "new")
+    assert os.listdir(tmp_path) == ["images"]
+    assert (path / "file").read_text() == "old"
+
+
+def test_writers_of_one_folder_wait_for_each_other(tmp_path: Path) -> None:
+    path = tmp_path / "images"
+    children = []
+    with files.whole_folder(path) as partial:
+        for name in ("a", "b"):
+            children.append(os.fork())
+            if children[-1] == 0:
+                write_folder(path, name)
+                os._exit(0)
+        time.sleep(0.2)  # they would remove or replace what is being written
+        assert (partial.exists(), path.exists()) == (True, False)
+        (partial / "file").write_text("first")
+    assert [os.waitpid(child, 0)[1] for child in children] == [0, 0]
+    assert os.listdir(tmp_path) == ["images"]
+    assert (path / "file").read_text() in ("a", "b")
+
+
+def test_writers_of_one_file_have_files_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with files.whole_file(path) as one, files.whole_file(path) as other:
+        one.write_text("one")
+        other.write_text("other")
+    assert path.read_text() == "one"
+    assert os.listdir(tmp_path) == ["file"]

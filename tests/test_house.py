@@ -48,9 +48,9 @@ def test_imports_are_those_of_the_house(house: Path) -> None:
         ("networks/layers.py", "klayer.errors"),
         ("networks/layers.py", "klayer.training.settings"),
         ("data/dataset.py", "klayer.networks.layers"),
-        ("training/trainer.py", "klayer.running.workers"),
+        ("training/trainer.py", "klayer.parallel.workers"),
         ("training/trainer.py", "klayer.report.words"),
-        ("running/runner.py", "klayer.study.search"),
+        ("parallel/runner.py", "klayer.study.search"),
         ("training/results.py", "klayer.report.words"),
         ("report/words.py", "klayer.training.results"),
         ("report/words.py", "klayer.data.dataset"),
@@ -90,7 +90,7 @@ def folder(tmp_path: Path) -> Path:
     """A Git repository with params.yaml, and a `klayer` and a `dvc` that have no images."""
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
     (tmp_path / "params.yaml").write_text("data:\n  source: cifar10  # or synthetic\n")
-    program(tmp_path, "klayer", "exit 3")
+    program(tmp_path, "klayer", '[ "$1" = settings ] || exit 3')
     program(tmp_path, "dvc", '[ "$1" != checkout ]')
     return tmp_path
 
@@ -156,6 +156,36 @@ def test_an_environment_whose_python_has_gone_is_made_anew(environment: Path) ->
     assert makes_it_anew(environment)
 
 
+@pytest.mark.parametrize("target", ["repro", "test"])
+def test_an_environment_of_another_program_with_an_older_python_is_told(
+    environment: Path, target: str
+) -> None:
+    (environment / ".venv/ready").unlink()
+    for name in ("python", "python3"):
+        path = environment / ".venv/bin" / name
+        path.unlink(missing_ok=True)
+        older = "import sys; sys.version_info = (3, 10, 1)"
+        path.write_text(f"#!/bin/sh\nexec '{sys.executable}' -c \"{older}; $2\"\n")
+        path.chmod(0o755)
+    done = subprocess.run(["make", target], cwd=environment, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "has Python 3.10, and 3.11 to 3.14 is needed: remove .venv, then run make" in done.stderr
+    assert "was found" not in done.stderr
+
+
+def test_a_user_id_without_a_name_gets_one_for_dvc(environment: Path, tmp_path: Path) -> None:
+    program(environment, "id", '[ "$1" = -u ] && echo 12345')
+    with (environment / "Makefile").open("a") as file:
+        file.write("who:\n\t@echo $$LOGNAME\n")
+    env = {k: v for k, v in os.environ.items() if k not in ("LOGNAME", "USER")}
+    env["PATH"] = f"{environment / 'bin'}{os.pathsep}{env['PATH']}"
+    for given, name in (({}, "12345"), ({"USER": "me"}, "me"), ({"LOGNAME": "i"}, "i")):
+        told = subprocess.run(
+            ["make", "--silent", "who"], cwd=environment, env=env | given, capture_output=True
+        )
+        assert told.stdout.decode().strip() == name
+
+
 @pytest.mark.parametrize("name", ["a:b", "a $b", "a `b", 'a "b'])
 def test_a_folder_whose_name_no_environment_can_have_is_told(environment: Path, name: str) -> None:
     renamed = environment.rename(environment.parent / name)
@@ -177,11 +207,13 @@ def test_stages_are_given_to_the_shell_that_every_machine_has(
 
 
 CHECKOUT = "dvc checkout --quiet data/cifar-10-batches-py"
+DOWNLOAD = ("klayer settings", "klayer download")
+NO_SCM = "dvc config core.no_scm"
 
 
 def test_no_copy_anywhere_leads_to_synthetic_images(folder: Path) -> None:
     status, said, called = repro(folder)
-    assert (status, called) == (0, [CHECKOUT, "klayer download", "dvc repro"])
+    assert (status, called) == (0, [CHECKOUT, *DOWNLOAD, "dvc repro"])
     assert "No copy of CIFAR-10 was found" in said
     assert "source: synthetic  # or synthetic" in (folder / "params.yaml").read_text()
 
@@ -196,15 +228,16 @@ def test_a_later_run_says_that_params_choose_synthetic_images(folder: Path) -> N
 
 @pytest.mark.parametrize("status", [1, 2, 130, 255])
 def test_any_other_failure_of_the_download_is_told_as_it_is(folder: Path, status: int) -> None:
-    program(folder, "klayer", f"echo 'Error: the disk is full' >&2; exit {status}")
+    fault = f"echo 'Error: the disk is full' >&2; exit {status}"
+    program(folder, "klayer", f'[ "$1" = settings ] || {{ {fault}; }}')
     before = (folder / "params.yaml").read_text()
-    assert repro(folder) == (status, "Error: the disk is full\n", [CHECKOUT, "klayer download"])
+    assert repro(folder) == (status, "Error: the disk is full\n", [CHECKOUT, *DOWNLOAD])
     assert (folder / "params.yaml").read_text() == before
 
 
 def test_images_that_are_found_are_left_to_the_stage_which_keeps_them(folder: Path) -> None:
     program(folder, "klayer", "exit 0")
-    assert repro(folder) == (0, "", [CHECKOUT, "klayer download", "dvc repro"])
+    assert repro(folder) == (0, "", [CHECKOUT, *DOWNLOAD, "dvc repro"])
 
 
 def test_images_at_hand_are_not_looked_for(folder: Path) -> None:
@@ -235,8 +268,22 @@ def test_a_failure_of_dvc_stays_one(folder: Path) -> None:
 def test_a_folder_without_git_is_told_in_a_sentence(folder: Path) -> None:
     shutil.rmtree(folder / ".git")
     status, said, called = repro(folder)
-    assert (status, called) == (1, [])
+    assert (status, called) == (1, [NO_SCM])
     assert "a ZIP has no .git" in said
+
+
+def test_a_copy_that_dvc_takes_without_git_is_taken(folder: Path) -> None:
+    shutil.rmtree(folder / ".git")
+    (folder / "data/cifar-10-batches-py").mkdir(parents=True)
+    program(folder, "dvc", '[ "$1" != config ] || echo True')
+    assert repro(folder) == (0, "", [NO_SCM, "dvc repro"])
+
+
+@pytest.mark.parametrize("status", [1, 3])
+def test_wrong_settings_are_told_and_no_image_is_looked_for(folder: Path, status: int) -> None:
+    program(folder, "klayer", f"echo 'Error: params.yaml: l2 is -1' >&2; exit {status}")
+    expected = (status, "Error: params.yaml: l2 is -1\n", [CHECKOUT, "klayer settings"])
+    assert repro(folder) == expected
 
 
 def test_another_repository_of_git_s_variables_is_not_meant(
@@ -251,4 +298,8 @@ def test_another_repository_of_git_s_variables_is_not_meant(
 def test_what_git_refuses_is_told_in_its_own_words(folder: Path) -> None:
     """A clone of another user, for example, whose way out Git names."""
     program(folder, "git", "echo 'fatal: detected dubious ownership' >&2; exit 128")
-    assert repro(folder) == (1, "fatal: detected dubious ownership\n", ["git rev-parse --git-dir"])
+    assert repro(folder) == (
+        1,
+        "fatal: detected dubious ownership\n",
+        ["git rev-parse --git-dir", NO_SCM],
+    )

@@ -1,45 +1,37 @@
-"""Populations against single networks that are written a second time, plainly (plain.py)."""
+"""A network against one that is written a second time, plainly (plain.py)."""
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 
 from conftest import block
-from klayer.networks.architecture import Architecture
-from klayer.networks.initialisation import draws
+from klayer.data.corruptions import CORRUPTIONS
+from klayer.networks.architecture import Architecture, skips
+from klayer.networks.initialisation import INITIALISATIONS
 from klayer.networks.layer import Mode
-from klayer.networks.layers import Affine
-from klayer.networks.network import Network, restored
-from klayer.networks.parameters import Parameters
-from plain import cost, forward, gradients, members
+from klayer.networks.network import LAYERS, Network
+from klayer.networks.optimizers import OPTIMIZERS
+from klayer.networks.schedules import SCHEDULES
+from klayer.training import settings
+from plain import copied, cost, forward, gradients
 
 CASES = [
-    (hidden, batch_norm, networks)
+    (hidden, batch_norm)
     for hidden in [(), (5,), (6, 4), (5, 4, 3, 4, 5, 3, 4, 6)]
     for batch_norm in (False, True)
-    for networks in (1, 3)
 ]
 
 
-def architecture(hidden: tuple[int, ...], batch_norm: bool) -> Architecture:
-    return Architecture(7, hidden, 4, block(batch_norm))
-
-
-def population(
-    random: np.random.Generator,
-    hidden: tuple[int, ...],
-    batch_norm: bool,
-    networks: int,
-    samples: int = 9,
-) -> Network:
-    parameters = Parameters(networks, np.float64)
-    network = Network(architecture(hidden, batch_norm), parameters, samples)
-    for name, values in parameters.named().items():
-        centre = 1.0 if name.startswith(("gamma", "variance")) else 0.0
-        values[:] = random.normal(centre, 0.2 if centre else 0.7, values.shape)
+def random_network(hidden: tuple[int, ...], batch_norm: bool, seed: int = 1) -> Network:
+    network = Network(Architecture(7, hidden, 4, block(batch_norm)), dtype=np.float64)
+    generator = np.random.default_rng(seed)
+    for name, values in network.arrays().items():
+        centre = 1.0 if name.endswith(("gamma", "variance")) else 0.0
+        values[:] = generator.normal(centre, 0.2 if centre else 0.7, values.shape)
     return network
 
 
@@ -48,175 +40,193 @@ def batch(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     return random.normal(0, 1, (9, 7)), random.integers(0, 4, 9)
 
 
-@pytest.mark.parametrize(("hidden", "batch_norm", "networks"), CASES)
+@pytest.mark.parametrize(("hidden", "batch_norm"), CASES)
 @pytest.mark.parametrize("mode", Mode)
-def test_forward(
-    random: np.random.Generator,
-    batch: Any,
-    hidden: Any,
-    batch_norm: bool,
-    networks: int,
-    mode: Mode,
-) -> None:
-    network = population(random, hidden, batch_norm, networks)
-    before = members(network.parameters)
-    found = network.forward(batch[0], mode)
-    for m, p in enumerate(before):
-        expected, _ = forward(p, batch[0], mode is not Mode.EVALUATE)
-        np.testing.assert_allclose(found[:, m], expected, rtol=1e-9)
+def test_forward(batch: Any, hidden: Any, batch_norm: bool, mode: Mode) -> None:
+    network = random_network(hidden, batch_norm)
+    expected, _ = forward(copied(network), batch[0], mode is not Mode.EVALUATE)
+    np.testing.assert_allclose(network.forward(batch[0], mode), expected, rtol=1e-9)
 
 
-@pytest.mark.parametrize(("hidden", "batch_norm", "networks"), CASES)
-def test_backward(
-    random: np.random.Generator, batch: Any, hidden: Any, batch_norm: bool, networks: int
-) -> None:
-    network = population(random, hidden, batch_norm, networks)
+@pytest.mark.parametrize(("hidden", "batch_norm"), CASES)
+def test_backward(batch: Any, hidden: Any, batch_norm: bool) -> None:
+    network = random_network(hidden, batch_norm)
+    expected = gradients(copied(network), *batch)
     network.forward(batch[0], Mode.TRAIN)
     network.backward(batch[1])
-    found = network.parameters.gradients()
-    for m, p in enumerate(members(network.parameters)):
-        expected = gradients(p, *batch)
-        assert set(found) == set(expected)
-        for name, values in expected.items():
-            np.testing.assert_allclose(found[name][m], values, rtol=1e-8, atol=1e-12)
+    assert set(network.parameters) == set(expected)
+    for name, parameter in network.parameters.items():
+        np.testing.assert_allclose(parameter.grad, expected[name], rtol=1e-8, atol=1e-12)
 
 
-@pytest.mark.parametrize("batch_norm", [False, True])
-def test_losses_and_squared_norm_make_the_cost(
-    random: np.random.Generator, batch: Any, batch_norm: bool
-) -> None:
-    network = population(random, (6, 4), batch_norm, 2)
+def test_losses_and_squared_norm_make_the_cost(batch: Any) -> None:
+    network = random_network((6, 4), True)
     network.forward(batch[0], Mode.TRAIN)
-    losses = network.output.losses(batch[1]).mean(axis=0)
-    found = losses + 0.1 * network.parameters.squared_norm()
-    expected = [cost(p, batch[0], batch[1], 0.1, train=True) for p in members(network.parameters)]
+    found = network.output.losses(batch[1]).mean() + 0.1 * network.squared_norm()
+    expected = cost(copied(network), batch[0], batch[1], 0.1, train=True)
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
-def test_evaluation_changes_nothing(random: np.random.Generator, batch: Any) -> None:
-    network = population(random, (6, 4), True, 2)
-    before = members(network.parameters)
+def test_evaluation_changes_nothing(batch: Any) -> None:
+    network = random_network((6, 4), True)
+    before = copied(network)
     first = network.forward(batch[0], Mode.EVALUATE).copy()
     np.testing.assert_array_equal(network.forward(batch[0], Mode.EVALUATE), first)
-    for old, new in zip(before, members(network.parameters), strict=True):
-        for name in old:
-            np.testing.assert_array_equal(old[name], new[name])
+    for name, values in network.arrays().items():
+        np.testing.assert_array_equal(values, before[name])
 
 
-def test_a_network_for_evaluation_shares_the_parameters_and_has_no_arrays_for_gradients(
-    random: np.random.Generator, batch: Any
-) -> None:
-    network = population(random, (6, 4), True, 2)
-    count = len(network.parameters.all)
-    other = Network(architecture((6, 4), True), network.parameters, 9, trains=False)
-    assert len(network.parameters.all) == count
-    found = other.forward(batch[0], Mode.EVALUATE)
-    np.testing.assert_array_equal(found, network.forward(batch[0], Mode.EVALUATE))
-    assert isinstance(other.last, Affine)
-    assert other.last.grad_x.size == 0
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_an_image_alone_has_the_bits_that_it_has_in_any_batch(batch_norm: bool, batch: Any) -> None:
+    network = random_network((6, 4), batch_norm)
+    images = np.tile(batch[0], (11, 1))  # more than a group of rows
+    together = network.forward(images, Mode.EVALUATE).copy()
+    np.testing.assert_array_equal(together, np.tile(together[:9], (11, 1)))
+    for k in range(9):
+        np.testing.assert_array_equal(
+            network.forward(images[k : k + 1], Mode.EVALUATE)[0], together[k]
+        )
 
 
-def test_evaluation_of_an_image_does_not_depend_on_the_others(
-    random: np.random.Generator, batch: Any
-) -> None:
-    network = population(random, (6, 4), True, 2)
-    together = network.forward(batch[0], Mode.EVALUATE)
-    single = Network(architecture((6, 4), True), network.parameters, 1, trains=False)
-    alone = single.forward(batch[0][4:5], Mode.EVALUATE)
-    np.testing.assert_allclose(alone[0], together[4], rtol=1e-12)
-
-
-def test_training_with_batch_norm_does_not_use_the_averages(
-    random: np.random.Generator, batch: Any
-) -> None:
-    network = population(random, (6,), True, 1)
+def test_training_with_batch_norm_does_not_use_the_averages(batch: Any) -> None:
+    network = random_network((6,), True)
     before = network.forward(batch[0], Mode.TRAIN).copy()
-    network.parameters.named()["mean1"][:] = 1e3
+    network.state["batch_norm1.mean"][:] = 1e3
     np.testing.assert_array_equal(network.forward(batch[0], Mode.TRAIN), before)
 
 
-def test_the_order_of_the_layers_in_a_block_counts(random: np.random.Generator, batch: Any) -> None:
+def test_the_order_of_the_layers_in_a_block_counts(batch: Any) -> None:
     """Batch norm after the activation: its output reaches the next layer as it is."""
-    parameters = Parameters(1, np.float64, draws("he", 0.1, [np.random.default_rng(1)]))
+    draw = partial(INITIALISATIONS["he"], np.random.default_rng(1), 0.1)
     order = ("affine", "relu", "batch_norm")
-    network = Network(Architecture(7, (6,), 4, order, epsilon=1e-12), parameters, 9)
-    p = members(parameters)[0]
-    found = network.forward(batch[0], Mode.TRAIN)[:, 0]
-    rectified = np.maximum(batch[0] @ p["W1"] + p["b1"], 0)
+    network = Network(Architecture(7, (6,), 4, order, 1e-12), draw, dtype=np.float64)
+    p = copied(network)
+    found = network.forward(batch[0], Mode.TRAIN)
+    rectified = np.maximum(batch[0] @ p["affine1.weight"].T + p["affine1.bias"], 0)
     u = (rectified - rectified.mean(0)) / np.sqrt(rectified.var(0) + 1e-12)
-    exponentials = np.exp(u @ p["W2"] + p["b2"])
+    exponentials = np.exp(u @ p["affine2.weight"].T + p["affine2.bias"])
     np.testing.assert_allclose(found, exponentials / exponentials.sum(1, keepdims=True), rtol=1e-9)
 
 
-def test_dead_units_pass_no_gradient(random: np.random.Generator, batch: Any) -> None:
-    network = population(random, (6, 4), False, 1)
-    network.parameters.named()["b2"][:] = -1e6
+def test_dead_units_pass_no_gradient(batch: Any) -> None:
+    network = random_network((6, 4), False)
+    network.parameters["affine2.bias"].value[:] = -1e6
     network.forward(batch[0], Mode.TRAIN)
     network.backward(batch[1])
-    found = network.parameters.gradients()
-    for name in ("W1", "b1", "W2", "b2", "W3"):
-        np.testing.assert_array_equal(found[name], 0)
-    assert np.abs(found["b3"]).max() > 0
+    for name, parameter in network.parameters.items():
+        assert parameter.grad.any() == (name == "affine3.bias"), name
 
 
 @pytest.mark.parametrize("samples", [1, 9])
-def test_a_batch_that_does_not_vary_keeps_gradients_finite(
-    random: np.random.Generator, samples: int
-) -> None:
-    network = population(random, (6, 4), True, 2, samples)
+def test_a_batch_that_does_not_vary_keeps_gradients_finite(samples: int) -> None:
+    network = random_network((6, 4), True)
     network.forward(np.ones((samples, 7)), Mode.TRAIN)
     network.backward(np.zeros(samples, int))
-    assert all(np.isfinite(g).all() for g in network.parameters.gradients().values())
+    assert all(np.isfinite(p.grad).all() for p in network.parameters.values())
 
 
-def test_names_are_numbered_layer_by_layer(random: np.random.Generator) -> None:
-    of_one = ["W{}", "b{}", "gamma{}", "beta{}", "mean{}", "variance{}"]
-    expected = [name.format(layer) for layer in (1, 2) for name in of_one] + ["W3", "b3"]
-    network = population(random, (6, 5), True, 2)
-    named = network.parameters.named()
-    assert list(named) == expected
-    shapes = {"W1": (2, 7, 6), "b1": (2, 6), "mean2": (2, 5), "W3": (2, 5, 4)}
-    assert {name: named[name].shape for name in shapes} == shapes
+def test_arrays_are_numbered_layer_by_layer() -> None:
+    network = random_network((6, 5), True)
+    shapes: dict[str, tuple[int, ...]] = {}
+    for k, (units, inputs) in enumerate([(6, 7), (5, 6)], 1):
+        shapes |= {f"affine{k}.weight": (units, inputs), f"affine{k}.bias": (units,)}
+        shapes |= {f"batch_norm{k}.{name}": (units,) for name in ("gamma", "beta")}
+    shapes |= {"affine3.weight": (4, 5), "affine3.bias": (4,)}
+    assert {name: p.value.shape for name, p in network.parameters.items()} == shapes
+    assert list(network.parameters) == list(shapes)
+    assert [n for n, p in network.parameters.items() if p.decays] == [
+        f"affine{k}.weight" for k in (1, 2, 3)
+    ]
+    of_state = [f"batch_norm{k}.{name}" for k in (1, 2) for name in ("mean", "variance")]
+    assert list(network.state) == of_state
+    assert list(network.arrays()) == [*shapes, *of_state]
 
 
-def test_networks_are_restored_from_their_named_parameters(
-    random: np.random.Generator, batch: Any
-) -> None:
-    network = population(random, (6, 5), True, 2)
-    named = network.parameters.named()
-    again = restored(architecture((6, 5), True), named)
-    other = Network(architecture((6, 5), True), again, 9, trains=False)
-    found = other.forward(batch[0], Mode.EVALUATE)
-    np.testing.assert_array_equal(found, network.forward(batch[0], Mode.EVALUATE))
-    with pytest.raises(ValueError, match=r"b2 has the shape \(2, 4\), not \(2, 5\)"):
-        restored(architecture((6, 5), True), named | {"b2": np.zeros((2, 4))})
+def test_a_description_names_the_layers_and_their_arrays() -> None:
+    block = ("affine", "batch_norm", "relu", "dropout")
+    network = Network(Architecture(7, (5, 5), 4, block, 0.5, skip=1, dropout=0.2))
+    bn = {"layer": "batch_norm", "epsilon": 0.5}
+    assert network.description() == [
+        {"name": "affine1", "layer": "affine"},
+        {"name": "batch_norm1", **bn},
+        {"layer": "relu"},
+        {"layer": "dropout"},
+        {
+            "layer": "residual",
+            "layers": [{"name": "affine2", "layer": "affine"}, {"name": "batch_norm2", **bn}],
+        },
+        {"layer": "relu"},
+        {"layer": "dropout"},
+        {"name": "affine3", "layer": "affine"},
+    ]
+
+
+def test_skips_go_over_hidden_layers_from_the_second_on() -> None:
+    assert skips((5,) * 6, 2) == [range(1, 3), range(3, 5)]  # what is left over has none
+    assert skips((5,) * 6, 0) == []
+
+
+def test_a_network_takes_the_arrays_of_another(batch: Any) -> None:
+    first, second = random_network((6, 5), True), random_network((6, 5), True, seed=2)
+    arrays = copied(first)
+    expected = first.forward(batch[0], Mode.EVALUATE)
+    second.load(arrays)
+    np.testing.assert_array_equal(second.forward(batch[0], Mode.EVALUATE), expected)
+    with pytest.raises(ValueError, match=r"affine2\.bias has the shape \(4,\), not \(5,\)"):
+        second.load(arrays | {"affine2.bias": np.zeros(4)})
+    del arrays["batch_norm1.mean"]
+    with pytest.raises(KeyError, match=r"batch_norm1\.mean"):
+        second.load(arrays)
+
+
+def test_a_network_that_is_reset_gives_every_class_the_same_probability(batch: Any) -> None:
+    network = random_network((6, 5), True)
+    network.reset()
+    np.testing.assert_array_equal(network.forward(batch[0], Mode.TRAIN), np.full((9, 4), 0.25))
 
 
 @pytest.mark.parametrize(
-    ("kind", "spread"), [("uniform", 1 / np.sqrt(3)), ("he", np.sqrt(2)), ("normal", 0.3 * 20)]
+    ("kind", "spread", "largest"),
+    [
+        ("uniform", (1 / 300) ** 0.5, (1 / 100) ** 0.5),
+        ("xavier", (2 / 300) ** 0.5, (6 / 300) ** 0.5),
+        ("he", (2 / 100) ** 0.5, np.inf),
+        ("normal", 0.3, np.inf),
+    ],
 )
-def test_initialisation_has_the_given_spread(kind: str, spread: float) -> None:
-    generators = [np.random.default_rng(seed) for seed in (1, 2)]
-    parameters = Parameters(2, np.float64, draws(kind, 0.3, generators))
-    Network(Architecture(400, (400,), 10, block(True)), parameters, 1)
-    named = parameters.named()
-    for name in ("W1", "W2"):
-        assert np.sqrt(400) * named[name].std() == pytest.approx(spread, rel=0.02)
-        assert abs(named[name].mean()) < 4 * named[name].std() / np.sqrt(named[name][0].size)
-        assert abs(np.corrcoef(named[name][0].ravel(), named[name][1].ravel())[0, 1]) < 0.1
-    if kind == "uniform":
-        assert np.abs(named["W1"]).max() <= 1 / 20
-    for name, value in {"b1": 0, "b2": 0, "gamma1": 1, "beta1": 0}.items():
-        np.testing.assert_array_equal(named[name], value)
+def test_initialisation_has_the_given_spread(kind: str, spread: float, largest: float) -> None:
+    def draw(seed: int) -> np.ndarray:
+        return INITIALISATIONS[kind](np.random.default_rng(seed), 0.3, (200, 100))
+
+    weights = draw(1)
+    assert weights.std() == pytest.approx(spread, rel=0.02)
+    assert abs(weights.mean()) < 0.03 * spread
+    if np.isfinite(largest):
+        assert 0.99 * largest < np.abs(weights).max() <= largest
+    np.testing.assert_array_equal(draw(1), weights)
+    assert not np.array_equal(draw(2), weights)
 
 
-def test_equal_generators_give_equal_weights_in_any_population() -> None:
-    def named(*seeds: int) -> dict[str, np.ndarray]:
-        generators = [np.random.default_rng(seed) for seed in seeds]
-        parameters = Parameters(len(seeds), draws=draws("he", 1.0, generators))
-        Network(Architecture(9, (5,), 3), parameters, 1)
-        return parameters.named()
+def test_a_network_draws_its_weights_layer_after_layer() -> None:
+    draw = partial(INITIALISATIONS["he"], np.random.default_rng(1), 0.1)
+    network = Network(Architecture(9, (5,), 3, block(True)), draw, dtype=np.float64)
+    generator = np.random.default_rng(1)
+    for name, shape in {"affine1.weight": (5, 9), "affine2.weight": (3, 5)}.items():
+        expected = generator.normal(0, (2 / shape[1]) ** 0.5, shape)
+        np.testing.assert_array_equal(network.parameters[name].value, expected)
+    for name, value in {"affine1.bias": 0, "batch_norm1.gamma": 1, "batch_norm1.beta": 0}.items():
+        np.testing.assert_array_equal(network.parameters[name].value, value)
 
-    pair = named(3, 4)
-    for name, values in named(4).items():
-        np.testing.assert_array_equal(values[0], pair[name][1])
+
+@pytest.mark.parametrize(
+    ("table", "names"),
+    [
+        (LAYERS, settings.LayerName),
+        (INITIALISATIONS, settings.InitialisationName),
+        (OPTIMIZERS, settings.OptimizerName),
+        (SCHEDULES, settings.ScheduleName),
+        (CORRUPTIONS, settings.CorruptionName),
+    ],
+)
+def test_the_settings_name_what_the_tables_hold(table: Any, names: Any) -> None:
+    assert set(table) == set(get_args(names))

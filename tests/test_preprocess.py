@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
+from conftest import write_data_settings
 from klayer import params
 from klayer.data import pickles, synthetic
 from klayer.data.archive import BATCHES, FOLDER
@@ -39,11 +40,11 @@ def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pickles, "BATCH", N)
     monkeypatch.setattr(synthetic, "BATCH", N)
     monkeypatch.delenv("CIFAR10_ARCHIVE", raising=False)
-    write_params(source="synthetic")
+    write_data(source="synthetic")
 
 
-def write_params(**changes: object) -> None:
-    Path("params.yaml").write_text(json.dumps({"data": DATA | changes}))
+def write_data(**changes: object) -> None:
+    write_data_settings(DATA | changes)
 
 
 def own_images(folder: Path = FOLDER, changes: dict[str, bytes] | None = None) -> None:
@@ -58,7 +59,7 @@ def own_images(folder: Path = FOLDER, changes: dict[str, bytes] | None = None) -
     for name, content in (files | (changes or {})).items():
         (folder / name).write_bytes(content)
         lines.append(f"{hashlib.sha256(content).hexdigest()} {name}")
-    write_params(sha256=lines)
+    write_data(sha256=lines)
 
 
 def test_own_images_from_their_folder_to_the_dataset(monkeypatch: pytest.MonkeyPatch) -> None:

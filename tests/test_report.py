@@ -230,7 +230,7 @@ def test_stability_is_told_when_it_has_been_run(project: Path) -> None:
     assert section("stability").answer.startswith("Not known: `klayer stability`")
     found, file = collect(), project / "plots/stability.csv"
     answers, digests = stability.close_answers(found), stability.settings_digests(found)
-    again = stability.table(answers, "17-32", "portable", digests)
+    again = stability.table(answers, "17-32", digests)
     again.to_csv(file, index=False)
     assert section("stability").answer == (
         f"Yes: all {len(answers)} verdicts on close questions come out the same."
@@ -261,7 +261,7 @@ def test_verdicts_of_other_settings_are_not_compared(
     write_evidence(project)
     found = collect()
     answers, digests = stability.close_answers(found), stability.settings_digests(found)
-    again = stability.table(answers, "17-32", "portable", digests)
+    again = stability.table(answers, "17-32", digests)
     pair = {name: EXPERIMENTS[name] | change for name in ("three_layer", "three_layer_bn")}
     write_evidence(project, experiments=EXPERIMENTS | pair)
     again.to_csv(project / "plots/stability.csv", index=False)

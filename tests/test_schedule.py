@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from klayer.networks.schedule import SCHEDULES, cyclical_learning_rate
+from klayer.networks.schedules import SCHEDULES, cyclical_learning_rate
 
 
 @pytest.mark.parametrize(

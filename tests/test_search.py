@@ -12,14 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import klayer
-from conftest import tiny_settings, write_settings
-from klayer import params
+from conftest import tiny_settings, tiny_training, write_settings
 from klayer.errors import KlayerError
 from klayer.stages import search_l2, train
 from klayer.study import search
 from klayer.study.search_settings import Coarse, Fine
-from klayer.training.job import Outcome
-from klayer.training.settings import Training
+from klayer.training.job import Outcome, Row
 
 
 def test_coarse_values_are_those_of_the_report() -> None:
@@ -27,7 +25,7 @@ def test_coarse_values_are_those_of_the_report() -> None:
     np.testing.assert_allclose(values, np.logspace(-2, -8, 50))
     reported = [0.01, 0.00323746, 0.00184207, 0.0007906, 0.00568987, 0.00244205]
     for value in reported:
-        assert np.abs(values - value).min() < 5e-9
+        assert np.abs(np.array(values) - value).min() < 5e-9
 
 
 def test_fine_values_lie_around_the_centre() -> None:
@@ -35,12 +33,11 @@ def test_fine_values_lie_around_the_centre() -> None:
     np.testing.assert_allclose(values, [0.1, 0.01, 0.001])
 
 
-def test_populations_hold_each_value_once_for_each_seed() -> None:
-    training = params.section(tiny_settings(), "training", Training)
-    populations = search.populations(training, np.arange(10.0), (1, 2), 4)
-    assert max(len(p.l2) for p in populations) <= 4
-    for seed in (1, 2):
-        assert [v for p in populations if set(p.seeds) == {seed} for v in p.l2] == list(range(10))
+def test_a_network_for_each_value_and_seed_without_a_look_at_test_images() -> None:
+    jobs = search.jobs(tiny_training(), [0.2, 0.1], (5, 6))
+    of_each = [(job.training.l2, job.seed) for job in jobs]
+    assert of_each == [(0.2, 5), (0.1, 5), (0.2, 6), (0.1, 6)]
+    assert not any(job.test or job.keep for job in jobs)
 
 
 def coarse_runs(l2: np.ndarray, accuracy: np.ndarray) -> pd.DataFrame:
@@ -68,22 +65,18 @@ def test_fewer_values_than_neighbours_have_their_middle_for_centre() -> None:
     assert found == pytest.approx(1e-3)
 
 
-def outcome(*accuracies: float) -> Outcome:
-    accuracy = np.array(accuracies)
-    final = dict.fromkeys(search.MEASURES, accuracy)
-    diverged = {"validation_loss": 1 - accuracy, "diverged_at": np.full(len(accuracy), -1)}
-    weights = np.stack([np.full((2, 1), a, np.float32) for a in accuracies])
-    return Outcome(final=final | diverged, parameters={"W1": weights})
+def outcome(accuracy: float) -> Outcome:
+    row: Row = dict.fromkeys(search.MEASURES, accuracy)
+    return Outcome(row | {"validation_loss": 1 - accuracy, "diverged_at": -1})
 
 
 def test_means_and_result_by_hand() -> None:
-    training = params.section(tiny_settings(), "training", Training)
-    coarse = search.populations(training, np.array([1e-2, 1e-3]), (1,), 2)
-    fine = search.populations(training, np.array([2e-3, 1e-3, 0.0]), (5, 6), 3)
-    outcomes = [outcome(0.5, 0.6, 0.8), outcome(0.5, 0.8, 0.9)]
+    coarse = search.jobs(tiny_training(), [1e-2, 1e-3], (1,))
+    fine = search.jobs(tiny_training(), [2e-3, 1e-3, 0.0], (5, 6))
+    outcomes = [outcome(accuracy) for accuracy in (0.5, 0.6, 0.8, 0.5, 0.8, 0.9)]
     runs = pd.concat(
         [
-            search.runs_table("coarse", coarse, [outcome(0.9, 0.5)]),
+            search.runs_table("coarse", coarse, [outcome(0.9), outcome(0.5)]),
             search.runs_table("fine", fine, outcomes),
         ]
     )
@@ -102,8 +95,6 @@ def test_means_and_result_by_hand() -> None:
     }
     # Neither the coarse phase nor lambda = 0 gives the best value, whatever their accuracies.
     assert search.result(means) == {"best_l2": 1e-3, "val_acc": pytest.approx(0.7)}
-    chosen = search.networks_with(1e-3, fine, outcomes)["W1"]
-    np.testing.assert_allclose(chosen[:, 0, 0], [0.6, 0.8], rtol=1e-6)
 
 
 @given(st.lists(st.sampled_from([1.25, 1.5, 2.0]), min_size=2, max_size=12))
@@ -123,9 +114,6 @@ def test_the_stages_from_search_to_the_best(project: Path) -> None:
     best = fine.sort_values(["validation_loss", "l2"]).iloc[0]
     assert found["best_l2"] == pytest.approx(best["l2"])
     assert found["val_acc"] == pytest.approx(best["validation_accuracy"])
-    networks = klayer.load_networks("data/models/search_l2.safetensors")
-    assert networks.seeds == (3, 4)
-    assert networks.training.l2 == found["best_l2"]
     for schedule, steps in (("short", [10, 20]), ("long", [10, 20, 30, 40])):
         train.run_best(schedule)
         assert list(pd.read_csv(f"plots/train/best_{schedule}.csv")["step"]) == steps

@@ -62,7 +62,8 @@ def test_what_differs_changes_its_stage_alone() -> None:
     assert changed(params, "data", validation=4000) == {"data"}
     assert changed(params, "data", mirrors=[]) == {"mirrors"}  # on which no stage depends
     assert changed(params, "check_gradients", seed=2) == {"check_gradients"}
-    assert changed(params, "search", population_size=2) == {"search_l2"}
+    coarse = params["search"]["coarse"] | {"count": 2}
+    assert changed(params, "search", coarse=coarse) == {"search_l2"}
     (name, *_) = params["search"]["schedules"]
     of_one = params["search"]["schedules"] | {name: {"cycles": 4}}
     assert changed(params, "search", schedules=of_one) == {f"train_best@{name}"}

@@ -1,4 +1,4 @@
-"""Whole runs of populations: populations against their members, divergence, evaluation."""
+"""A run of one network: steps, curves, final measures, divergence, and what has learnt."""
 
 from __future__ import annotations
 
@@ -11,78 +11,101 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conftest import ROOT, block, same_start, tiny_settings
-from klayer import params
+from conftest import BATCH_NORM, block, one, tiny_training
 from klayer.data.dataset import Dataset, Split
 from klayer.errors import KlayerError
-from klayer.networks.network import restored
-from klayer.networks.schedule import cyclical_learning_rate
-from klayer.params import section
+from klayer.kernels.products import GROUP
+from klayer.kernels.vectors import LANES
+from klayer.networks.network import Network
+from klayer.networks.schedules import SCHEDULES
 from klayer.training.evaluation import Evaluator
-from klayer.training.job import Job, Outcome, one_for_each_seed
-from klayer.training.run import train
-from klayer.training.settings import Training
+from klayer.training.job import Outcome, one_for_each_seed
+from klayer.training.loop import _Run, train
 from klayer.training.trainer import Trainer
 
-GUESS = {"loss": np.log(10), "accuracy": 0.1, "cost": np.log(10)}
+CHANCE = {"loss": np.log(10), "accuracy": 0.1, "cost": np.log(10)}
+PARTS = ("train", "validation", "test")
 
 
-def settings(**changes: Any) -> Training:
-    sections = tiny_settings()
-    sections["training"] |= changes
-    return section(sections, "training", Training)
+def groups(outcome: Outcome) -> dict[str, Any]:
+    names = ("curves", "layers", "predictions", "network")
+    return {f"{g}.{n}": array for g in names for n, array in getattr(outcome, g).items()}
 
 
-def finite(outcome: Outcome) -> bool:
-    groups = (
-        outcome.history,
-        outcome.final,
-        outcome.layers,
-        outcome.parameters,
-        outcome.predictions,
-    )
-    return all(np.isfinite(array).all() for group in groups for array in group.values())
+def assert_finite(outcome: Outcome) -> None:
+    for name, array in groups(outcome).items():
+        assert np.isfinite(array).all() or name.endswith((".mean", ".variance")), name
+    assert np.isfinite([v for v in outcome.row.values() if not isinstance(v, str)]).all()
+
+
+def assert_at_chance(outcome: Outcome) -> None:
+    """The final measures of a diverged network, and the network itself."""
+    assert_finite(outcome)
+    for name, value in outcome.row.items():
+        for measure, chance in CHANCE.items():
+            if measure in name.split("_"):
+                assert value == pytest.approx(chance, rel=1e-15), name
+    assert outcome.row["learnt"] == 0
+    for name, values in outcome.network.items():
+        assert not values.any() or name.endswith((".mean", ".variance")), name
+    if outcome.predictions:
+        np.testing.assert_allclose(outcome.predictions["examples"], 0.1, rtol=1e-6)
+        assert np.trace(outcome.predictions["confusion"]) == 10  # of 100 images
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_networks_learn(dataset: Dataset, batch_norm: bool) -> None:
-    outcome = train(same_start(settings(block=block(batch_norm)), (0.001,), 1), dataset)
-    assert outcome.final["test_accuracy"][0] > 0.4  # a guess has 0.1
-    assert outcome.history["train_cost"][-1, 0] < outcome.history["train_cost"][0, 0]
-    np.testing.assert_array_equal(outcome.final["diverged_at"], [-1])
+    outcome = train(one(block=block(batch_norm), l2=0.001), dataset)
+    assert float(outcome.row["test_accuracy"]) > 0.4
+    assert outcome.curves["train_cost"][-1] < outcome.curves["train_cost"][0]
+    assert (outcome.row["learnt"], outcome.row["diverged_at"], outcome.row["seed"]) == (1, -1, 1)
+
+
+def test_equal_inputs_give_equal_bytes_and_another_seed_another_network(dataset: Dataset) -> None:
+    first, again, other = (train(one(seed), dataset) for seed in (5, 5, 6))
+    assert first.row == again.row
+    for name, values in groups(first).items():
+        assert values.tobytes() == groups(again)[name].tobytes()
+    assert first.row["parameters_sha256"] != other.row["parameters_sha256"]
+
+
+def test_a_seed_decides_start_and_order_and_lambda_neither(dataset: Dataset) -> None:
+    trainers = [
+        Trainer(tiny_training(l2=l2), seed, dataset) for l2, seed in ((0, 1), (0.1, 1), (0, 2))
+    ]
+    starts = [t.network.arrays()["affine1.weight"].tobytes() for t in trainers]
+    for trainer in trainers:
+        trainer.passes(0)
+    orders = [t.order.tobytes() for t in trainers]
+    for of_each in (starts, orders):
+        assert of_each[0] == of_each[1] != of_each[2]
+
+
+def test_each_seed_is_a_network_of_its_own_in_their_order() -> None:
+    jobs = one_for_each_seed(tiny_training(seeds=[3, 1, 4], l2=0.5), keep=True)
+    assert [(job.seed, job.training.l2, job.keep) for job in jobs] == [
+        (s, 0.5, True) for s in (3, 1, 4)
+    ]
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])
-def test_a_population_equals_its_members_alone(dataset: Dataset, batch_norm: bool) -> None:
-    training = settings(block=block(batch_norm))
-    together = train(same_start(training, (0.0, 0.01, 0.1), 5), dataset)
-    for m, l2 in enumerate((0.0, 0.01, 0.1)):
-        alone = train(same_start(training, (l2,), 5), dataset)
-        for name, values in alone.parameters.items():  # float32: products add up in another order
-            np.testing.assert_allclose(
-                together.parameters[name][m], values[0], rtol=1e-2, atol=2e-4, err_msg=name
-            )
-
-
-@pytest.mark.parametrize("batch_norm", [False, True])
-def test_a_step_allocates_nothing_of_size(dataset: Dataset, batch_norm: bool) -> None:
-    training = settings(block=block(batch_norm), hidden=[400, 200])
-    trainer = Trainer(same_start(training, (0.0, 0.01, 0.1), 1), dataset)
+def test_a_step_allocates_nothing_that_stays_and_no_more_than_a_product_s_partial_sums(
+    dataset: Dataset, batch_norm: bool
+) -> None:
+    trainer = Trainer(tiny_training(block=block(batch_norm), hidden=[400, 200]), 1, dataset)
     for step in range(2):  # the first ones compile
         trainer.passes(step)
         trainer.update(step)
     tracemalloc.start()
     try:
-        before, _ = tracemalloc.get_traced_memory()
         for step in range(2, 10):
             trainer.passes(step)
             trainer.update(step)
-        _, peak = tracemalloc.get_traced_memory()
+        left, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    numpys_own = 8192 * 4  # bytes that NumPy takes for a sum or product of arrays of two shapes
-    assert trainer.network.scores[1].nbytes > 3 * numpys_own  # the smallest array of size
-    assert peak - before < 2 * numpys_own
+    assert left < 8192
+    assert peak < GROUP * 400 * LANES * 4 + 65536
 
 
 def test_a_run_s_memory_is_given_back_at_its_end(dataset: Dataset) -> None:
@@ -92,175 +115,73 @@ def test_a_run_s_memory_is_given_back_at_its_end(dataset: Dataset) -> None:
     gc.collect()
     gc.disable()
     try:
-        train(same_start(settings(block=block(True)), (0.01,), 1), images)
+        train(one(block=BATCH_NORM), images)
         del images
         assert gone() is None
     finally:
         gc.enable()
 
 
-def test_equal_inputs_give_equal_bytes(dataset: Dataset) -> None:
-    first, second = (train(same_start(settings(), (0.0, 0.01), 5), dataset) for _ in range(2))
-    for group in ("history", "final", "layers", "parameters", "predictions"):
-        for name, values in getattr(first, group).items():
-            assert values.tobytes() == getattr(second, group)[name].tobytes()
-
-
-def test_another_seed_gives_another_start_and_another_order(dataset: Dataset) -> None:
-    one, two = (Trainer(same_start(settings(), (0.0,), seed), dataset) for seed in (1, 2))
-    assert np.abs(one.parameters.named()["W1"] - two.parameters.named()["W1"]).max() > 0
-    for trainer in (one, two):
-        trainer.passes(0)
-    assert (one.order != two.order).any()
-
-
-def test_each_seed_is_a_network_of_its_own_in_their_order() -> None:
-    jobs = one_for_each_seed(settings(seeds=[3, 1, 4], l2=0.5))
-    assert [(job.seeds, job.l2) for job in jobs] == [((s,), (0.5,)) for s in (3, 1, 4)]
-
-
-def test_a_network_starts_from_its_own_seed_and_follows_the_order_of_the_first(
-    dataset: Dataset,
-) -> None:
-    pair = Trainer(Job(settings(), (0.0, 0.0), (1, 2)), dataset)
-    for m, seed in enumerate((1, 2)):
-        alone = Trainer(Job(settings(), (0.0,), (seed,)), dataset)
-        for name, values in alone.parameters.named().items():
-            np.testing.assert_array_equal(pair.parameters.named()[name][m], values[0])
-        for trainer in (pair, alone):
-            trainer.passes(0)
-        assert (pair.order == alone.order).all() == (m == 0)
-
-
-def test_every_epoch_sees_every_image_once_in_a_new_order(dataset: Dataset) -> None:
-    trainer = Trainer(same_start(settings(), (0.0,), 1), dataset)
-    orders = []
-    for step in range(12):  # 2 epochs of 6 batches
-        trainer.passes(step)
-        orders.append(trainer.order.copy())
-    np.testing.assert_array_equal(np.sort(orders[0]), np.arange(300))
-    np.testing.assert_array_equal(orders[0], orders[5])
-    np.testing.assert_array_equal(np.sort(orders[6]), np.arange(300))
-    assert (orders[0] != orders[6]).any()
-
-
 @pytest.mark.parametrize(
-    ("interval", "steps"),
-    [(1, [*range(1, 41)]), (15, [15, 30, 40]), (20, [20, 40]), (40, [40]), (100, [40])],
+    ("interval", "steps"), [(1, [*range(1, 41)]), (15, [15, 30, 40]), (20, [20, 40]), (100, [40])]
 )
 def test_a_point_of_the_curves_every_interval_and_at_the_end(
     dataset: Dataset, interval: int, steps: list[int]
 ) -> None:
-    outcome = train(same_start(settings(evaluation_interval=interval), (0.0,), 1), dataset)
-    history = outcome.history
-    assert history["step"].tolist() == steps
-    rates = [cyclical_learning_rate(step - 1, 20, 1e-5, 0.1) for step in steps]
-    np.testing.assert_array_equal(history["learning_rate"], rates)
-    for part in ("train", "validation"):
-        for measure in GUESS:
-            assert history[f"{part}_{measure}"].shape == (len(steps), 1)
+    outcome = train(one(evaluation_interval=interval), dataset)
+    assert outcome.curves["step"].tolist() == steps
+    rates = [SCHEDULES["triangular"](step - 1, 40, 20, 1e-5, 0.1) for step in steps]
+    np.testing.assert_array_equal(outcome.curves["learning_rate"], rates)
+    for part in PARTS[:2]:
+        for measure in CHANCE:
+            assert outcome.curves[f"{part}_{measure}"].shape == (len(steps),)
 
 
-def test_the_study_has_about_40_points(dataset: Dataset) -> None:
-    sections = params.read(ROOT / "params.yaml")
-    training = params.section(sections, "training", Training)
-    assert 36 <= training.steps / training.evaluation_interval <= 44
+def test_evaluation_changes_nothing(dataset: Dataset) -> None:
+    often, seldom = (
+        train(one(block=BATCH_NORM, evaluation_interval=interval), dataset).row
+        for interval in (1, 40)
+    )
+    assert often == seldom  # the digest of the network among them
+
+
+def test_layers_are_looked_into_at_six_steps(dataset: Dataset) -> None:
+    outcome = train(one(), dataset)
+    assert outcome.layers["step"].tolist() == [0, 8, 16, 23, 31, 39]
+    trainer = Trainer(tiny_training(), 1, dataset)
+    for step in range(9):
+        trainer.passes(step)
+        if step in (0, 8):
+            deviations = [layer.scores.astype(float).std() for layer in trainer.network.affine]
+            norms = [
+                np.linalg.norm(layer.weight.grad.astype(float)) for layer in trainer.network.affine
+            ]
+            at = step // 8
+            np.testing.assert_allclose(outcome.layers["score_std"][at], deviations)
+            np.testing.assert_allclose(outcome.layers["gradient_norm"][at], norms)
+        trainer.update(step)
 
 
 def test_the_last_point_is_of_all_validation_images_and_as_many_training_images(
     dataset: Dataset,
 ) -> None:
-    job = same_start(settings(block=block(True)), (0.01, 0.1), 1)
+    job = one(block=BATCH_NORM, l2=0.01)
     outcome = train(job, dataset)
-    parameters = restored(job.training.architecture(3072), outcome.parameters)
-    evaluator = Evaluator(job.training.architecture(3072), parameters, dataset)
-    parts = {
-        "train": dataset.train.head(100),
-        "validation": dataset.validation,
-        "test": dataset.test,
-    }
-    for part, split in parts.items():
-        for measure, values in evaluator.measure(split, np.array(job.l2)).items():
-            found = outcome.final[f"{part}_{measure}"]
-            np.testing.assert_allclose(found, values, rtol=1e-5)
-            if part != "test":
-                np.testing.assert_array_equal(outcome.history[f"{part}_{measure}"][-1], found)
-
-
-def test_predictions_of_the_test_images(dataset: Dataset) -> None:
-    job = same_start(settings(), (0.001, 0.1), 1)
-    outcome = train(job, dataset)
-    architecture = job.training.architecture(3072)
-    evaluator = Evaluator(architecture, restored(architecture, outcome.parameters), dataset)
+    network = Network(job.training.architecture(3072, 10))
+    network.load(outcome.network)
+    evaluator = Evaluator(network, dataset)
+    for part, split in zip(
+        PARTS, (dataset.train.head(100), dataset.validation, dataset.test), strict=True
+    ):
+        for measure, value in evaluator.measure(split, 0.01).items():
+            assert outcome.row[f"{part}_{measure}"] == value
+            assert part == "test" or outcome.curves[f"{part}_{measure}"][-1] == value
     probabilities, labels = evaluator.probabilities(dataset.test), dataset.test.labels
-    confusion = outcome.predictions["confusion"]
-    assert confusion.shape == (2, 10, 10)
-    for m in range(2):
-        for actual in range(10):
-            predicted = probabilities[labels == actual, m].argmax(axis=1).tolist()
-            assert confusion[m, actual].tolist() == [predicted.count(c) for c in range(10)]
-        assert np.trace(confusion[m]) / 100 == pytest.approx(outcome.final["test_accuracy"][m])
-    examples = outcome.predictions["examples"]
-    np.testing.assert_allclose(examples, probabilities[:12].swapaxes(0, 1), rtol=1e-4, atol=1e-6)
-
-
-def test_a_diverged_network_predicts_evenly(dataset: Dataset) -> None:
-    outcome = train(same_start(settings(learning_rate_max=1e6, l2=0.0), (1.0,), 1), dataset)
-    assert outcome.final["diverged_at"][0] >= 0
-    np.testing.assert_allclose(outcome.predictions["examples"], 0.1, rtol=1e-6)
-    assert np.trace(outcome.predictions["confusion"][0]) == 10  # of 100 images
-
-
-@pytest.mark.parametrize("batch_norm", [False, True])
-@pytest.mark.parametrize("rate", [1e2, 1e6])
-@pytest.mark.parametrize("hidden", [[], [8, 6], [5] * 8])
-def test_divergence_is_finite_and_counts_as_a_guess(
-    dataset: Dataset, batch_norm: bool, rate: float, hidden: list[int]
-) -> None:
-    training = settings(block=block(batch_norm), learning_rate_max=rate, hidden=hidden, l2=0.0)
-    outcome = train(same_start(training, (0.01, 1.0), 1), dataset)
-    assert finite(outcome)
-    diverged = outcome.final["diverged_at"] >= 0
-    if rate == 1e6:
-        assert diverged.all()
-    for part in ("train", "validation", "test"):
-        for measure, value in GUESS.items():
-            np.testing.assert_array_equal(outcome.final[f"{part}_{measure}"][diverged], value)
-
-
-@pytest.mark.parametrize("batch_norm", [False, True])
-def test_a_member_that_diverges_does_not_disturb_the_others(
-    dataset: Dataset, batch_norm: bool
-) -> None:
-    training = settings(block=block(batch_norm))
-    together = train(same_start(training, (0.01, 1e30), 5), dataset)
-    alone = train(same_start(training, (0.01,), 5), dataset)
-    assert together.final["diverged_at"][0] == -1
-    assert 0 <= together.final["diverged_at"][1] < training.steps
-    assert together.final["test_accuracy"][1] == 0.1
-    for name, values in alone.parameters.items():
-        np.testing.assert_allclose(together.parameters[name][0], values[0], rtol=1e-2, atol=2e-4)
-
-
-@pytest.mark.parametrize("batch_norm", [False, True])
-def test_a_batch_of_one(dataset: Dataset, batch_norm: bool) -> None:
-    outcome = train(same_start(settings(block=block(batch_norm), batch_size=1), (0.0,), 1), dataset)
-    assert finite(outcome)
-
-
-@pytest.mark.parametrize("batch_norm", [False, True])
-def test_images_that_do_not_vary(dataset: Dataset, batch_norm: bool) -> None:
-    grey = np.full_like(dataset.train.images, 100)
-    same = replace(dataset, train=Split(grey, dataset.train.labels))
-    assert finite(train(same_start(settings(block=block(batch_norm)), (0.0,), 1), same))
-
-
-def test_a_network_whose_units_are_dead_stays_at_a_guess(dataset: Dataset) -> None:
-    training = settings(initialisation="normal", sigma=1e-12)
-    outcome = train(same_start(training, (0.0,), 1), dataset)
-    assert finite(outcome)
-    assert outcome.final["train_loss"][0] == pytest.approx(np.log(10), abs=0.01)
-    np.testing.assert_array_equal(outcome.final["diverged_at"], [-1])
+    for actual in range(10):
+        predicted = probabilities[labels == actual].argmax(axis=1).tolist()
+        counts = [predicted.count(c) for c in range(10)]
+        assert outcome.predictions["confusion"][actual].tolist() == counts
+    np.testing.assert_array_equal(outcome.predictions["examples"], probabilities[:12])
 
 
 def test_without_test_the_test_images_are_left_alone(dataset: Dataset) -> None:
@@ -270,52 +191,140 @@ def test_without_test_the_test_images_are_left_alone(dataset: Dataset) -> None:
 
     untouchable: Any = Untouchable()
     others = replace(dataset, test=untouchable)
-    outcome = train(same_start(settings(), (0.0,), 1), others, test=False)
-    assert not [name for name in outcome.final if name.startswith("test")]
-    assert not outcome.predictions
+    for rate in (0.1, 1e6):
+        outcome = train(one(test=False, learning_rate_max=rate, l2=0.0), others)
+        assert not [name for name in outcome.row if name.startswith("test")]
+        assert not outcome.predictions
 
 
-def test_evaluation_changes_nothing(dataset: Dataset) -> None:
-    population = same_start(settings(block=block(True)), (0.0, 0.01), 1)
-    often, seldom = (
-        train(
-            replace(population, training=settings(block=block(True), evaluation_interval=n)),
-            dataset,
-        )
-        for n in (1, 40)
-    )
-    for name, values in often.parameters.items():
-        np.testing.assert_array_equal(values, seldom.parameters[name])
-
-
-def test_evaluation_does_not_depend_on_the_size_of_its_chunks(
-    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("batch_norm", [False, True])
+@pytest.mark.parametrize("hidden", [[], [8, 6], [5] * 8])
+def test_a_network_that_diverges_in_training_counts_with_the_chance_level(
+    dataset: Dataset, batch_norm: bool, hidden: list[int]
 ) -> None:
-    population = same_start(settings(block=block(True)), (0.0, 0.01), 1)
-    trainer = Trainer(population, dataset)
-    trainer.passes(0)
-    whole = Evaluator(trainer.architecture, trainer.parameters, dataset).measure(
-        dataset.train, trainer.l2
-    )
-    monkeypatch.setattr("klayer.training.evaluation.CHUNK", 7)
-    parts = Evaluator(trainer.architecture, trainer.parameters, dataset).measure(
-        dataset.train, trainer.l2
-    )
-    for name in whole:
-        np.testing.assert_allclose(parts[name], whole[name], rtol=1e-5)
+    job = one(block=block(batch_norm), hidden=hidden, learning_rate_max=1e6, l2=0.0)
+    decay = {"l2": 1.0}  # a step takes each weight two million times, which params.yaml refuses
+    outcome = train(replace(job, training=job.training.model_copy(update=decay)), dataset)
+    assert 0 <= int(outcome.row["diverged_at"]) < 40
+    assert_at_chance(outcome)
+    for name, values in outcome.curves.items():
+        if name not in ("step", "learning_rate"):
+            np.testing.assert_allclose(values[-1], CHANCE[name.split("_")[1]], rtol=1e-15)
+
+
+FURTHER: dict[str, Any] = {
+    "statistics": ["own", "precise"],
+    "corruptions": ["brightness", "noise"],
+    "views": True,
+}
+
+
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_a_network_that_is_finite_on_training_images_and_overflows_on_others(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    """All its final measures are those of chance, also the ones that were finite.
+
+    Curves keep the points before, and the run says at which step it saw it.
+    """
+    measure = Evaluator.measure
+    overflowing = getattr(dataset, part)
+
+    def overflows(self: Evaluator, split: Split, l2: float) -> dict[str, float]:
+        found = measure(self, split, l2)
+        late = self.network.squared_norm() > 0 and steps[-1] >= 29
+        return found | {"loss": np.inf, "cost": np.inf} if split is overflowing and late else found
+
+    steps = [-1]
+    update = Trainer.update
+
+    def counted(self: Trainer, step: int) -> None:
+        steps.append(step)
+        update(self, step)
+
+    monkeypatch.setattr(Evaluator, "measure", overflows)
+    monkeypatch.setattr(Trainer, "update", counted)
+    outcome = train(one(block=BATCH_NORM, **FURTHER), dataset)
+    assert outcome.row["diverged_at"] == (29 if part == "validation" else 39)
+    assert_at_chance(outcome)
+    before = 2 if part == "validation" else 3
+    for name in ("train_loss", "validation_loss", "validation_loss_own"):
+        assert (abs(outcome.curves[name][:before] - np.log(10)) > 0.01).all()
+        np.testing.assert_allclose(outcome.curves[name][before:], np.log(10))
+    usual = set(train(one(block=BATCH_NORM, **FURTHER), dataset).row)
+    assert set(outcome.row) == usual
+
+
+def test_a_network_that_really_overflows_on_test_images_alone(dataset: Dataset) -> None:
+    """Test images that differ from the mean at a pixel where training images do not."""
+    images = {p: getattr(dataset, p).images.copy() for p in PARTS}
+    for values in images.values():
+        values[:, 0] = 0
+    images["test"][:, 0] = 255
+    mean, deviation = dataset.mean.copy(), dataset.deviation.copy()
+    mean[0], deviation[0] = 0, 1e-38
+    parts: dict[str, Any] = {p: Split(images[p], getattr(dataset, p).labels) for p in PARTS}
+    parts["mean"], parts["deviation"] = mean, deviation
+    outcome = train(one(), replace(dataset, **parts))
+    assert outcome.row["diverged_at"] == 39
+    assert_at_chance(outcome)
+    assert (outcome.curves["train_loss"][:3] < 2.3).all()
+
+
+@pytest.mark.parametrize(
+    ("right", "loss", "diverged", "learnt"),
+    [
+        (30, 2.5, -1, 1),  # of 100 images: 0.219 to 0.396, whatever the loss
+        (17, 1.0, -1, 1),  # 0.109 to 0.255
+        (16, 1.0, -1, 0),  # 0.101 to 0.244, and the most frequent class has 0.11
+        (10, 1.0, -1, 0),  # always the same answer
+        (99, 1.0, 3, 0),
+    ],
+)
+def test_what_has_learnt(
+    dataset: Dataset, right: int, loss: float, diverged: int, learnt: int
+) -> None:
+    labels = np.arange(300, dtype=np.uint8) % 10
+    if right == 16:
+        labels[1] = 0
+    data = replace(dataset, train=Split(dataset.train.images, labels))
+    run = _Run(one(), data)
+    run.trainer.diverged_at = diverged
+    final = {"train_accuracy": right / 100, "train_loss": loss}
+    assert run._learnt(final) == bool(learnt)
+
+
+def test_a_network_that_gives_one_answer_has_not_learnt(dataset: Dataset) -> None:
+    """Where half of the images are of one class it is right on half of them."""
+    labels = np.where(np.arange(300) % 2, 3, dataset.train.labels).astype(np.uint8)
+    data = replace(dataset, train=Split(np.full_like(dataset.train.images, 100), labels))
+    outcome = train(one(), data)
+    assert float(outcome.row["train_accuracy"]) > 0.5
+    assert (outcome.row["learnt"], outcome.row["diverged_at"]) == (0, -1)
+    assert_finite(outcome)
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_a_batch_of_one(dataset: Dataset, batch_norm: bool) -> None:
+    assert_finite(train(one(block=block(batch_norm), batch_size=1), dataset))
+
+
+def test_a_network_whose_units_are_dead_stays_at_chance(dataset: Dataset) -> None:
+    outcome = train(one(initialisation="normal", sigma=1e-12), dataset)
+    assert_finite(outcome)
+    assert outcome.row["train_loss"] == pytest.approx(np.log(10), abs=0.01)
+    assert (outcome.row["learnt"], outcome.row["diverged_at"]) == (0, -1)
+
+
+@pytest.mark.parametrize("schedule", ["constant", "step", "cosine", "one_cycle"])
+@pytest.mark.parametrize("optimizer", ["momentum", "adam"])
+def test_other_schedules_and_optimisers_train(
+    dataset: Dataset, schedule: str, optimizer: str
+) -> None:
+    job = one(schedule=schedule, optimizer=optimizer, learning_rate_max=0.01)
+    assert float(train(job, dataset).row["train_loss"]) < 0.9 * np.log(10)
 
 
 def test_a_batch_larger_than_the_data_is_refused(dataset: Dataset) -> None:
     with pytest.raises(KlayerError, match=r"batch_size is 301.*at most the 300 training images"):
-        train(same_start(settings(batch_size=301), (0.0,), 1), dataset)
-
-
-def test_report_is_told_the_steps_done(dataset: Dataset) -> None:
-    told: list[tuple[int, int]] = []
-    training = settings(half_cycle=125, evaluation_interval=50)
-    train(
-        same_start(training, (0.0,), 1),
-        dataset,
-        report=lambda step, history: told.append((step, len(history["step"]))),
-    )
-    assert told == [(100, 2), (200, 4)]
+        train(one(batch_size=301), dataset)

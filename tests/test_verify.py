@@ -14,10 +14,9 @@ from click.testing import CliRunner
 from conftest import tiny_settings, write_params, write_processed, write_settings
 from klayer.cli import main
 from klayer.data.dataset import PROCESSED
-from klayer.running import checkpoints
+from klayer.parallel.checkpoints import CHECKPOINTS, Checkpoints
 from klayer.stages import train
-
-OTHER = "with this processor's own kernels: repeats within tolerance, not byte for byte"
+from klayer.training.job import Job
 
 
 @pytest.fixture(scope="module")
@@ -64,33 +63,27 @@ def change(path: str, column: str, row: int, value: str) -> str:
     return before
 
 
-def test_one_network_is_repeated_each_time_anew(study: Path) -> None:
-    for _ in range(2):
-        text = verify("bn", "2")
-        assert "drawn: bn 2" in text
-        assert re.search(r"40 network-steps in", text)  # trained, not taken from what is kept
-        assert "repeated exactly: all 13 entries" in text
-    assert not Path(".klayer/checkpoints").exists()
-
-
-def test_what_a_killed_audit_left_answers_for_nothing(
+def test_one_network_is_repeated_each_time_anew(
     study: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also where an audit that was killed has left its networks."""
     found: list[object] = []
-    find = checkpoints.find
+    find = Checkpoints.find
 
-    def noted(path: Path) -> object:
-        found.append(find(path))
+    def noted(self: Checkpoints, job: Job) -> object:
+        found.append(find(self, job))
         return found[-1]
 
-    monkeypatch.setattr(checkpoints, "find", noted)
+    monkeypatch.setattr(Checkpoints, "find", noted)
     with monkeypatch.context() as killed:
-        killed.setattr(checkpoints, "forget", lambda stage: None)
+        killed.setattr("klayer.parallel.checkpoints.forget", lambda stage: None)
         verify("bn", "2")
-    assert list(Path(".klayer/checkpoints").glob("*/*.kept"))
-    verify("bn", "2")
+    assert list(CHECKPOINTS.glob("*/*.kept"))
+    text = verify("bn", "2")
     assert found == [None, None]
-    shutil.rmtree(".klayer/checkpoints")
+    assert "drawn: bn 2" in text
+    assert "repeated exactly: all 13 entries" in text
+    shutil.rmtree(CHECKPOINTS)
 
 
 def test_networks_are_drawn_over_all_runs(study: Path) -> None:
@@ -103,7 +96,7 @@ def test_networks_are_drawn_over_all_runs(study: Path) -> None:
     )
     # The search has 6 networks and 2 seeds of 2 values and 0, with 20 steps each.
     assert "8 of the study's 20 networks (40.0%)" in text
-    assert "280 of its 520 network-steps (53.8%)" in text
+    assert "280 of its 520 steps (53.8%)" in text
     assert "repeated exactly: all 104 entries" in text
 
 
@@ -153,18 +146,6 @@ def test_changed_settings_are_found(study: Path) -> None:
     sections["experiments"]["plain"] = {"l2": 0.0051}
     write_params(sections)
     assert "plain 1: not repeated, train_" in verify("plain", "1", status=1)
-
-
-def test_with_other_kernels_it_says_by_how_much(
-    study: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("klayer.running.arithmetic.in_use", lambda: OTHER)
-    accuracy = float(change("plots/seeds/bn.csv", "test_accuracy", 1, "0.9"))
-    text = verify("bn", "1")
-    expected = f"accuracies differ by at most {0.9 - accuracy:.4f}: test_accuracy of bn 1 is 0.9 in"
-    assert expected in text
-    assert OTHER in text
-    assert "exactly" not in text
 
 
 def test_results_that_are_not_those_of_the_settings(study: Path) -> None:

@@ -13,14 +13,11 @@ import joblib
 import psutil
 import pytest
 
-from conftest import block, same_start, tiny_settings
-from klayer import params
+from conftest import BATCH_NORM, one
 from klayer.errors import KlayerError
-from klayer.running import checkpoints
-from klayer.running.runner import train_jobs
-from klayer.running.workers import map_tasks
-from klayer.training.job import Outcome
-from klayer.training.settings import Training
+from klayer.parallel import checkpoints
+from klayer.parallel.runner import train_jobs
+from klayer.parallel.workers import map_tasks
 from tasks import die, refuse, square
 
 
@@ -31,12 +28,6 @@ def test_the_results_of_all_tasks_come() -> None:
 def test_a_single_task() -> None:
     assert list(map_tasks(square, [3])) == [9]
     assert list(map_tasks(square, [])) == []
-
-
-def test_poll_is_called_during_and_after() -> None:
-    calls: list[float] = []
-    list(map_tasks(time.sleep, [0.7, 0.7], lambda: calls.append(time.monotonic())))
-    assert len(calls) >= 3
 
 
 @pytest.mark.skipif(joblib.cpu_count() < 2, reason="needs a worker process")
@@ -57,25 +48,15 @@ def test_a_wrong_number_of_cores_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
         list(map_tasks(square, [1, 2]))
 
 
-def outcome_bytes(outcomes: list[Outcome]) -> list[bytes]:
-    return [
-        array.tobytes()
-        for outcome in outcomes
-        for group in (outcome.history, outcome.final, outcome.layers, outcome.parameters)
-        for array in group.values()
-    ]
-
-
 def test_results_do_not_depend_on_the_number_of_processes(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    training = params.section(tiny_settings(), "training", Training)
-    one = same_start(training.model_copy(update={"block": block(True)}), (0.0, 0.01, 0.1), 1)
-    populations = [same_start(one.training, one.l2, seed) for seed in (1, 2, 3)]
+    jobs = [one(seed, block=BATCH_NORM, l2=l2) for seed in (1, 2) for l2 in (0.0, 0.1)]
     found = []
     for cores in (1, 2, 3):
         monkeypatch.setattr("joblib.cpu_count", lambda *_, cores=cores, **__: cores)
-        found.append(outcome_bytes(train_jobs("stage", populations, test=True)))
+        outcomes = train_jobs("stage", jobs)
+        found.append([(o.row, o.curves["train_loss"].tobytes()) for o in outcomes])
         checkpoints.forget("stage")
     assert found[0] == found[1] == found[2]
 
@@ -84,7 +65,7 @@ RUN = """
 import sys
 sys.path.insert(0, {tests!r})
 from tasks import {function} as function
-from klayer.running.workers import map_tasks
+from klayer.parallel.workers import map_tasks
 list(map_tasks(function, range({count})))
 """
 

@@ -7,10 +7,14 @@ images=data/cifar-10-batches-py
 
 export SHELL=/bin/sh  # DVC gives stages to the user's shell, which may be none, or speak otherwise
 unset GIT_DIR GIT_WORK_TREE GIT_COMMON_DIR GIT_INDEX_FILE  # of another repository, as in a hook
-if ! said=$(git rev-parse --git-dir 2>&1); then
+without_git() {  # whether this copy has told DVC so
+  case $(dvc config core.no_scm 2>/dev/null) in [Tt]rue | [Yy]es | [Oo]n | 1) ;; *) false ;; esac
+}
+if ! said=$(git rev-parse --git-dir 2>&1) && ! without_git; then
   echo "$said" >&2
   [ -e .git ] || echo "DVC needs a Git repository, and this folder is none (a ZIP has no .git): clone" \
-    "the project, or run \`git init && git add . && git commit -m start\` here" >&2
+    "the project, run \`git init && git add . && git commit -m start\` here, or tell DVC that there is" \
+    "no Git, \`dvc config --local core.no_scm true\`" >&2
   exit 1
 fi
 
@@ -24,6 +28,7 @@ fi
 if grep -q '^  source: synthetic' params.yaml; then
   echo "params.yaml chooses synthetic images; for the real ones: git checkout params.yaml && make repro"
 elif [ ! -d "$images" ] && ! dvc checkout --quiet "$images" 2>/dev/null; then
+  klayer settings || exit
   klayer download
   status=$?
   if [ "$status" = "$NO_COPY" ]; then

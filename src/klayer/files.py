@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import math
 import os
 import re
+import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -27,7 +29,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
     Raises KlayerError when the disk is full or the folder cannot be written.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")  # of this writer alone
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
@@ -48,25 +50,54 @@ def whole_folder(path: Path) -> Iterator[Path]:
     """Gives a temporary folder beside `path`; on success it takes the place of `path`, on failure
     it is removed.
 
-    Raises KlayerError when the disk is full or the folder cannot be written.
+    A folder that a killed run had just moved away comes back first. Other writers in the same place
+    wait. Raises KlayerError when the disk is full or the folder cannot be written.
     """
     partial, old = (path.with_name(f".{path.name}.{kind}.partial") for kind in ("new", "old"))
+    with _alone(path):
+        try:
+            if not os.path.lexists(path) and old.exists():
+                old.rename(path)
+            for leftover in (partial, old):  # of a run that was killed
+                _remove(leftover)
+            partial.mkdir()
+            yield partial
+            for name in os.listdir(partial):
+                with (partial / name).open("rb+") as file:
+                    os.fsync(file.fileno())
+            if os.path.lexists(path):
+                path.rename(old)
+            try:
+                partial.rename(path)
+            except BaseException:
+                if old.exists():
+                    old.rename(path)
+                raise
+            _remove(old)
+        except OSError as error:
+            raise _cannot_write(path, error) from error
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)  # there is none after success
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Locks the folder of `path` against other writers, where its disk can; the system unlocks it
+    when this process ends.
+    """
     try:
-        for leftover in (partial, old):  # of a run that was killed
-            _remove(leftover)
-        partial.mkdir(parents=True)
-        yield partial
-        for name in os.listdir(partial):
-            with (partial / name).open("rb+") as file:
-                os.fsync(file.fileno())
-        if os.path.lexists(path):
-            path.rename(old)
-        partial.rename(path)
-        _remove(old)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        folder = os.open(path.parent, os.O_RDONLY)
     except OSError as error:
         raise _cannot_write(path, error) from error
+    try:
+        with suppress(OSError):  # some network disks lock no folders
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
     finally:
-        shutil.rmtree(partial, ignore_errors=True)  # there is none after success
+        with suppress(OSError):
+            fcntl.flock(folder, fcntl.LOCK_UN)  # also where a process was forked meanwhile
+        os.close(folder)
 
 
 def _cannot_write(path: Path, error: OSError) -> KlayerError:

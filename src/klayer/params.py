@@ -10,8 +10,9 @@ import json
 import re
 import reprlib
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
@@ -33,6 +34,7 @@ class Section(BaseModel):
         allow_inf_nan=False,
         use_attribute_docstrings=True,
     )
+    renamed: ClassVar[Mapping[str, str]] = {}  # old names of keys, and the new ones
 
 
 S = TypeVar("S", bound=Section)
@@ -176,7 +178,12 @@ def _explain(problem: Any, home: Callable[[object], tuple[str, str]], kind: type
         case "missing":
             return f"params.yaml: {where} is missing: add it"
         case "extra_forbidden" | "invalid_key":
+            if new := kind.renamed.get(str(keys[-1])):
+                return f"params.yaml: {where} is the old name: write {new}"
             known = f" (known: {', '.join(kind.model_fields)})" if len(keys) == 1 else ""
+            close = get_close_matches(str(keys[-1]), kind.model_fields, 1)
+            if close and known:
+                return f"params.yaml: {where} is not a known key: did you mean {close[0]}?"
             return f"params.yaml: {where} is not a known key: remove it{known}"
         case "too_short":
             allowed = f"a list of at least {problem['ctx']['min_length']}"

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from klayer.kernels.compiled import compiled
-from klayer.kernels.vectors import BITS, LANES, TILES, dots, outer, sum_of_lanes
+from klayer.kernels.tiles import TILES, check_types, dots, outer, sum_of_lanes
+from klayer.kernels.vectors import BITS, LANES
 
 Array = NDArray[np.floating]
 
@@ -47,6 +48,16 @@ def matrix(rows: int, columns: int, dtype: np.dtype | type) -> Array:
     return memory[start : start + rows * stride].reshape(rows, stride)[:, :columns]
 
 
+def with_room(array: Array) -> Array:
+    """An array of `matrix` with the room behind its rows, (rows, columns and room): contiguous, so
+    that loops over it are compiled to operations on whole registers.
+    """
+    stride = array.strides[0] // array.itemsize
+    return (
+        np.lib.stride_tricks.as_strided(array, (len(array), stride)) if array.ndim == 2 else array
+    )
+
+
 @compiled
 def scores(x: Array, w: Array, b: Array, out: Array) -> None:
     """out = x W^T + b, for b (units,) and out (n, units): the scores of an affine layer.
@@ -55,6 +66,7 @@ def scores(x: Array, w: Array, b: Array, out: Array) -> None:
     by fma(x, W, sum). The lanes are added by halves, lane l and l + 8, then l and l + 4, l and
     l + 2, 0 and 1; b[j] is added last.
     """
+    check_types(x, w, b, out)
     n, d = x.shape
     units = w.shape[0]
     if w.shape[1] != d or b.size != units or out.shape[0] != n or out.shape[1] != units:

@@ -14,7 +14,7 @@ from klayer.networks.network import Network
 EPSILON = np.finfo(np.float64).eps
 # Central differences err by step^2 from what they leave out and by EPSILON / step from rounding:
 # the sum is least at EPSILON^(1/3), Press et al. (2007), "Numerical Recipes", section 5.7.
-STEP = float(EPSILON ** (1 / 3))  # 6.1e-6
+STEP = 6.055454452393343e-06  # in digits, as powers are those of the C library
 ROUNDINGS = 4  # of the size of the cost, that may add up in its passes: ten times what was seen
 SUSPICIOUS = 1e-7  # a larger error may come from a ReLU that bends within the step: take a smaller
 FLOOR = 1e-3  # smaller gradients are compared by their absolute error, over this

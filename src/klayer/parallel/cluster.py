@@ -91,44 +91,37 @@ def _results(
         key = f"{task.name}{', with images' if images else ''}-{run}"  # as the dashboard shows
         return client.submit(_work, function, task, identity(), wanted, images, key=key, pure=False)
 
-    waiting, images = {submit(task): task for task in tasks}, None
+    waiting = {submit(task): task for task in tasks}
+    images: Future[Files] | None = None
     ready = as_completed(list(waiting))
     for future in ready:
-        task, answer = waiting.pop(future), future.result()
-        if isinstance(answer, str):
-            raise KlayerError(answer)
-        if answer is not None:
-            yield answer
+        task, result = waiting.pop(future), future.result()
+        if result is not None:
+            yield result
             continue
-        images = images or client.submit(_files, folder_files(folder), pure=False)
+        if images is None:
+            files = {path.name: path.read_bytes() for path in folder.iterdir()}
+            images = client.submit(dict, files, pure=False)
         waiting[again := submit(task, images)] = task
         ready.add(again)
-
-
-def folder_files(folder: Path) -> Files:
-    """The prepared images as they are on disk."""
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-
-
-def _files(files: Files) -> Files:
-    return files
 
 
 def _work(
     function: Callable[[Task], Result],
     task: Task,
-    there: dict[str, str],
+    needed: dict[str, str],
     wanted: str,
     images: Files | None,
-) -> Result | str | None:
-    """Runs in a worker: the result, or what is wrong with the worker, or None where it has no
-    images.
+) -> Result | None:
+    """Runs in a worker: the result, or None where it has no images.
+
+    Raises KlayerError when the worker has other versions or other code.
     """
     worker: Any = get_worker()
-    for name, needed in there.items():
-        if (found := identity().get(name)) != needed:
-            return (
-                f"worker {worker.address}: it has {name} {found}, and {needed} is needed: start it "
+    for name, value in needed.items():
+        if (found := identity().get(name)) != value:
+            raise KlayerError(
+                f"worker {worker.address}: it has {name} {found}, and {value} is needed: start it "
                 "in the same environment, with the same code of klayer"
             )
     own = Path(worker.local_directory) / f"klayer-images-{wanted[:16]}"

@@ -26,11 +26,10 @@ def map_tasks(function: Callable[[T], R], tasks: Sequence[T]) -> Iterator[R]:
     if processes <= 1:
         yield from map(function, tasks)
         return
-    parallel = joblib.Parallel(
-        processes, batch_size=1, pre_dispatch="2*n_jobs", return_as="generator_unordered"
-    )
+    usual = {"batch_size": 1, "return_as": "generator_unordered"}
     try:
         with joblib.parallel_config("loky", initializer=_begin, initargs=(os.getpid(),)):
+            parallel = joblib.Parallel(processes, **usual)
             yield from parallel(joblib.delayed(function)(task) for task in tasks)
     except BrokenProcessPool as error:
         raise KlayerError(

@@ -11,7 +11,13 @@ from klayer.report.reference import FILES, VALIDATION, Reported
 
 Settings = Mapping[str, Any]  # of a training
 
-WATCHED = ("seeds", "evaluation_interval", "statistics", "corruptions", "views")  # change no network
+WATCHED = (
+    "seeds",
+    "evaluation_interval",
+    "statistics",
+    "corruptions",
+    "views",
+)
 OFF: Settings = {  # settings that may be left out, which is the same as these values
     "skip": 0,
     "dropout": 0.0,

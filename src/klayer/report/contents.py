@@ -12,11 +12,12 @@ from klayer.report import (
     question_reported,
     question_schedules,
     question_start,
+    repetition,
     stability,
     words,
 )
 from klayer.report.comparison import other_images
-from klayer.report.document import Document, Table, Text
+from klayer.report.document import Block, Document, Table, Text
 from klayer.report.evidence import Evidence
 
 QUESTIONS = (
@@ -60,7 +61,10 @@ def document(evidence: Evidence) -> Document:
     lead = Text(LEAD.format(seeds))
     title = "k-layer networks with and without batch normalisation"
     sections = [question.section(evidence) for question in QUESTIONS]
-    return Document(title, (*warning, lead, _runs(evidence)), sections)
+    blocks: list[Block] = [*warning, lead, _runs(evidence)]
+    if earlier := repetition.text(evidence):
+        blocks.append(earlier)
+    return Document(title, blocks, sections)
 
 
 def _runs(evidence: Evidence) -> Table:

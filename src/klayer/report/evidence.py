@@ -17,6 +17,7 @@ from klayer.errors import KlayerError
 Numbers = Mapping[str, float]
 Read = TypeVar("Read", dict[str, float], pd.DataFrame)
 STABILITY = Path("plots/stability.csv")  # of `klayer stability`
+EARLIER = Path("plots/earlier.csv")  # see report/repetition.py
 
 # What the report reads of each table.
 SEEDS = ("seed", "test_accuracy", "validation_accuracy", "learnt")
@@ -32,6 +33,7 @@ GRADIENT_ERRORS = ("network", "l2", "layer", "parameter", "relative", "entries")
 SEARCH_RUNS = ("phase", "l2", "seed", "validation_accuracy")
 CONFUSION, EXAMPLES = ("actual", "predicted", "count"), ("image", "actual", "class", "probability")
 VERDICTS = ("question", "seeds", "direction", "word", "estimate", "low", "high")
+EARLIER_VERDICTS = ("question", "direction", "word", "settings")
 # Columns of text, in which None, NA or 007 is a name.
 TEXT = (
     *("actual", "predicted", "class", "phase", "network", "parameter", "variant", "value"),
@@ -81,6 +83,7 @@ class Evidence:
     confusion: pd.DataFrame  # of the first schedule's run: actual, predicted, count
     examples: pd.DataFrame  # of the first schedule's run: image, actual, class, probability
     stability: pd.DataFrame | None  # see report/stability.py; None before it has run
+    earlier: pd.DataFrame | None  # see report/repetition.py; None without such a file
 
     @property
     def synthetic(self) -> bool:
@@ -136,6 +139,7 @@ def collect() -> Evidence:
         confusion=read_table(f"plots/runs/{schedules[0]}/confusion.csv", *CONFUSION),
         examples=read_table(f"plots/runs/{schedules[0]}/examples.csv", *EXAMPLES),
         stability=_stability() if STABILITY.exists() else None,
+        earlier=read_table(EARLIER, *EARLIER_VERDICTS) if EARLIER.exists() else None,
     )
 
 

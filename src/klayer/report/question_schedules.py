@@ -78,6 +78,12 @@ def cycles_answer(evidence: Evidence) -> Answer | None:
     return paired_answer(evidence, *names, "cycles")
 
 
+def agreements(evidence: Evidence) -> list[Answer]:
+    """The verdict on each schedule, under the name of its run."""
+    runs = [evidence.runs[name] for name in evidence.schedules]
+    return [Answer(run.name, _agreement(evidence, run), None) for run in runs]
+
+
 def _agreement(evidence: Evidence, run: Run) -> Verdict:
     """In which of the two reported accuracies a schedule agrees."""
     if other_images(evidence):

@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 import requests
 from tqdm import tqdm
 
-from klayer import params
 from klayer.data.archive import FOLDER, RefusedError, take
 from klayer.data.sources import SYNTHETIC, DataConfig
 from klayer.errors import KlayerError
 from klayer.parallel.environment import projects_around
+from klayer.params import of_stage, read_settings
 
 VARIABLE = "CIFAR10_ARCHIVE"
 LARGEST_ARCHIVE = 300_000_000  # bytes; the seven files have 186 million
@@ -39,7 +39,7 @@ def run() -> None:
 
     Raises KlayerError; if no source has the files NoArchiveError, after a line for each source.
     """
-    data = params.section(params.read(), "data", DataConfig)
+    data = of_stage("data", DataConfig, **read_settings("mirrors"))
     if data.source == SYNTHETIC:
         FOLDER.mkdir(parents=True, exist_ok=True)
     elif named := os.environ.get(VARIABLE):

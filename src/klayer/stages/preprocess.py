@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from klayer import params
 from klayer.data.dataset import PROCESSED
 from klayer.data.pickles import read_files
 from klayer.data.sources import SYNTHETIC, DataConfig
 from klayer.data.synthetic import NAMES, synthetic_images
 from klayer.files import whole_file, write_metrics, write_picture, write_text
+from klayer.params import of_stage, read_settings
 
 METRICS = Path("metrics/data.json")
 PICTURE = Path("plots/examples.png")
@@ -27,7 +27,7 @@ def run() -> None:
 
     Raises KlayerError when a file of CIFAR-10 is missing, damaged, or not the one of data.sha256.
     """
-    data = params.section(params.read(), "data", DataConfig)
+    data = of_stage("data", DataConfig, **read_settings("mirrors"))
     synthetic = data.source == SYNTHETIC
     if synthetic:
         training, test, classes = *synthetic_images(data.synthetic_seed), NAMES

@@ -59,7 +59,6 @@ def _file(title: str, sections: dict[str, Any], definitions: dict[str, Any]) -> 
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": title,
         "type": "object",
-        "additionalProperties": False,
         "required": [*sections],
         "properties": sections,
         "$defs": definitions | {"changes": _changes()},

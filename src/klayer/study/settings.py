@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 
 from klayer import params
 from klayer.data.archive import BATCH, TRAINING
@@ -48,10 +49,13 @@ def check_studies() -> None:
 
 
 def _check_sections(sections: Iterable[object], known: Sequence[str]) -> None:
-    for name in sections:
-        if name not in known:
-            of_all = ", ".join(known)
-            raise KlayerError(f"params.yaml: {show(name)} is not a known section (known: {of_all})")
+    """Sections of the user's own stages are left alone, names that look misspelt are not."""
+    for name in set(sections) - set(known):
+        for meant in get_close_matches(str(name).lower(), known, n=1, cutoff=0.8):
+            raise KlayerError(
+                f"params.yaml: {show(name)} is not a known section: did you mean {meant}? "
+                "(a section of your own needs a name that is less like it)"
+            )
 
 
 def _trainings(sections: dict[str, object]) -> dict[str, Training]:

@@ -30,7 +30,12 @@ OWN = ("grid", "random")
 DIGITS = 3  # of a drawn value
 MANY = 3  # hidden layers that are written out
 BY_CHOICE = ("best_gain", "level")  # of chosen values: a variant may have its own
-SAME = ("seeds", "statistics", "corruptions", "views")  # what is measured, of all networks of a study
+SAME = (
+    "seeds",
+    "statistics",
+    "corruptions",
+    "views",
+)  # what is measured, of all networks of a study
 
 
 def study_names(sections: Sections) -> list[str]:

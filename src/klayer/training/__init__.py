@@ -1,1 +1,1 @@
-"""One run of networks that are trained together, and its files. Imports networks and data."""
+"""One network's run, and the files of a run. Imports networks and data."""

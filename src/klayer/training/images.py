@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from klayer.data.dataset import Dataset
 from klayer.kernels.compiled import compiled
+from klayer.kernels.products import with_room
 from klayer.networks.layer import Array, Buffer, Labels
 
 SIDE = 32  # pixels; an image is three planes of SIDE rows
@@ -25,7 +26,7 @@ class Normaliser:
     def gather(self, images: NDArray[np.uint8], rows: Labels) -> Array:
         """The images (N, d) at `rows` (n,), normalised: (n, d), valid until the next call."""
         out = self.out(len(rows))
-        _gather(images, rows, self.mean, self.inverse, out)
+        _gather(images, rows, self.mean, self.inverse, with_room(out))
         return out
 
 
@@ -48,24 +49,14 @@ class Augmenter(Normaliser):
         out = self.out(len(rows))
         down, right = self.generator.integers(-self.shift, self.shift + 1, (2, len(rows)))
         flipped = self.generator.integers(0, 2, len(rows)) * self.flip
-        _gather_moved(images, rows, down, right, flipped, self.mean, self.inverse, out)
+        _gather_moved(images, rows, down, right, flipped, self.mean, self.inverse, with_room(out))
         return out
 
 
 @compiled
 def _gather(images: NDArray[Any], rows: Labels, mean: Array, inverse: Array, out: Array) -> None:
-    """Four images at a time, which share a reading of mean and inverse."""
-    kind, whole = out.dtype.type, rows.size - rows.size % 4
-    for i in range(0, whole, 4):
-        a, b, c, d = images[rows[i]], images[rows[i + 1]], images[rows[i + 2]], images[rows[i + 3]]
-        p, q, r, s = out[i], out[i + 1], out[i + 2], out[i + 3]
-        for j in range(mean.size):
-            m, scale = mean[j], inverse[j]
-            p[j] = (kind(a[j]) - m) * scale
-            q[j] = (kind(b[j]) - m) * scale
-            r[j] = (kind(c[j]) - m) * scale
-            s[j] = (kind(d[j]) - m) * scale
-    for i in range(whole, rows.size):
+    kind = out.dtype.type
+    for i in range(rows.size):
         image, normalised = images[rows[i]], out[i]
         for j in range(mean.size):
             normalised[j] = (kind(image[j]) - mean[j]) * inverse[j]

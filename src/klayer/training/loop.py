@@ -144,7 +144,10 @@ class _Run:
 
     def _predictions(self) -> Arrays:
         test, classes = self.dataset.test, len(self.dataset.classes)
-        probabilities = self.evaluator.probabilities(test)
+        if self.trainer.diverged_at < 0:
+            probabilities = self.evaluator.probabilities(test)
+        else:  # also where running averages or images are not finite
+            probabilities = np.full((len(test), classes), 1 / classes, np.float32)
         confusion = np.zeros((classes, classes), int)
         np.add.at(confusion, (test.labels, probabilities.argmax(axis=1)), 1)
         return {"confusion": confusion, "examples": probabilities[:EXAMPLES].copy()}

@@ -130,11 +130,12 @@ def _networks(about: Mapping[str, Any], tensors: Arrays) -> Networks:
     from klayer.networks.network import Network
 
     training, classes = Training(**about["training"]), tuple(about["classes"])
+    network, count = Network(training.architecture(PIXELS, len(classes))), len(training.seeds)
+    wanted = {name: (count, *values.shape) for name, values in network.arrays().items()}
+    for name, shape in {"mean": (PIXELS,), "deviation": (PIXELS,), **wanted}.items():
+        if tensors[name].shape != shape:
+            raise ValueError(f"{name} has the shape {tensors[name].shape}, not {shape}")
     mean, deviation = tensors.pop("mean"), tensors.pop("deviation")
-    network = Network(training.architecture(len(mean), len(classes)))
-    for name, values in network.arrays().items():
-        if tensors[name].shape != (wanted := (len(training.seeds), *values.shape)):
-            raise ValueError(f"{name} has the shape {tensors[name].shape}, not {wanted}")
     return Networks(classes, training, tensors, mean, deviation)
 
 

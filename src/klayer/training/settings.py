@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from klayer.networks.architecture import Architecture, skips
 from klayer.networks.schedules import SCHEDULES
@@ -46,9 +46,6 @@ Unordered = Field(strict=False)
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
-RENAMED = {"gradient_momentum": "momentum", "shift": "augment_shift", "shifts": "corruptions"}
-
-
 class Training(Section):
     """How a network is built and trained.
 
@@ -56,6 +53,12 @@ class Training(Section):
     as the default: off. Then nothing is drawn, no operation changes, and the files of trained
     networks do not name it.
     """
+
+    renamed: ClassVar = {
+        "gradient_momentum": "momentum",
+        "shift": "augment_shift",
+        "shifts": "corruptions",
+    }
 
     hidden: Hidden
     """Units of each hidden layer, first to last."""
@@ -110,14 +113,6 @@ class Training(Section):
     """Corrupted test images that are evaluated at the end, with all statistics."""
     views: bool = False
     """Whether networks are at the end also evaluated by their mean over views of each image."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _has_no_old_names(cls, values: Any) -> Any:
-        for old, new in RENAMED.items():
-            if isinstance(values, dict) and old in values:
-                raise ValueError(f"written with {new} instead of {old}, which is the old name")
-        return values
 
     @field_validator("learning_rate_max")
     @classmethod

@@ -198,7 +198,7 @@ def _left_out(study: Study, best: dict[str, pd.Series[str]]) -> str:
     counts = [f"{seeds - len(b)} of {seeds} for {v}" for v, b in best.items() if len(b) < seeds]
     if not counts:
         return ""
-    why = "several values are equally good, or no network learns"
+    why = "several values are equally good, or no network learns,"
     return f" Seeds for which {why} are left out: {', '.join(counts)}."
 
 
