@@ -20,7 +20,11 @@ def __getattr__(name: str) -> Any:
 
         return load_networks
     if name == "KLayerClassifier":
-        from klayer.classifier import KLayerClassifier
-
+        try:
+            from klayer.classifier import KLayerClassifier
+        except ModuleNotFoundError as error:
+            if error.name == "sklearn":
+                raise ImportError("KLayerClassifier needs `pip install scikit-learn`") from None
+            raise
         return KLayerClassifier
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

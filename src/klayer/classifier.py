@@ -17,59 +17,52 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm import tqdm
 
 from klayer.data.dataset import Dataset, Split
-from klayer.networks.layer import Array
 from klayer.networks.network import Network
 from klayer.training.evaluation import Evaluator
 from klayer.training.settings import Training
 from klayer.training.trainer import Trainer
 
-LARGEST_BATCH = 100  # of batch_size "auto", as in the study
-CHUNK = 1000  # 8-bit rows whose squares are summed at a time
 RATES = {"sgd": 0.1, "momentum": 0.01, "adam": 0.001}  # of learning_rate_init "auto"
-# What the settings of a training are called here.
-NAMES = {"hidden": "hidden_layer_sizes", "learning_rate_max": "learning_rate_init"}
-NAMES |= {"learning_rate_min": "learning_rate_init", "seeds": "random_state"}
+AS_IN_STUDY: dict[str, Any] = {
+    "epsilon": 2.0**-52,
+    "bn_momentum": 0.9,
+    "sigma": 0.01,
+    "evaluation_interval": 1,
+}
+SAME = ("l2", "dropout", "optimizer", "momentum", "schedule", "initialisation")
+RENAMED = {"hidden": "hidden_layer_sizes", "seeds": "random_state"}
+RENAMED |= {f"learning_rate_{end}": "learning_rate_init" for end in ("min", "max")}
 
 
 class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A fully connected network with batch normalisation, trained by mini-batches in float32.
-
-    A whole number as `random_state` gives the same bytes always, with any number of jobs.
 
     hidden_layer_sizes  units of each hidden layer; one number for one layer; () for none
     batch_norm          whether batch norm stands between a hidden layer's affine map and its ReLU
     l2                  the cost is the mean cross-entropy + l2 * sum of squared weights. Not
                         `alpha`: MLPClassifier's is 2 n l2 for batches of n, another number
     dropout             share of the units of each hidden layer that is put to 0 in training
-    optimizer           sgd, momentum, or adam (with decoupled decay 2 * learning rate * l2)
-    momentum            of `momentum`, and beta_1 of `adam`
-    learning_rate_init  the largest learning rate; auto: 0.1 for sgd, 0.01 momentum, 0.001 adam
-    schedule            triangular or cosine in each of the `cycles`, constant, step or one_cycle in
-                        all; the smallest rate is learning_rate_init / 10,000
+    optimizer           sgd, momentum or adam (AdamW); with `momentum`, for adam its beta_1
+    learning_rate_init  the largest, 10,000 times the smallest; auto: 0.1, momentum 0.01, adam 0.001
+    schedule            triangular or cosine in each of the `cycles`, constant, step or one_cycle
     max_iter            epochs; all of them are trained
     batch_size          rows of a mini-batch; auto: min(100, n_samples). Every epoch is shuffled
                         anew, and leaves out the last rows where they make no whole batch
     initialisation      initial weights: xavier, uniform (within 1/sqrt(fan in)) or he
     standardize         whether each feature gets mean 0 and deviation 1 by the training data
-    random_state        seed of initial weights, shuffling and dropout; None: one is drawn
+    random_state        seed of weights, shuffling, dropout; a whole number: the same bytes always
     verbose             whether a bar of the epochs is shown
 
-    classes_            the labels (C,), sorted
-    n_iter_             epochs trained; besides n_features_in_ and feature_names_in_
+    `fit` gives classes_ (C,), n_features_in_, n_iter_ (epochs), loss_curve_, and
     history_            DataFrame of epoch, learning_rate (of its last step), loss (mean
                         cross-entropy in nats) and accuracy of its mini-batches in training
-    loss_curve_         the losses of history_, a list
-    arrays_             affine1.weight (units, features), affine1.bias, batch_norm1.mean, ...: as
-                        in the files of klayer's networks
+    arrays_             by name: affine1.weight (units, features), batch_norm1.mean (units,), ...
 
     >>> from klayer import KLayerClassifier
     >>> from sklearn.datasets import load_iris
     >>> X, y = load_iris(return_X_y=True)
-    >>> network = KLayerClassifier(hidden_layer_sizes=(16,), random_state=1).fit(X, y)
-    >>> network.predict(X[:3])
+    >>> KLayerClassifier(hidden_layer_sizes=(16,), random_state=1).fit(X, y).predict(X[:3])
     array([0, 0, 0])
-    >>> network.arrays_["affine1.weight"].shape
-    (16, 4)
     """
 
     def __init__(
@@ -111,7 +104,7 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Trains from the start on X (n, features), dense numbers, and labels y (n,) of any type.
 
         Raises ValueError, which names it, for a parameter or data that cannot be, and where the
-        network overflows; TypeError for sparse matrices.
+        network overflows; TypeError for sparse matrices and parameters of a wrong type.
         """
         X, y = validate_data(self, X, y, order="C")
         check_classification_targets(y)
@@ -119,30 +112,22 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self._training = self._settings(len(X))
         self._mean, self._deviation = _measure(X) if self.standardize else (0.0, 1.0)
         trainer = Trainer(self._training, self._training.seeds[0], self._dataset(X, labels))
+        epochs = tqdm(range(self.max_iter), "epochs", disable=not self.verbose)
         with np.errstate(all="ignore"):  # what is not finite is looked for
-            rows = [
-                self._epoch(trainer, epoch)
-                for epoch in tqdm(range(self.max_iter), "epochs", disable=not self.verbose)
-            ]
+            self.history_ = pd.DataFrame([self._epoch(trainer, epoch) for epoch in epochs])
         self.arrays_ = {name: values.copy() for name, values in trainer.network.arrays().items()}
         if trainer.diverged_at >= 0 or not all(np.isfinite(a).all() for a in self.arrays_.values()):
-            raise ValueError(
-                "the network overflowed: take a smaller learning_rate_init, or standardize=True"
-            )
-        self.history_ = pd.DataFrame(rows)
-        self.loss_curve_: list[float] = self.history_["loss"].tolist()
-        self.n_iter_ = len(rows)
+            raise ValueError("the network overflowed: take a smaller learning_rate_init")
+        self.loss_curve_, self.n_iter_ = self.history_["loss"].tolist(), len(self.history_)
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """The most probable label (n,) of each row of X (n, features), of equal ones the first."""
-        labels: NDArray[Any] = self.classes_[self.predict_proba(X).argmax(axis=1)]
-        return labels
+        """The most probable label of each row of X (n, features), of equal ones the first: (n,)."""
+        best = self.predict_proba(X).argmax(axis=1)
+        return np.asarray(self.classes_[best])
 
-    def predict_proba(self, X: ArrayLike) -> Array:
-        """Probabilities (n, C) of the labels in the order of `classes_`; a row's do not depend on
-        the other rows. Raises NotFittedError before `fit`, ValueError for other features.
-        """
+    def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
+        """Probabilities (n, C), float32, of `classes_`; those of a row depend on no other row."""
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, order="C")
         dataset = self._dataset(X, np.zeros(len(X), np.uint8))
@@ -150,91 +135,66 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         network.load(self.arrays_)
         return Evaluator(network, dataset).probabilities(dataset.test)
 
-    def predict_log_proba(self, X: ArrayLike) -> Array:
-        """The logarithms of `predict_proba`."""
-        with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
+    def predict_log_proba(self, X: ArrayLike) -> NDArray[Any]:
+        return np.asarray(np.log(self.predict_proba(X)))
 
     def _settings(self, samples: int) -> Training:
-        """The parameters as settings of a training on so many rows, checked."""
+        batch = min(100, samples) if self.batch_size == "auto" else self.batch_size
         check_scalar(self.max_iter, "max_iter", numbers.Integral, min_val=1)
         check_scalar(self.cycles, "cycles", numbers.Integral, min_val=1)
-        batch, rate = self.batch_size, self.learning_rate_init
-        if isinstance(batch, str) and batch == "auto":
-            batch = min(LARGEST_BATCH, samples)
         check_scalar(batch, "batch_size", numbers.Integral, min_val=1)
         if batch > samples:
             warnings.warn(f"batch_size {batch} is cut to the {samples} samples", stacklevel=3)
             batch = samples
-        if isinstance(rate, str) and rate == "auto":
-            rate = RATES.get(self.optimizer, 1.0)
-        seed = self.random_state
+        auto, seed = self.learning_rate_init == "auto", self.random_state
+        rate = float(RATES.get(self.optimizer, 1) if auto else self.learning_rate_init)
         if not isinstance(seed, numbers.Integral):
             seed = check_random_state(seed).randint(2**31)
-        steps = int(self.max_iter * (samples // batch))
         norm, dropout = ["batch_norm"] * bool(self.batch_norm), ["dropout"] * bool(self.dropout)
-        settings = {
-            "hidden": np.atleast_1d(self.hidden_layer_sizes).tolist(),
-            "block": ["affine", *norm, "relu", *dropout],
-            "epsilon": 2.0**-52,  # as in the study
-            "bn_momentum": 0.9,
-            "initialisation": self.initialisation,
-            "sigma": 0.01,
-            "batch_size": int(batch),
-            "learning_rate_min": float(rate) / 1e4,
-            "learning_rate_max": float(rate),
-            "l2": self.l2,
-            "half_cycle": -(-steps // (2 * int(self.cycles))),  # rounded up
-            "cycles": int(self.cycles),
-            "seeds": [int(seed)],
-            "evaluation_interval": steps,
-            "dropout": self.dropout,
-            "optimizer": self.optimizer,
-            "momentum": self.momentum,
-            "schedule": self.schedule,
-        }
         try:
-            return Training(**settings)
+            return Training(
+                hidden=np.atleast_1d(self.hidden_layer_sizes).tolist(),
+                block=("affine", *norm, "relu", *dropout),
+                batch_size=int(batch),
+                learning_rate_min=rate / 1e4,
+                learning_rate_max=rate,
+                cycles=int(self.cycles),
+                half_cycle=int(-(-self.max_iter * (samples // batch) // (2 * self.cycles))),
+                seeds=(int(seed),),
+                **AS_IN_STUDY | {name: getattr(self, name) for name in SAME},
+            )
         except ValidationError as error:
-            first, said = str(error.errors()[0]["loc"][0]), error.errors()[0]["msg"]
-            raise ValueError(f"{NAMES.get(first, first)} cannot be that: {said}") from None
+            name, said = str(error.errors()[0]["loc"][0]), error.errors()[0]["msg"]
+            raise ValueError(f"{RENAMED.get(name, name)} cannot be that: {said}") from None
 
     def _epoch(self, trainer: Trainer, epoch: int) -> dict[str, float]:
-        """Trains an epoch; its row of `history_`."""
-        size, batches, output = self._training.batch_size, trainer.batches, trainer.network.output
-        loss, hits = 0.0, 0
-        for batch in range(batches):
-            step = epoch * batches + batch
+        size, output, loss, hits = self._training.batch_size, trainer.network.output, 0.0, 0
+        for batch in range(trainer.batches):
+            step = epoch * trainer.batches + batch
             trainer.passes(step)
             labels = trainer.dataset.train.labels[trainer.order[batch * size :][:size]]
             loss += float(output.losses(labels).sum())
             hits += int((output.predictions() == labels).sum())
             trainer.update(step)
-        n, rate = batches * size, self._training.learning_rate(step)
+        n, rate = trainer.batches * size, self._training.learning_rate(step)
         return {"epoch": epoch + 1, "learning_rate": rate, "loss": loss / n, "accuracy": hits / n}
 
     def _dataset(self, X: NDArray[Any], labels: Any) -> Dataset:
-        """X for the trainer, which standardises in float32: so are 8-bit images, as in the study;
-        all else is before, in float64.
-        """
-        mean, deviation = (np.full(X.shape[1], s) for s in (self._mean, self._deviation))
+        """X for the trainer, which standardises 8-bit images, in float32; all else is done here."""
+        mean, deviation = (np.full(X.shape[1], value) for value in (self._mean, self._deviation))
         if X.dtype != np.uint8:
             X = ((X - mean) / deviation).astype(np.float32)
-            mean, deviation = np.zeros(X.shape[1]), np.ones(X.shape[1])
+            mean, deviation = np.zeros_like(mean), np.ones_like(deviation)
         part = Split(X, labels)
         return Dataset(part, part, part, mean, deviation, tuple(map(str, self.classes_)))
 
 
 def _measure(X: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and standard deviation (d,) of each feature, 1 for a constant one. Those of 8-bit
-    images come from exact sums, as in klayer.stages.preprocess.
-    """
+    """Mean and deviation (d,), 1 of a constant feature; as klayer.stages.preprocess has them."""
     if X.dtype == np.uint8:
-        total, n = X.sum(axis=0, dtype=np.int64), len(X)
-        chunks = (X[start : start + CHUNK].astype(np.int64) for start in range(0, n, CHUNK))
-        squares = sum((chunk**2).sum(axis=0) for chunk in chunks)
+        n, total = len(X), X.sum(axis=0, dtype=np.int64)
+        squares = np.einsum("nd,nd->d", X, X, dtype=np.int64)
         mean, deviation = total / n, np.sqrt(n * squares - total**2) / n
     else:
         mean, deviation = X.mean(axis=0, dtype=np.float64), X.std(axis=0, dtype=np.float64)
-    constant = deviation <= 10 * np.finfo(np.float64).eps * np.abs(mean)
-    return mean, np.where(constant, 1.0, deviation)
+    return mean, np.where(deviation > 2e-15 * np.abs(mean), deviation, 1.0)  # but for rounding
