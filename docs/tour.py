@@ -1,8 +1,8 @@
 # %% [markdown]
 # # A tour of klayer
 #
-# Every cell runs in seconds. In Jupyter or an editor that knows `# %%`, cell by cell; or whole, from the
-# project's folder: `python docs/tour.py`. `# →` is what a cell prints, on every machine.
+# Every cell runs in seconds. In Jupyter or an editor that knows `# %%`, cell by cell; or whole,
+# from the project's folder: `python docs/tour.py`. `# →` is what a cell prints, on every machine.
 
 # %%
 from pathlib import Path
@@ -10,17 +10,18 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+
 from klayer import KLayerClassifier, load_networks
 from klayer.networks.architecture import Architecture
 from klayer.networks.gradient_check import check_gradients
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 
 # %% [markdown]
 # ## The committed results
 #
-# `plots/seeds/NAME.csv` has a row for each trained network of an experiment. What does batch normalisation
-# add to the test accuracy of the 3-layer network, seed by seed?
+# `plots/seeds/NAME.csv` has a row for each trained network of an experiment. What does batch
+# normalisation add to the test accuracy of the 3-layer network, seed by seed?
 
 # %%
 plain, with_bn = (
@@ -31,8 +32,8 @@ gain = 100 * (with_bn - plain)
 print(f"BN adds {gain.mean():.2f} points in the mean of {len(gain)} seeds")
 
 # %% [markdown]
-# The report's first picture, drawn from the same files: accuracy while training, a band of one standard
-# deviation over the seeds.
+# The report's first picture, drawn from the same files: accuracy while training, a band of one
+# standard deviation over the seeds.
 
 # %%
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
@@ -79,8 +80,8 @@ plt.show()
 # %% [markdown]
 # ## Are the gradients right?
 #
-# Every gradient of a small network with BN, against central differences in float64: the largest relative
-# error.
+# Every gradient of a small network with BN, against central differences in float64: the largest
+# relative error.
 
 # %%
 architecture = Architecture(64, (6, 5), 10, ("affine", "batch_norm", "relu"))
@@ -92,7 +93,8 @@ print(max(error.relative for error in errors) < 1e-6)
 # %% [markdown]
 # ## Inside a trained network
 #
-# Its weights, biases and running averages by name; the first layer's weights are pictures of 8 x 8.
+# Its weights, biases and running averages by name; the first layer's weights are pictures of 8 x
+# 8.
 
 # %%
 for name, values in network.arrays_.items():

@@ -23,7 +23,7 @@ def __getattr__(name: str) -> Any:
         try:
             from klayer.classifier import KLayerClassifier
         except ModuleNotFoundError as error:
-            if error.name == "sklearn":
+            if str(error.name).split(".")[0] == "sklearn":
                 raise ImportError("KLayerClassifier needs `pip install scikit-learn`") from None
             raise
         return KLayerClassifier
