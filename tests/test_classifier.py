@@ -36,11 +36,11 @@ IRIS = load_iris(return_X_y=True)
 
 def network(**changes: Any) -> Any:
     """A small classifier."""
-    settings = {"hidden_layer_sizes": (8,), "max_iter": 5, "random_state": 1}
+    settings: dict[str, Any] = {"hidden_layer_sizes": (8,), "max_iter": 5, "random_state": 1}
     return KLayerClassifier(**settings | changes)
 
 
-@parametrize_with_checks([KLayerClassifier(max_iter=20)])
+@parametrize_with_checks([KLayerClassifier(max_iter=20)])  # type: ignore[untyped-decorator]
 def test_scikit_learn_s_contract(estimator: Any, check: Any) -> None:
     check(estimator)
 
@@ -51,10 +51,10 @@ def test_scikit_learn_s_contract(estimator: Any, check: Any) -> None:
 )
 def test_is_the_pipeline_s_network_bit_for_bit(dataset: Dataset, changes: dict[str, Any]) -> None:
     mean, deviation = measure(dataset.train.images)
-    block = [*BATCH_NORM, "dropout"] if "dropout" in changes else BATCH_NORM
+    block: Any = [*BATCH_NORM, "dropout"] if "dropout" in changes else BATCH_NORM
     training = Training(
         hidden=(8, 6),
-        block=tuple(block),
+        block=block,
         epsilon=2.0**-52,
         bn_momentum=0.9,
         initialisation="uniform",

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from pydantic import ValidationError
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state, check_scalar
@@ -100,7 +100,7 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+    def fit(self, X: Any, y: Any) -> Self:
         """Trains from the start on X (n, features), dense numbers, and labels y (n,) of any type.
 
         Raises ValueError, which names it, for a parameter or data that cannot be, and where the
@@ -110,7 +110,8 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_classification_targets(y)
         self.classes_, labels = np.unique(y, return_inverse=True)
         self._training = self._settings(len(X))
-        self._mean, self._deviation = _measure(X) if self.standardize else (0.0, 1.0)
+        measures: tuple[Any, Any] = _measure(X) if self.standardize else (0.0, 1.0)
+        self._mean, self._deviation = measures
         trainer = Trainer(self._training, self._training.seeds[0], self._dataset(X, labels))
         epochs = tqdm(range(self.max_iter), "epochs", disable=not self.verbose)
         with np.errstate(all="ignore"):  # what is not finite is looked for
@@ -121,12 +122,12 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.loss_curve_, self.n_iter_ = self.history_["loss"].tolist(), len(self.history_)
         return self
 
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
+    def predict(self, X: Any) -> NDArray[Any]:
         """The most probable label of each row of X (n, features), of equal ones the first: (n,)."""
         best = self.predict_proba(X).argmax(axis=1)
         return np.asarray(self.classes_[best])
 
-    def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
+    def predict_proba(self, X: Any) -> NDArray[Any]:
         """Probabilities (n, C), float32, of `classes_`; those of a row depend on no other row."""
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, order="C")
@@ -135,11 +136,11 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         network.load(self.arrays_)
         return Evaluator(network, dataset).probabilities(dataset.test)
 
-    def predict_log_proba(self, X: ArrayLike) -> NDArray[Any]:
+    def predict_log_proba(self, X: Any) -> NDArray[Any]:
         return np.asarray(np.log(self.predict_proba(X)))
 
     def _settings(self, samples: int) -> Training:
-        batch = min(100, samples) if self.batch_size == "auto" else self.batch_size
+        batch: Any = min(100, samples) if self.batch_size == "auto" else self.batch_size
         check_scalar(self.max_iter, "max_iter", numbers.Integral, min_val=1)
         check_scalar(self.cycles, "cycles", numbers.Integral, min_val=1)
         check_scalar(batch, "batch_size", numbers.Integral, min_val=1)
@@ -150,11 +151,11 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         rate = float(RATES.get(self.optimizer, 1) if auto else self.learning_rate_init)
         if not isinstance(seed, numbers.Integral):
             seed = check_random_state(seed).randint(2**31)
-        norm, dropout = ["batch_norm"] * bool(self.batch_norm), ["dropout"] * bool(self.dropout)
+        block: Any = ["affine", *["batch_norm"] * bool(self.batch_norm), "relu"]
         try:
             return Training(
                 hidden=np.atleast_1d(self.hidden_layer_sizes).tolist(),
-                block=("affine", *norm, "relu", *dropout),
+                block=block + ["dropout"] * bool(self.dropout),
                 batch_size=int(batch),
                 learning_rate_min=rate / 1e4,
                 learning_rate_max=rate,
