@@ -37,7 +37,8 @@ def module_of(prefix: str, stage: str) -> str:
 @cache
 def graph() -> grimp.ImportGraph:
     imports = grimp.build_graph("klayer", exclude_type_checking_imports=True)
-    imports.remove_import(importer="klayer", imported="klayer.training.models")  # for users alone
+    for offered in ("klayer.classifier", "klayer.training.models"):  # to users alone
+        imports.remove_import(importer="klayer", imported=offered)
     return imports
 
 

@@ -304,6 +304,6 @@ def test_a_file_that_holds_no_networks_is_told_in_a_sentence(saved: Path, tmp_pa
 
 
 def test_what_klayer_offers() -> None:
-    assert klayer.__all__ == ["load_networks"]
+    assert klayer.__all__ == ["KLayerClassifier", "load_networks"]
     with pytest.raises(AttributeError, match="'klayer' has no attribute 'nothing'"):
         _ = klayer.nothing
