@@ -29,6 +29,7 @@ AS_IN_STUDY: dict[str, Any] = {
     "sigma": 0.01,
     "evaluation_interval": 1,
 }
+NO_SCALE: tuple[Any, Any] = (0.0, 1.0)
 SAME = ("l2", "dropout", "optimizer", "momentum", "schedule", "initialisation")
 RENAMED = {"hidden": "hidden_layer_sizes", "seeds": "random_state"}
 RENAMED |= {f"learning_rate_{end}": "learning_rate_init" for end in ("min", "max")}
@@ -52,7 +53,6 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     standardize         whether each feature gets mean 0 and deviation 1 by the training data
     random_state        seed of weights, shuffling, dropout; a whole number: the same bytes always
     verbose             whether a bar of the epochs is shown
-
     `fit` gives classes_ (C,), n_features_in_, n_iter_ (epochs), loss_curve_, and
     history_            DataFrame of epoch, learning_rate (of its last step), loss (mean
                         cross-entropy in nats) and accuracy of its mini-batches in training
@@ -110,8 +110,7 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_classification_targets(y)
         self.classes_, labels = np.unique(y, return_inverse=True)
         self._training = self._settings(len(X))
-        measures: tuple[Any, Any] = _measure(X) if self.standardize else (0.0, 1.0)
-        self._mean, self._deviation = measures
+        self._mean, self._deviation = _measure(X) if self.standardize else NO_SCALE
         trainer = Trainer(self._training, self._training.seeds[0], self._dataset(X, labels))
         epochs = tqdm(range(self.max_iter), "epochs", disable=not self.verbose)
         with np.errstate(all="ignore"):  # what is not finite is looked for
@@ -147,8 +146,8 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if batch > samples:
             warnings.warn(f"batch_size {batch} is cut to the {samples} samples", stacklevel=3)
             batch = samples
-        auto, seed = self.learning_rate_init == "auto", self.random_state
-        rate = float(RATES.get(self.optimizer, 1) if auto else self.learning_rate_init)
+        given, seed = self.learning_rate_init, self.random_state
+        rate = float(RATES.get(self.optimizer, 1) if given == "auto" else given)
         if not isinstance(seed, numbers.Integral):
             seed = check_random_state(seed).randint(2**31)
         block: Any = ["affine", *["batch_norm"] * bool(self.batch_norm), "relu"]
