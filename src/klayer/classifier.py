@@ -29,7 +29,6 @@ AS_IN_STUDY: dict[str, Any] = {
     "sigma": 0.01,
     "evaluation_interval": 1,
 }
-NO_SCALE: tuple[Any, Any] = (0.0, 1.0)
 SAME = ("l2", "dropout", "optimizer", "momentum", "schedule", "initialisation")
 RENAMED = {"hidden": "hidden_layer_sizes", "seeds": "random_state"}
 RENAMED |= {f"learning_rate_{end}": "learning_rate_init" for end in ("min", "max")}
@@ -53,6 +52,7 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     standardize         whether each feature gets mean 0 and deviation 1 by the training data
     random_state        seed of weights, shuffling, dropout; a whole number: the same bytes always
     verbose             whether a bar of the epochs is shown
+
     `fit` gives classes_ (C,), n_features_in_, n_iter_ (epochs), loss_curve_, and
     history_            DataFrame of epoch, learning_rate (of its last step), loss (mean
                         cross-entropy in nats) and accuracy of its mini-batches in training
@@ -110,7 +110,7 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_classification_targets(y)
         self.classes_, labels = np.unique(y, return_inverse=True)
         self._training = self._settings(len(X))
-        self._mean, self._deviation = _measure(X) if self.standardize else NO_SCALE
+        self._scale: Any = _measure(X) if self.standardize else (0.0, 1.0)
         trainer = Trainer(self._training, self._training.seeds[0], self._dataset(X, labels))
         epochs = tqdm(range(self.max_iter), "epochs", disable=not self.verbose)
         with np.errstate(all="ignore"):  # what is not finite is looked for
@@ -181,7 +181,7 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _dataset(self, X: NDArray[Any], labels: Any) -> Dataset:
         """X for the trainer, which standardises 8-bit images, in float32; all else is done here."""
-        mean, deviation = (np.full(X.shape[1], value) for value in (self._mean, self._deviation))
+        mean, deviation = (np.full(X.shape[1], value) for value in self._scale)
         if X.dtype != np.uint8:
             X = ((X - mean) / deviation).astype(np.float32)
             mean, deviation = np.zeros_like(mean), np.ones_like(deviation)
