@@ -110,8 +110,7 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_classification_targets(y)
         self.classes_, labels = np.unique(y, return_inverse=True)
         self._training = self._settings(len(X))
-        measures: tuple[Any, Any] = _measure(X) if self.standardize else (0.0, 1.0)
-        self._mean, self._deviation = measures
+        self._scale: Any = _measure(X) if self.standardize else (0.0, 1.0)
         trainer = Trainer(self._training, self._training.seeds[0], self._dataset(X, labels))
         epochs = tqdm(range(self.max_iter), "epochs", disable=not self.verbose)
         with np.errstate(all="ignore"):  # what is not finite is looked for
@@ -147,8 +146,8 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if batch > samples:
             warnings.warn(f"batch_size {batch} is cut to the {samples} samples", stacklevel=3)
             batch = samples
-        auto, seed = self.learning_rate_init == "auto", self.random_state
-        rate = float(RATES.get(self.optimizer, 1) if auto else self.learning_rate_init)
+        given, seed = self.learning_rate_init, self.random_state
+        rate = float(RATES.get(self.optimizer, 1) if given == "auto" else given)
         if not isinstance(seed, numbers.Integral):
             seed = check_random_state(seed).randint(2**31)
         block: Any = ["affine", *["batch_norm"] * bool(self.batch_norm), "relu"]
@@ -182,7 +181,7 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _dataset(self, X: NDArray[Any], labels: Any) -> Dataset:
         """X for the trainer, which standardises 8-bit images, in float32; all else is done here."""
-        mean, deviation = (np.full(X.shape[1], value) for value in (self._mean, self._deviation))
+        mean, deviation = (np.full(X.shape[1], value) for value in self._scale)
         if X.dtype != np.uint8:
             X = ((X - mean) / deviation).astype(np.float32)
             mean, deviation = np.zeros_like(mean), np.ones_like(deviation)
