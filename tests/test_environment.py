@@ -181,7 +181,7 @@ before = dict(os.environ)
 import {}
 assert "numpy" in sys.modules
 assert dict(os.environ) == before
-import klayer.training.loop, klayer.parallel.runner
+import klayer.training.loop, klayer.training.models
 assert dict(os.environ) == before
 """
 
