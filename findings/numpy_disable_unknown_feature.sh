@@ -33,6 +33,7 @@ for name in AVX512_SKX NO_SUCH_NAME X86_V4; do
     echo "$name disabled: AVX512_SKX is $seen"
     if [ $name = X86_V4 ]; then [ "$seen" = off ]; else [ "$seen" = on ]; fi
 done
-hidden=$(NPY_DISABLE_CPU_FEATURES=AVX512_SKX env/bin/python -W always feature.py 2>&1 | grep -o ImportWarning | head -n 1)
+output=$(NPY_DISABLE_CPU_FEATURES=AVX512_SKX env/bin/python -W always feature.py 2>&1)
+hidden=$(grep -o ImportWarning <<<"$output" | sort -u)
 echo "with -W always: $hidden"
 [ "$hidden" = ImportWarning ]
