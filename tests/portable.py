@@ -74,7 +74,7 @@ def training(hidden: tuple[int, ...], block: tuple[str, ...], **changes: Any) ->
         "seeds": (1,),
         "evaluation_interval": 3,
     }
-    return Training(hidden=hidden, block=block, **usual | changes)
+    return Training.model_validate({"hidden": hidden, "block": block, **usual, **changes})
 
 
 @cache

@@ -18,7 +18,7 @@ from klayer.errors import KlayerError, sentence
 CHECK, CHECK_STUDIES = "klayer.study.settings:check_all", "klayer.study.settings:check_studies"
 RECORDED = "klayer.stages.settings:check_recorded"
 STUDY_RECORDED = "klayer.stages.study_settings:check_recorded"
-READ_PARAMS = ("settings", "report")  # the other stages take what `settings` wrote for them
+READ_PARAMS = ("settings",)  # the other stages take what `settings` wrote for them
 PARENT = os.getppid()  # asked for early: it may end while the rest is imported
 
 
@@ -124,17 +124,19 @@ STUDIES = {
 }
 
 
-def _add_stage(group: click.Group, name: str, what: str, module: str, check: str) -> None:
+def _add_stage(
+    group: click.Group, name: str, what: str, module: str, check: str, recorded: str
+) -> None:
     @group.command(name, help=what)
     def command() -> None:
-        with _stage(name.replace("-", "_"), check):
+        with _stage(name.replace("-", "_"), check, recorded):
             _call(f"klayer.stages.{module}:run")
 
 
 for _name, _what in STAGES.items():
-    _add_stage(main, _name, _what, _name.replace("-", "_"), CHECK)
+    _add_stage(main, _name, _what, _name.replace("-", "_"), CHECK, RECORDED)
 for _name, _what in STUDIES.items():
-    _add_stage(studies, _name, _what, f"study_{_name}", CHECK_STUDIES)
+    _add_stage(studies, _name, _what, f"study_{_name}", CHECK_STUDIES, STUDY_RECORDED)
 
 
 @main.command()

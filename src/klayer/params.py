@@ -100,12 +100,12 @@ def names(params: Mapping[str, Any], path: str) -> list[str]:
     return list(keys)
 
 
-def read_settings(stage: str) -> dict[str, Any]:
+def read_settings(stage: str, folder: Path = SETTINGS) -> dict[str, Any]:
     """What the stage `settings` wrote for a stage, without the versions of libraries.
 
     Raises KlayerError when it is missing or damaged.
     """
-    path = SETTINGS / f"{stage}.json"
+    path = folder / f"{stage}.json"
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         found.pop("libraries")  # which are there for DVC to compare

@@ -25,6 +25,7 @@ PANEL, WIDE = (3.9, 3.1), (8.4, 3.6)  # inches
 RIGHT, TOP = 0.12, 0.32  # inches: at the right, and for the title
 COLOURS = 256  # of a PNG: a third of the bytes that all would take
 STYLE: Any = {
+    "text.parse_math": False,  # a name may have a $
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.titley": 1.0,  # given, so that nothing is measured for it

@@ -117,9 +117,12 @@ class Evidence:
         return table if len(table) else None
 
 
-def collect() -> Evidence:
-    """Raises KlayerError when a file is missing or cannot be read, with its name."""
-    sections = params.read()
+def collect(sections: Mapping[str, Any] | None = None) -> Evidence:
+    """What was run with these sections of params.yaml, by default the present ones.
+
+    Raises KlayerError when a file is missing or cannot be read, with its name.
+    """
+    sections = sections or params.read()
     schedules = tuple(f"best_{name}" for name in params.names(sections, "search.schedules"))
     search = read_numbers("metrics/search_l2.json", "best_l2", "val_acc")
     if not schedules:

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 
-from klayer.report import words
+from klayer.report import question_schedules, words
 from klayer.report.charts import training_figure
 from klayer.report.comparison import differences, network
 from klayer.report.document import Example, Examples, Figure, Key, Panel, Pictures, Section
@@ -116,7 +116,7 @@ def _examples(evidence: Evidence) -> Examples:
 def _training(evidence: Evidence) -> Figure:
     """The longest schedule is drawn first, so that the others can be seen on it."""
     lines = [
-        (Key(name.removeprefix("best_").replace("_", " "), colour), evidence.runs[name])
+        (Key(question_schedules.title(evidence.runs[name]), colour), evidence.runs[name])
         for name, colour in zip(evidence.schedules, itertools.cycle(COLOURS))
     ]
     lines.sort(key=lambda line: -line[1].curves["step"].iloc[-1])

@@ -107,11 +107,14 @@ def _joint(evidence: Evidence, learning: Sequence[Compared]) -> str:
         why = f"{joint.verdict}, so the runs that learn are not judged together"
         return f"{why[0].upper()}{why[1:]}. {within[0].upper()}{within[1:]}"
     by = words.points(abs(away.mean), sign=False)
+    every = sum(row.learns for row in (*RUNS, BEST))
+    compared = f"Of the {every} numbers, for the {len(learning)} that can be compared"
+    whole = "As a whole" if len(learning) == every else compared
     opening = joint.verdict.opening(
         {
             "lower": f"Ours are systematically lower by {by} points",
             "higher": f"Ours are systematically higher by {by} points",
-            "no difference": "As a whole, yes: no systematic difference",
+            "no difference": f"{whole}, yes: no systematic difference",
         }
     )
     p = f", {words.probability(away.probability)}" if away.probability is not None else ""

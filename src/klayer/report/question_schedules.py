@@ -19,6 +19,7 @@ from klayer.report.verdicts import Answer, Verdict, judge, paired_answer, unjudg
 TITLE = "Which schedule explains the reported best λ?"
 NEITHER = "neither"
 SCHEDULE = ("half_cycle", "cycles")  # what the schedules differ in
+CYCLE_NAMES = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five"}
 WORDS = {0: NEITHER, 1: "test only", 2: "validation only", 3: "both"}
 CYCLES = {
     "helps": "A third cycle helps",
@@ -124,14 +125,14 @@ def _answer(runs: Sequence[Run], judged: Mapping[str, Verdict]) -> str:
     for run in runs:
         verdict = judged[run.name]
         if verdict.share is None:
-            without.append(f"{_title(run)}, {verdict.word}")
+            without.append(f"{title(run)}, {verdict.word}")
         elif verdict.direction == "both":
-            both.append(f"{_title(run)} ({verdict})")
+            both.append(f"{title(run)} ({verdict})")
         else:
             # Of `neither`, "not shown" would say its contrary: it is agreement that is not shown.
             prefix = "not shown: " if verdict.direction == NEITHER else ""
             said = str(verdict).removeprefix(prefix)
-            others.append(f"{_title(run)}: {verdict.direction} ({said})")
+            others.append(f"{title(run)}: {verdict.direction} ({said})")
     sentences = [f"Agreeing in test and in validation: {', '.join(both)}."] if both else []
     if others:
         sentences.append(f"{'Others: ' if both else 'None agrees in both. '}{'; '.join(others)}.")
@@ -152,7 +153,7 @@ def _highest_of(run: Run) -> tuple[float, float]:
 
 def _outside(runs: Sequence[Run]) -> str:
     """Which schedules' highest of 50 lie under the reported one, which above, and what it means."""
-    predicted = {_title(run): _highest_of(run) for run in runs}
+    predicted = {title(run): _highest_of(run) for run in runs}
     under = [name for name, (_, high) in predicted.items() if high < BEST_VALIDATION]
     above = [name for name, (low, _) in predicted.items() if low > BEST_VALIDATION]
     meaning = {
@@ -162,12 +163,12 @@ def _outside(runs: Sequence[Run]) -> str:
     return " ".join(f"The highest by {', '.join(n)} lies {m}." for m, n in meaning.items() if n)
 
 
-def _title(run: Run) -> str:
-    """Its name in words; where the name says another n_s than the settings, the name as it is."""
-    name = run.name.removeprefix("best_")
+def title(run: Run) -> str:
+    """Its name in words, where the settings are what the name says; else the name as it is."""
+    name, cycles = run.name.removeprefix("best_"), run.settings["cycles"]
     if name == f"ns_{run.settings['half_cycle']}":
         return name.replace("ns_", "n_s = ", 1)
-    return name.replace("_", " ", 1) if not name.startswith("ns_") else name
+    return name.replace("_", " ") if name == f"{CYCLE_NAMES.get(cycles)}_cycles" else name
 
 
 def _row(run: Run, verdict: Verdict) -> tuple[str, ...]:
@@ -175,9 +176,9 @@ def _row(run: Run, verdict: Verdict) -> tuple[str, ...]:
     if verdict.share is None:
         accuracies = (words.spread(test), "", words.spread(validation))
         known = "not comparable" if verdict.word == "not comparable" else str(verdict)
-        return (_title(run), *accuracies, "", "", known)
+        return (title(run), *accuracies, "", "", known)
     return (
-        _title(run),
+        title(run),
         words.spread(test),
         _range(test.prediction),
         words.spread(validation),

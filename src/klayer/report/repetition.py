@@ -53,6 +53,8 @@ def text(evidence: Evidence) -> Text | None:
             count += 1
             if verdict.direction != row.direction:
                 changed.append((str(row.question), str(row.word)))
+    if not count:
+        return None
     same = f"{count - len(changed)} of {words.count(count, 'verdict')} are the same"
     told = [f"An earlier run of the whole study, with other arithmetic and other draws: {same}."]
     sure = [name for name, word in changed if word != "suggested"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from klayer.files import whole_file, write_text
+from klayer.params import read_settings
 from klayer.report.contents import document
 from klayer.report.document import REPORTS, Block, Document, Figure
 from klayer.report.drawing import pngs
@@ -17,7 +18,7 @@ def run() -> None:
 
     Raises KlayerError when a file of another stage is missing.
     """
-    publish(document(collect()))
+    publish(document(collect(read_settings("report"))))
 
 
 def publish(report: Document) -> None:

@@ -24,6 +24,7 @@ from klayer.study.runs import Sections, experiment, run_names, scheduled, schedu
 LOCK = Path("requirements.lock")
 DATA = ("source", "sha256", "synthetic_seed", "validation")  # how images are fetched is no matter
 SEARCH = ("coarse", "fine")
+REPORTED = ("training", "experiments", "search")
 NAMED = {"train": "experiments", "train_best": "search.schedules"}
 FILES = {"download": ("data", "mirrors"), "preprocess": ("data",)}  # of others one of their name
 RESULTS = ("metrics/train/*.json", "plots/train/*.csv", "plots/seeds/*.csv", "plots/runs/*")
@@ -35,13 +36,18 @@ def run() -> None:
     sections, libraries = params.read(), locked(LIBRARIES)
     with whole_folder(SETTINGS) as folder:
         for name, settings in of_stages(sections).items():
-            text = json.dumps({**settings, "libraries": libraries}, indent=2, sort_keys=True)
+            ordered = name != "report"  # which shows experiments in the order of params.yaml
+            text = json.dumps({**settings, "libraries": libraries}, indent=2, sort_keys=ordered)
             (folder / f"{name}.json").write_text(f"{text}\n", encoding="utf-8", newline="\n")
     if left := leftovers(sections):
         gone = ", ".join(sorted({path.stem for path in left}))
         command = shlex.join(["rm", "-r", "--", *map(str, left)])
         print(f"params.yaml does not have {gone}, whose results are still here; to remove them:")
         print(f"  {command}")
+        pipeline = Path("dvc.yaml")
+        drawn = pipeline.read_text(encoding="utf-8") if pipeline.exists() else ""
+        if any(str(path) in drawn for path in left):
+            print("  and take its lines out of `plots:` at the end of dvc.yaml")
 
 
 def of_stages(sections: Sections) -> dict[str, Mapping[str, Any]]:
@@ -54,6 +60,7 @@ def of_stages(sections: Sections) -> dict[str, Mapping[str, Any]]:
         "data": {key: data[key] for key in DATA},
         "mirrors": {key: value for key, value in data.items() if key not in DATA},
         "check_gradients": sections["check_gradients"],
+        "report": {**{key: sections[key] for key in REPORTED}, "data": {k: data[k] for k in DATA}},
         "search_l2": {key: search[key] for key in SEARCH}
         | {
             "training": searching(sections).model_dump(

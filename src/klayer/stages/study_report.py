@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from klayer.params import read_settings
 from klayer.report.studies.contents import document
 from klayer.report.studies.results import collect
 from klayer.stages.report import publish
@@ -12,4 +15,4 @@ def run() -> None:
 
     Raises KlayerError when a file of another stage is missing.
     """
-    publish(document(*collect()))
+    publish(document(*collect(read_settings("all.studies", Path("settings")))))

@@ -16,10 +16,12 @@ from klayer import params
 from klayer.data.dataset import open_dataset
 from klayer.errors import KlayerError
 from klayer.files import whole_folder
-from klayer.params import show
+from klayer.params import read_settings, show
 from klayer.stages.settings import LIBRARIES, locked
 from klayer.study.studies import Sections, study_names, study_of, trials
 from klayer.study.trial import SETTINGS, Trials, read_trials, settings_file
+
+ALL = "all.studies"  # no study can have this name
 
 LOCK = Path("../requirements.lock")
 
@@ -29,16 +31,31 @@ def run() -> None:
 
     Raises KlayerError also where the images are not prepared: later DVC would have removed results.
     """
-    open_dataset()
+    images = len(open_dataset().train)
     sections = params.read()
     names = study_names(sections)
+    _check_batches(sections, images)
     with whole_folder(SETTINGS) as folder:
         for name in names:
             text = json.dumps(written(settings_of(sections, name)), indent=1)  # in order
             path = folder / settings_file(name).name
             path.write_text(f"{text}\n", encoding="utf-8", newline="\n")
+        every = {"studies": sections["studies"], "libraries": locked(LIBRARIES, LOCK)}
+        text = json.dumps(every, indent=1)  # for the page, in order
+        (folder / f"{ALL}.json").write_text(f"{text}\n", encoding="utf-8", newline="\n")
     if left := " ".join(map(str, left_over(names))):
         print(f"no study of params.yaml has these files: `rm {left}` removes them", file=sys.stderr)
+
+
+def _check_batches(sections: Sections, images: int) -> None:
+    """Raises KlayerError for a batch that is larger than the training images."""
+    for name in study_names(sections):
+        for trial in trials(sections, name):
+            if (size := trial.training.batch_size) > images:
+                raise KlayerError(
+                    f"params.yaml: studies.{name} has batch_size {size}, it has to be at most the "
+                    f"{images} training images"
+                )
 
 
 def settings_of(sections: Sections, name: str) -> Trials:
@@ -67,12 +84,18 @@ def check_recorded(stage: str) -> None:
     Raises KlayerError with the first difference.
     """
     name = stage.partition("@")[2]
-    now, recorded = written(settings_of(params.read(), name)), written(read_trials(name))
+    now: dict[str, Any]
+    if stage == "report":
+        path, now = SETTINGS / f"{ALL}.json", {"studies": params.read()["studies"]}
+        recorded = read_settings(ALL, SETTINGS)
+    else:
+        path, now = settings_file(name), written(settings_of(params.read(), name))
+        recorded = written(read_trials(name))
     if found := difference(now, recorded):
         key, *values = found
         ours, theirs = ("left out" if value is None else show(value) for value in values)
         raise KlayerError(
-            f"{key} is {ours} in params.yaml and {theirs} in {settings_file(name)}, which `dvc "
+            f"{key} is {ours} in params.yaml and {theirs} in {path}, which `dvc "
             f"repro` wrote before: run `dvc repro {stage}`"
         )
 

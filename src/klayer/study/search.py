@@ -46,8 +46,13 @@ def fine_values(fine: Fine, centre: float) -> list[float]:
 
 
 def _evenly(first: Decimal, last: Decimal, count: int) -> list[Decimal]:
-    """Powers of Python's decimal numbers are the same on every machine, those of C are not."""
-    return [first + (last - first) * i / max(count - 1, 1) for i in range(count)]
+    """From the first to the last; a single one is in the middle.
+
+    Powers of Python's decimal numbers are the same on every machine, those of C are not.
+    """
+    if count == 1:
+        return [(first + last) / 2]
+    return [first + (last - first) * i / (count - 1) for i in range(count)]
 
 
 def jobs(training: Training, values: Sequence[float], seeds: Sequence[int]) -> list[Job]:

@@ -115,11 +115,11 @@ def load_networks(path: str | PathLike[str]) -> Networks:
     """The networks of a file of `save_networks`. Raises KlayerError when there are none."""
     try:
         with safe_open(path, framework="np") as file:
-            text = (file.metadata() or {}).get("klayer")
-            if text is None:
+            about = json.loads((file.metadata() or {}).get("klayer", "null"))
+            if not isinstance(about, dict):
                 raise ValueError("the file is not one of klayer's")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
-        return _networks(json.loads(text), tensors)
+        return _networks(about, tensors)
     except Exception as error:  # a file of another kind makes the reader raise almost anything
         reason = " ".join(str(error).split()) or type(error).__name__
         raise KlayerError(f"{path} holds no networks ({reason}): run `dvc repro`") from error

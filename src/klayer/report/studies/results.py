@@ -64,12 +64,13 @@ class Study:
         return rows.set_index("seed")[measure]
 
 
-def collect() -> tuple[list[Study], bool]:
-    """All studies, and whether the images are synthetic.
+def collect(sections: Mapping[str, Any] | None = None) -> tuple[list[Study], bool]:
+    """All studies of these sections, by default those of params.yaml, and whether the images are
+    synthetic.
 
     Raises KlayerError for a file that is missing, or not what the study asks for.
     """
-    sections = params.read()
+    sections = sections or params.read()
     names = params.names(sections, "studies")
     studies = [_study(name, sections["studies"][name]) for name in names]
     return studies, bool(read_numbers(DATA)["synthetic"])
