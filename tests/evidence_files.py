@@ -67,6 +67,8 @@ def write_evidence(
     search = {"training": SEARCHING, "schedules": schedules}
     params = {"training": training, "experiments": experiments, "search": search, "data": IMAGES}
     _write(folder / "params.yaml", json.dumps(params))  # JSON is YAML
+    recorded = json.dumps(params | {"libraries": {}})
+    _write(folder / "data/settings/report.json", recorded)
     _metrics(folder, "data", {"synthetic": int(synthetic)})
     _metrics(folder, "check_gradients", {"worst": 2e-7})
     _gradients(folder)
