@@ -17,7 +17,7 @@ from conftest import ROOT, tiny_settings, write_params, write_processed
 FIRST = {
     "question": "Which statistics?",
     "ask": "statistics",
-    "training": {"statistics": ["own", "precise"], "shifts": ["noise"]},
+    "training": {"statistics": ["own", "precise"], "corruptions": ["noise"]},
     "across": {"batch_size": [30, 60]},
     "variants": {"bn": {"block": ["affine", "batch_norm", "relu"]}},
 }

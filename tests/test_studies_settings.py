@@ -19,6 +19,7 @@ from klayer.stages import study, study_settings
 from klayer.stages.study_settings import check_recorded, difference
 from klayer.study.studies import trials
 from klayer.study.trial import read_trials
+from klayer.training.job import Job
 
 ONE = {"question": "Is it so?", "ask": "gain", "across": {"sigma": [0.1, 0.2]}}
 VARIANTS = {"a": {}, "b": {"l2": 0.5}}
@@ -72,8 +73,8 @@ def test_a_study_is_trained_as_its_settings_say(
     """Also where params.yaml has been edited since, as while `dvc repro` runs."""
     found: dict[str, Any] = {}
 
-    def note(stage: str, jobs: list[Any], test: bool) -> None:
-        found.update(stage=stage, test=test, sigma={job.training.sigma for job in jobs})
+    def note(stage: str, jobs: list[Job]) -> None:
+        found.update(stage=stage, asked={(job.training.sigma, job.test) for job in jobs})
         raise KeyboardInterrupt
 
     write(ask="level", test=False)
@@ -82,7 +83,7 @@ def test_a_study_is_trained_as_its_settings_say(
     Path("params.yaml").write_text("not: klayer's")
     with pytest.raises(KeyboardInterrupt):
         study.run("one")
-    assert found == {"stage": "study@one", "test": False, "sigma": {0.1, 0.2}}
+    assert found == {"stage": "study@one", "asked": {(0.1, False), (0.2, False)}}
 
 
 @pytest.mark.parametrize(
