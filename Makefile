@@ -40,9 +40,10 @@ verify: .venv/ready
 	@SHELL=/bin/sh dvc repro --quiet preprocess
 	@klayer verify
 
-# Its environment has PyTorch and JAX besides.
+# Its environment has PyTorch, JAX and scikit-learn besides.
 benchmark: .benchmark-venv/ready
 	.benchmark-venv/bin/python -m benchmarks
+	.benchmark-venv/bin/python -m benchmarks --classifier
 
 # A shell with dvc, klayer and python of the environment on its path.
 shell: .venv/ready

@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 import click
 from ruamel.yaml import YAML
 
-from benchmarks import output
+from benchmarks import classifier, output
 from benchmarks.case import Case, write_images
 from benchmarks.contest import MANY, ONE, Result, contest, contestants, peak_memory
 from benchmarks.team import ROOT
@@ -20,11 +20,18 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option("--rounds", type=click.IntRange(1), default=9, show_default=True)
 @click.option("--seconds", type=float, default=1.0, show_default=True, help="Of a turn.")
 @click.option("--before", type=FOLDER, help="A working tree of commit ad3deaf, to compare with.")
-def main(names: tuple[str, ...], rounds: int, seconds: float, before: Path | None) -> None:
+@click.option("--classifier", "only", is_flag=True, help="KLayerClassifier's contest.")
+def main(
+    names: tuple[str, ...], rounds: int, seconds: float, before: Path | None, only: bool
+) -> None:
     """Compares klayer with PyTorch and JAX, where installed.
 
     Prints the table, writes it into docs/performance.md and draws docs/contest.png.
     """
+    if only:
+        found = [classifier.run(each) for each in classifier.contests()]
+        click.echo(classifier.write_table(ROOT / "docs" / "performance.md", found))
+        return
     params, results = YAML(typ="safe").load(ROOT / "params.yaml"), []
     with TemporaryDirectory(prefix="klayer-benchmark-") as temporary:
         folder = Path(temporary, "images")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from benchmarks import output
+from benchmarks import classifier, output
 from benchmarks.case import SIZE, Case
 from benchmarks.contest import EVALUATION, KLAYER, LIMIT, MANY, ONE, Result, contest, contestants
 from benchmarks.ours import Klayer
@@ -131,3 +133,60 @@ def test_the_table_takes_its_place_in_the_page(result: Result, tmp_path: Path) -
 def test_the_chart_is_drawn(result: Result, tmp_path: Path) -> None:
     output.draw(tmp_path / "contest.png", [result, result])
     assert (tmp_path / "contest.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.fixture
+def small() -> classifier.Contest:
+    """Two far groups of 20 points, 10 of them held out."""
+    X = np.arange(40.0)[:, None] % 20 * [1, -1] + [[0], [100]] * 20
+    y = np.array(["a", "b"] * 20)
+    parts = X[:30], X[30:], y[:30], y[30:]
+    return classifier.Contest("groups", lambda random_state: parts, 4, 10, 2)
+
+
+def test_classifiers_train_equal_networks_equally_long(small: classifier.Contest) -> None:
+    found: dict[str, Any] = small.classifiers(3, 4)
+    X, _, y, _ = small.parts(random_state=3)
+    for each in found.values():
+        classifier._fit(each, X, y)
+    mlp, plain, batch_norm = found[classifier.MLP][-1], *list(found.values())[1:]
+    assert [mlp.n_iter_, plain.n_iter_, batch_norm.n_iter_] == [4] * 3
+    assert mlp.t_ == 4 * 30  # samples
+    assert mlp.alpha / (2 * 10) == plain.l2 == batch_norm.l2
+    assert [plain.arrays_[f"affine{n}.weight"].T.shape for n in (1, 2, 3)] == [
+        weights.shape for weights in mlp.coefs_[:2]
+    ] + [(50, 2)]
+    assert mlp.coefs_[0].dtype == np.float32
+    assert plain.history_["learning_rate"].tolist() == [0.1] * 4
+    assert {name.split(".")[0] for name in batch_norm.arrays_.keys() - plain.arrays_.keys()} == {
+        "batch_norm1",
+        "batch_norm2",
+    }
+
+
+def test_each_seed_of_the_classifiers_counts(small: classifier.Contest) -> None:
+    result = classifier.run(small)
+    assert list(result.accuracy) == [classifier.MLP, classifier.PLAIN, classifier.BATCH_NORM]
+    assert result.accuracy.shape == result.seconds.shape == (2, 3)
+    assert (result.seconds > 0).all(axis=None)
+    assert result.accuracy.iloc[:, 1].tolist() == [1.0, 1.0]
+
+
+def test_the_classifiers_table_tells_means_paired_differences_and_ratios(
+    small: classifier.Contest, tmp_path: Path
+) -> None:
+    """Student's quantile for two values is 12.71, and their error half of their distance."""
+    names = classifier.MLP, classifier.PLAIN, classifier.BATCH_NORM
+    accuracy = pd.DataFrame([[0.90, 0.92, 0.90], [0.92, 0.94, 0.94]], columns=names)
+    seconds = pd.DataFrame([[4.0, 1.0, 2.0], [8.0, 4.0, 2.0]], columns=names)
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{classifier.BEGIN}\nold\n{classifier.END}\nafter\n")
+    text = classifier.write_table(page, [classifier.Result(small, accuracy, seconds)])
+    assert text.splitlines()[2:] == [
+        "| groups, 4 epochs, 2 seeds | MLPClassifier | 91.00 ± 12.71 |  | 6 |  |",
+        "|  | klayer without BN | 93.00 ± 12.71 | +2.00 ± 0.00 | 2.5 | 3.0 |",
+        "|  | klayer with BN | 92.00 ± 25.41 | +1.00 ± 12.71 | 2 | 3.0 |",
+    ]
+    begin, end = classifier.BEGIN, classifier.END
+    assert page.read_text() == f"before\n{begin}\n{text}\n{end}\nafter\n"
+    assert begin in (ROOT / "docs/performance.md").read_text()

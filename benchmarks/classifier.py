@@ -1,0 +1,143 @@
+"""KLayerClassifier beside MLPClassifier: networks of equal size, trained for equally long."""
+
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.datasets import load_breast_cancer, load_digits, load_wine
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from benchmarks.team import ROOT
+from klayer import KLayerClassifier
+from klayer.data.dataset import PROCESSED, open_dataset
+from klayer.errors import KlayerError
+from klayer.files import write_text
+from klayer.report.statistics import Estimate, estimate
+
+BEGIN, END = "<!-- the classifier's table -->", "<!-- the classifier's end -->"
+HEAD = ("data", "", "accuracy", "difference", "seconds", "ratio")
+HIDDEN, RATE, L2 = (50, 50), 0.1, 1e-4
+MLP, PLAIN, BATCH_NORM = "MLPClassifier", "klayer without BN", "klayer with BN"
+
+Parts = Sequence[Any]  # X to train on, held-out X, y to train on, held-out y
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Data and how long networks are trained on them."""
+
+    name: str
+    parts: Callable[..., Parts]  # of a random_state
+    epochs: int
+    batch_size: int  # divides the training rows: klayer leaves out what makes no whole batch
+    seeds: int
+
+    def classifiers(self, seed: int, epochs: int) -> dict[str, Any]:
+        """Networks with the same settings: SGD with a constant learning rate, no momentum, L2.
+
+        MLPClassifier's data are in float32, which is faster, and standardised as klayer's are. Its
+        penalty of a batch is alpha / (2 batch_size) * sum of squared weights.
+        """
+        same: dict[str, Any] = {"hidden_layer_sizes": HIDDEN, "learning_rate_init": RATE}
+        same |= {"max_iter": epochs, "batch_size": self.batch_size, "random_state": seed}
+        alone = {"alpha": 2 * self.batch_size * L2, "n_iter_no_change": epochs}
+        mlp = MLPClassifier(**same, **alone, solver="sgd", momentum=0.0)
+        return {
+            MLP: make_pipeline(FunctionTransformer(np.float32), StandardScaler(), mlp),
+            PLAIN: KLayerClassifier(**same, schedule="constant", l2=L2, batch_norm=False),
+            BATCH_NORM: KLayerClassifier(**same, schedule="constant", l2=L2),
+        }
+
+
+@dataclass(frozen=True)
+class Result:
+    """Accuracy on the held-out part and seconds of `fit`: a row a seed, a column a classifier."""
+
+    contest: Contest
+    accuracy: pd.DataFrame
+    seconds: pd.DataFrame
+
+
+def contests() -> Iterator[Contest]:
+    """Three data sets that scikit-learn ships, split anew by each seed, and CIFAR-10's images, if
+    they are prepared, with its test images held out.
+    """
+    tables = (("wine", load_wine, 100), ("breast cancer", load_breast_cancer, 450))
+    for name, load, rows in (*tables, ("digits", load_digits, 1400)):
+        X, y = load(return_X_y=True)
+        split = partial(train_test_split, X, y, train_size=rows, stratify=y)
+        yield Contest(name, split, 100, 50, 10)
+    try:
+        images = open_dataset(ROOT / PROCESSED)
+    except KlayerError as error:
+        print(f"left out: CIFAR-10, {error}", file=sys.stderr)
+    else:
+        train, test = images.train, images.test
+        parts = train.images, test.images, train.labels, test.labels
+        yield Contest("CIFAR-10", lambda random_state: parts, 10, 100, 5)
+
+
+def run(contest: Contest) -> Result:
+    """All take turns, seed after seed; before, each trains an epoch, whose time does not count."""
+    X, _, y, _ = contest.parts(random_state=0)
+    for classifier in contest.classifiers(0, 1).values():
+        _fit(classifier, X, y)
+    accuracy, seconds = [], []
+    for seed in range(contest.seeds):
+        X, held_out, y, labels = contest.parts(random_state=seed)
+        classifiers = contest.classifiers(seed, contest.epochs)
+        seconds.append({name: _fit(each, X, y) for name, each in classifiers.items()})
+        accuracy.append({name: each.score(held_out, labels) for name, each in classifiers.items()})
+    return Result(contest, pd.DataFrame(accuracy), pd.DataFrame(seconds))
+
+
+def table(results: Sequence[Result]) -> str:
+    """Markdown: for each data set a row for each classifier."""
+    rows = [HEAD, ("---", "---", *["---:"] * 4)]
+    for result in results:
+        case = result.contest
+        title = f"{case.name}, {case.epochs} epochs, {case.seeds} seeds"
+        for name in (MLP, PLAIN, BATCH_NORM):
+            accuracy, lead, times = result.accuracy[name], "", ""
+            if name != MLP:
+                lead = _percent(estimate(accuracy - result.accuracy[MLP]), "+")
+                times = f"{median(result.seconds[MLP] / result.seconds[name]):.1f}"
+            seconds = f"{median(result.seconds[name]):.3g}"
+            rows.append(
+                (title * (name == MLP), name, _percent(estimate(accuracy)), lead, seconds, times)
+            )
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def write_table(page: Path, results: Sequence[Result]) -> str:
+    """Puts the table into its place in a page of the documentation, and returns it."""
+    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
+    _, after = rest.split(END)
+    text = table(results)
+    write_text(page, f"{before}{BEGIN}\n{text}\n{END}{after}")
+    return text
+
+
+def _fit(classifier: Any, X: Any, y: Any) -> float:
+    start = time.perf_counter()
+    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):  # too few epochs
+        classifier.fit(X, y)
+    return time.perf_counter() - start
+
+
+def _percent(value: Estimate, sign: str = "") -> str:
+    """With its 95 % interval: 97.10 ± 0.42."""
+    half = value.interval[1] - value.mean if value.interval else 0.0
+    return f"{100 * value.mean:{sign}.2f} ± {100 * half:.2f}"
