@@ -21,7 +21,7 @@ STAGES = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
 NAMES = ("three_layer", "three_layer_bn")
 SCHEDULE = "two_cycles"
 TRAINED = [f"train@{name}" for name in NAMES]
-SCHEDULES = "src/klayer/networks/schedule.py"
+SCHEDULES = "src/klayer/networks/schedules.py"
 
 
 def small() -> dict[str, Any]:
