@@ -312,7 +312,7 @@ def longer(project: Path) -> Path:
 @pytest.fixture
 def too_long(project: Path) -> Path:
     """Its networks take seconds each: far from its end when the first is finished."""
-    lengthen(5_000)
+    lengthen(2_000)
     return project
 
 
