@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from klayer.kernels.compiled import compiled
-from klayer.kernels.products import descend, gradient, matrix
+from klayer.kernels.products import descend, gradient, matrix, with_room
 
 Array = NDArray[np.floating]
 Labels = NDArray[np.integer]
@@ -89,13 +89,18 @@ class Buffer:
     """Memory for an array of a layer's own, used again by the next pass."""
 
     def __init__(self, columns: int, dtype: np.dtype) -> None:
-        self._memory = matrix(0, columns, dtype)
+        self._memory = self._with_room = matrix(0, columns, dtype)
 
     def __call__(self, rows: int) -> Array:
         """An array (rows, columns), which holds whatever was there."""
         if rows > len(self._memory):
             self._memory = matrix(rows, self._memory.shape[1], self._memory.dtype)
+            self._with_room = with_room(self._memory)
         return self._memory[:rows]
+
+    def with_room(self, rows: int) -> Array:
+        """The array of the last call with the room behind its rows, which is contiguous."""
+        return self._with_room[:rows]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from klayer.data.dataset import Dataset
 from klayer.kernels.compiled import compiled
-from klayer.kernels.products import with_room
 from klayer.networks.layer import Array, Buffer, Labels
 
 SIDE = 32  # pixels; an image is three planes of SIDE rows
@@ -26,7 +25,7 @@ class Normaliser:
     def gather(self, images: NDArray[np.uint8], rows: Labels) -> Array:
         """The images (N, d) at `rows` (n,), normalised: (n, d), valid until the next call."""
         out = self.out(len(rows))
-        _gather(images, rows, self.mean, self.inverse, with_room(out))
+        _gather(images, rows, self.mean, self.inverse, self.out.with_room(len(rows)))
         return out
 
 
@@ -49,7 +48,8 @@ class Augmenter(Normaliser):
         out = self.out(len(rows))
         down, right = self.generator.integers(-self.shift, self.shift + 1, (2, len(rows)))
         flipped = self.generator.integers(0, 2, len(rows)) * self.flip
-        _gather_moved(images, rows, down, right, flipped, self.mean, self.inverse, with_room(out))
+        moved = self.out.with_room(len(rows))
+        _gather_moved(images, rows, down, right, flipped, self.mean, self.inverse, moved)
         return out
 
 
