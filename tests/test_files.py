@@ -38,7 +38,6 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "text": lambda path: files.write_text(path, "x" * BIG),
     "metrics": lambda path: files.write_metrics(path, {f"m{i}": i for i in range(20_000)}),
     "table": lambda path: files.write_table(path, pd.DataFrame({"a": range(50_000)})),
-    "arrays": lambda path: files.write_arrays(path, {"a": np.ones(BIG), "b": np.ones(9)}),
     "picture": lambda path: files.write_picture(
         path, Image.fromarray(np.random.default_rng(1).integers(0, 255, (500, 500, 3), np.uint8))
     ),

@@ -14,11 +14,13 @@ from conftest import tiny_settings, write_settings
 from klayer.data.dataset import CLASSES
 from klayer.stages import train
 from klayer.training import results
-from klayer.training.job import MEASURES, Outcome, Row
+from klayer.training.job import Outcome, Row
 from klayer.training.models import parameters_sha256
 
 PARTS = ("train", "validation", "test")
 METRICS = ["failed", "test_accuracy", "test_accuracy_std", "train_acc", "val_acc"]
+
+MEASURES = ("loss", "accuracy", "cost")
 
 
 def outcome(accuracy: float, learnt: int = 1) -> Outcome:

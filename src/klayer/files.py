@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -148,12 +148,6 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 def table_text(table: pd.DataFrame) -> str:
     """The table as CSV."""
     return table.to_csv(index=False, float_format="%.8g", lineterminator="\n")
-
-
-def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
-    """Writes named arrays as .npz, the same bytes for the same arrays."""
-    with whole_file(path) as partial, partial.open("wb") as file:
-        np.savez(file, **arrays)
 
 
 def write_picture(path: Path, picture: Image.Image) -> None:

@@ -11,7 +11,6 @@ from klayer.training.settings import Training
 
 Arrays = dict[str, NDArray[Any]]
 Row = dict[str, float | int | str]
-MEASURES = ("loss", "accuracy", "cost")
 
 
 @dataclass(frozen=True)
