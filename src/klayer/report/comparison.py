@@ -1,4 +1,4 @@
-"""What two trainings differ in, and whether a run is the report's experiment."""
+"""What two trainings differ in, in words, and whether a run is the report's experiment."""
 
 from __future__ import annotations
 
@@ -7,17 +7,12 @@ from typing import Any
 
 from klayer.report import words
 from klayer.report.evidence import Evidence, Run
-from klayer.report.reference import FILES, VALIDATION, Reported
+from klayer.report.reference import BEST, FILES, RUNS, VALIDATION, Reported
 
 Settings = Mapping[str, Any]  # of a training
 
-WATCHED = (
-    "seeds",
-    "evaluation_interval",
-    "statistics",
-    "corruptions",
-    "views",
-)
+# Settings that change what is measured, and no network.
+WATCHED = ("seeds", "evaluation_interval", "statistics", "corruptions", "views")
 OFF: Settings = {  # settings that may be left out, which is the same as these values
     "skip": 0,
     "dropout": 0.0,
@@ -30,19 +25,27 @@ OFF: Settings = {  # settings that may be left out, which is the same as these v
     "augment_shift": 0,
 }
 OF_BN = ("epsilon", "bn_momentum")
+IN_WORDS = {  # others by their names
+    "hidden": "hidden layers of {} units",
+    "block": "hidden layers made of {}",
+    "initialisation": "{} initial weights",
+    "sigma": "σ = {}",
+    "l2": "λ = {}",
+    "half_cycle": "n_s = {}",
+    "learning_rate_max": "largest learning rate {}",
+    "learning_rate_min": "smallest learning rate {}",
+}
+NUMBERS = {1: "one cycle", 2: "two cycles", 3: "three cycles", 4: "four cycles"}
 
 
 def effective(settings: Settings) -> dict[str, Any]:
     """The settings that decide what is trained, without those that are off."""
-    found = {k: v for k, v in settings.items() if k not in WATCHED and not _off(k, v)}
-    unused = [] if normalises(settings) else [*OF_BN]
-    unused += ["sigma"] if settings["initialisation"] != "normal" else []
-    unused += ["momentum"] if found.get("optimizer", "sgd") == "sgd" else []
-    return {key: value for key, value in found.items() if key not in unused}
-
-
-def _off(key: str, value: object) -> bool:
-    return key in OFF and value == OFF[key]
+    unused = set(WATCHED)
+    unused |= {key for key, value in settings.items() if key in OFF and value == OFF[key]}
+    unused |= set() if normalises(settings) else set(OF_BN)
+    unused |= {"sigma"} if settings["initialisation"] != "normal" else set()
+    unused |= {"momentum"} if settings.get("optimizer", "sgd") == "sgd" else set()
+    return {key: value for key, value in settings.items() if key not in unused}
 
 
 def normalises(settings: Settings) -> bool:
@@ -50,9 +53,67 @@ def normalises(settings: Settings) -> bool:
     return "batch_norm" in settings["block"]
 
 
-def network(settings: Settings) -> str:
-    """Its depth, and BN where it has it: 3 layers, BN."""
-    return words.layers(settings) + (", BN" if normalises(settings) else "")
+def layers(settings: Settings) -> str:
+    """How many layers a network has: 3 layers."""
+    return words.counted(len(settings["hidden"]) + 1, "layer")
+
+
+def label(settings: Settings) -> str:
+    """A network in words: depth, BN, and other initial weights than the uniform ones."""
+    parts = [layers(settings), "with BN" if normalises(settings) else "without BN"]
+    if settings["initialisation"] == "normal":
+        parts.append(f"σ = {settings['sigma']:g}")
+    elif settings["initialisation"] != "uniform":
+        parts.append(in_words("initialisation", settings["initialisation"]))
+    return ", ".join(parts)
+
+
+def title(run: Run) -> str:
+    """A run in words; an experiment of the user's own by the name it was given."""
+    if run.name.startswith("best_"):
+        return f"{label(run.settings)}, best λ, {schedule(run)}"
+    return f"“{run.name}”" if own(run) else label(run.settings)
+
+
+def own(run: Run) -> bool:
+    """Whether it is an experiment that the study does not have."""
+    known = {row.run for row in (*RUNS, BEST)} | {"nine_layer_he"}
+    return run.name not in known and not run.name.startswith("best_")
+
+
+def schedule(run: Run) -> str:
+    """The schedule of a training of the best λ, in words: two cycles, n_s = 1350."""
+    name, settings = run.name.removeprefix("best_"), run.settings
+    if name == f"ns_{settings['half_cycle']}":
+        return in_words("half_cycle", settings["half_cycle"])
+    cycles = NUMBERS.get(settings["cycles"], words.counted(settings["cycles"], "cycle"))
+    return cycles if name == cycles.replace(" ", "_") else name.replace("_", " ")
+
+
+def in_words(key: str, value: object) -> str:
+    """A setting: λ = 0.025; label smoothing 0.1."""
+    if isinstance(value, bool):
+        value = "on" if value else "off"
+    elif isinstance(value, list | tuple):
+        value = words.several([str(part).replace("_", " ") for part in value] or ["no"])
+    elif isinstance(value, float):
+        value = f"{value:.6g}"
+    elif key == "initialisation":
+        value = {"he": "He", "xavier": "Xavier"}.get(str(value), value)
+    if key == "cycles":
+        return words.counted(int(str(value)), "cycle")
+    return IN_WORDS.get(key, key.replace("_", " ") + " {}").format(value)
+
+
+def differences(settings: Settings, other: Settings, but: Collection[str] = ()) -> str:
+    """What the first of two trainings has that the other has not, in words."""
+    mine = effective(settings)
+    found = []
+    for key in {**mine, **effective(other)}:
+        value = mine.get(key, OFF.get(key))
+        if key not in but and value is not None and value != other.get(key, OFF.get(key)):
+            found.append(in_words(key, value))
+    return ", ".join(found)
 
 
 def without_bn(settings: Settings) -> dict[str, Any]:
@@ -62,39 +123,11 @@ def without_bn(settings: Settings) -> dict[str, Any]:
     return rest | {"block": [name for name in settings["block"] if name != "batch_norm"]}
 
 
-def differences(settings: Settings, other: Settings, but: Collection[str] = ()) -> str:
-    """What the first of two trainings has that the other has not, such as `hidden is [64]`."""
-    return _told(effective(settings), other, but)
-
-
-def _told(mine: Settings, others: Settings, but: Collection[str] = ()) -> str:
-    told = []
-    for key in {**mine, **others}:
-        value, other = (which.get(key, OFF.get(key)) for which in (mine, others))
-        if key not in (*but, *WATCHED) and value is not None and value != other:
-            told.append(f"{key} is {shown(value)}")
-    return ", ".join(told)
-
-
-def shown(value: object) -> str:
-    """A setting as params.yaml has it; a number with six digits."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(shown, value))}]"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
 def more_than_bn(plain: Run, other: Run) -> str:
     """What tells the second run from the first beside BN; empty where it is BN alone."""
-    told = _told(without_bn(other.settings), without_bn(plain.settings))
-    kinds = ((plain, False), (other, True))
-    wrong = [
-        f"{run.name} has {'no ' if wanted else ''}BN"
-        for run, wanted in kinds
-        if normalises(run.settings) != wanted
-    ]
-    return ", ".join([*wrong, told] if told else wrong)
+    if normalises(plain.settings) or not normalises(other.settings):
+        return "BN is not in the second alone"
+    return differences(without_bn(other.settings), without_bn(plain.settings))
 
 
 def other_images(evidence: Evidence) -> str:

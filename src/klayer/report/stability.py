@@ -1,57 +1,65 @@
-"""Would other seeds say the same? The close questions, answered by fresh seeds."""
+"""Would other seeds say the same? The close questions, answered by fresh seeds, and the verdicts of
+an earlier run of the whole study.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
-from klayer.report import (
-    l2_search,
-    question_gain,
-    question_reported,
-    question_schedules,
-    question_start,
-    words,
-)
-from klayer.report.comparison import comparable, effective, files
+from klayer.report import batch_norm, l2, reported, schedules, words
+from klayer.report.comparison import comparable, effective, files, schedule
 from klayer.report.document import Section, Table
 from klayer.report.evidence import STABILITY, VERDICTS, Evidence
-from klayer.report.reference import BEST, RUNS
-from klayer.report.verdicts import NOT_JUDGED, Answer, Verdict
+from klayer.report.page import question, sentence, unanswered
+from klayer.report.verdicts import NOT_JUDGED, Verdict
 
 TITLE = "Would other seeds say the same?"
 SOURCE = f"{STABILITY} · klayer stability"
 OUTDATED = "made with other settings: run `klayer stability`"
 SEARCH = "l2"  # the question that the search answers
+IN_WORDS = {
+    "reported": "the reported numbers",
+    "shallow": "BN in 3 layers",
+    "sigma_1e-1": "BN at σ = 0.1",
+    "start": "BN and initial weights",
+    "l2": "L2",
+    "cycles": "the third cycle",
+    "deep": "BN in 9 layers",
+    "he": "He initialisation",
+}
+CERTAINTY = {"shown": "clear", "not shown": "clear", "suggested": "uncertain"}  # of the rule's words
 
 
-def close_answers(evidence: Evidence) -> list[Answer]:
+def close_verdicts(evidence: Evidence) -> dict[str, Verdict]:
     """The verdicts that a few tenths of a point decide, where their runs are there."""
     found = (
-        question_reported.answer(evidence),
-        question_gain.answer(evidence, "three_layer"),
-        question_gain.answer(evidence, "sigma_1e-1"),
-        question_start.answer(evidence),
-        l2_search.answer(evidence.search_runs),
-        question_schedules.cycles_answer(evidence),
+        reported.together(evidence),
+        batch_norm.gain(evidence, "three_layer"),
+        batch_norm.gain(evidence, "sigma_1e-1"),
+        batch_norm.start(evidence),
+        l2.judged(evidence.search_runs),
+        schedules.cycles(evidence),
     )
-    return [answer for answer in found if answer]
+    return {verdict.question: verdict for verdict in found if verdict}
 
 
 def close_runs(evidence: Evidence) -> dict[str, list[str]]:
     """The runs that each of those verdicts is computed from; none for the search's."""
+    compared = [row.run for row in reported.ROWS if row.learns and comparable(row, evidence)]
     runs = {
-        "reported": [row.run for row in (*RUNS, BEST) if row.learns and comparable(row, evidence)],
+        "reported": compared,
         "shallow": ["three_layer", "three_layer_bn"],
         "sigma_1e-1": ["sigma_1e-1", "sigma_1e-1_bn"],
-        "start": [name for pair in question_start.names(evidence) for name in pair],
+        "start": [name for pair in batch_norm.sigma_pairs(evidence) for name in pair],
         SEARCH: [],
         "cycles": ["best_two_cycles", "best_three_cycles"],
     }
-    return {answer.question: runs[answer.question] for answer in close_answers(evidence)}
+    return {name: runs[name] for name in close_verdicts(evidence)}
 
 
 def settings_digests(evidence: Evidence) -> dict[str, str]:
@@ -66,93 +74,101 @@ def settings_digests(evidence: Evidence) -> dict[str, str]:
     search = {key: v for key, v in effective(evidence.searching).items() if key != "l2"}
     search |= {"values": sorted(set(fine["l2"].tolist()))}
     digests = {}
-    for question, names in close_runs(evidence).items():
-        runs = {name: effective(evidence.runs[name].settings) for name in sorted(names)}
-        used = {"images": images, "runs": search if question == SEARCH else runs}
-        text = json.dumps(used, sort_keys=True)
-        digests[question] = hashlib.sha256(text.encode()).hexdigest()[:16]
+    for name, names in close_runs(evidence).items():
+        runs = {run: effective(evidence.runs[run].settings) for run in sorted(names)}
+        digests[name] = _digest({"images": images, "runs": search if name == SEARCH else runs})
     return digests
 
 
-def table(answers: Sequence[Answer], seeds: str, digests: Mapping[str, str]) -> pd.DataFrame:
+def _digest(settings: Any) -> str:
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def table(verdicts: Sequence[Verdict], seeds: str, digests: Mapping[str, str]) -> pd.DataFrame:
     """A row for each verdict, in points, with the digest of its settings."""
     rows = []
-    for answer in answers:
-        found, verdict = answer.estimate, answer.verdict
-        numbers = (found.mean, *(found.interval or [found.mean] * 2)) if found else (0.0,) * 3
-        about = (answer.question, seeds, verdict.direction, verdict.word)
-        in_points = (round(100 * value, 4) for value in numbers)
-        rows.append((*about, *in_points, digests[answer.question]))
-    return pd.DataFrame(rows, columns=[*VERDICTS, "settings"])
+    for verdict in verdicts:
+        number = verdict.estimate
+        numbers = (number.mean, *(number.interval or [number.mean] * 2)) if number else (0.0,) * 3
+        points = [round(100 * value, 4) for value in numbers]
+        about = (verdict.question, seeds, verdict.direction, verdict.word)
+        rows.append((*about, *points, digests[verdict.question]))
+    return pd.DataFrame(rows, columns=VERDICTS.split())
 
 
 def section(evidence: Evidence) -> Section:
     """The study's verdicts beside those of the fresh seeds."""
-    again, digests = evidence.stability, settings_digests(evidence)
-    if again is None:
-        why = "Not known: `klayer stability`, which trains fresh seeds, has not been run."
-        return Section("stability", TITLE, why)
-    ours = {answer.question: answer.verdict for answer in close_answers(evidence)}
-    if not ours:
-        return Section(
-            "stability", TITLE, "Not asked: params.yaml has none of the close questions."
-        )
+    again, ours = evidence.stability, close_verdicts(evidence)
+    if again is None or not ours:
+        why = "`klayer stability`, which trains fresh seeds, has not been run"
+        return unanswered("stability", TITLE, "Not known", why if ours else "no question is close")
+    digests = settings_digests(evidence)
     present = again[again["settings"] == again["question"].map(digests)]
-    outdated = [name for name in ours if name not in set(present["question"])]
+    outdated = [IN_WORDS[name] for name in ours if name not in set(present["question"])]
     if present.empty:
-        return Section("stability", TITLE, f"Not known: plots/stability.csv was {OUTDATED}.")
-    rows: list[tuple[str, ...]] = []
-    same: dict[tuple[str, bool], list[str]] = {}  # by the study's word, and whether it is the same
-    for row in present.itertuples():
-        question, mine = str(row.question), ours[str(row.question)]
-        judged = mine.share is not None and row.direction != NOT_JUDGED
-        equal = mine.direction == row.direction
-        verdicts = (_told(mine), f"{row.direction} ({row.word})")
-        about = (*verdicts, str(row.seeds))
-        points = f"{words.points(float(str(row.estimate)) / 100)} points"
-        shown = ("yes" if equal else "no") if judged else NOT_JUDGED
-        rows.append((question, *about, points, shown))
-        if judged:
-            same.setdefault((mine.word, equal), []).append(question)
-    rows += [(name, _told(ours[name]), OUTDATED, "", "", "") for name in outdated]
-    head = ("question", "the study", "again", "seeds", "estimate again", "same")
-    caption = "Verdicts of the study and of other seeds"
-    found = Table(caption, head, rows, SOURCE)
-    return Section("stability", TITLE, _answer(same, outdated), (found,))
+        return unanswered("stability", TITLE, "Not known", f"{STABILITY} was {OUTDATED}")
+    rows, same, changed = [], 0, {}
+    for row in present.to_dict("records"):
+        verdict = ours[row["question"]]
+        equal = verdict.direction == row["direction"]
+        judged = verdict.share is not None and row["direction"] != NOT_JUDGED
+        if judged and equal:
+            same += 1
+        elif judged:
+            changed[IN_WORDS[row["question"]]] = verdict.certainty
+        rows.append(
+            (
+                IN_WORDS[row["question"]],
+                f"{verdict.direction} ({verdict.certainty})",
+                f"{row['direction']} ({CERTAINTY.get(row['word'], row['word'])})",
+                row["seeds"],
+                words.points(row["estimate"] / 100),
+                ("yes" if equal else "no") if judged else NOT_JUDGED,
+            )
+        )
+    head = ("question", "the study", "fresh seeds", "which", "their estimate (points)", "same")
+    return question(
+        "stability",
+        TITLE,
+        blocks=[Table("Answers of the study and of fresh seeds", head, rows, SOURCE)],
+        same=same,
+        changed=changed,
+        outdated=outdated,
+        made=OUTDATED,
+    )
 
 
-def _told(verdict: Verdict) -> str:
-    return f"{verdict.direction} ({verdict.word})"
+def verdicts(evidence: Evidence) -> dict[str, Verdict]:
+    """By question: all that redrawn seeds or simulated searches judge."""
+    deep = [batch_norm.trainable(evidence, name) for name in ("nine_layer_bn", "nine_layer_he")]
+    best = [schedules.agreement(evidence, evidence.runs[name]) for name in evidence.schedules]
+    others = {verdict.question: verdict for verdict in (*deep, *best) if verdict}
+    return {**close_verdicts(evidence), **others}
 
 
-def _answer(same: Mapping[tuple[str, bool], list[str]], outdated: list[str]) -> str:
-    equal = sum(len(names) for (_, is_equal), names in same.items() if is_equal)
-    count = sum(len(names) for names in same.values())
-    verdicts = f"{words.count(count, 'verdict')} on close questions"
-    if not count:
-        said = ["Not judged: too few seeds, or no scatter over them."]
-    elif equal == count:
-        said = [
-            f"Yes: {f'all {verdicts} come' if count > 1 else f'the {verdicts} comes'} out the same."
-        ]
-    else:
-        said = [f"{equal} of {verdicts} {'come' if count > 1 else 'comes'} out the same."]
-    if others := same.get(("suggested", False)):
-        said.append(f"Not the same, and only suggested by the study: {_names(others)}.")
-    contradicted = [
-        name
-        for (word, is_equal), names in same.items()
-        if not is_equal and word != "suggested"
-        for name in names
-    ]
-    if contradicted:
-        names = _names(contradicted)
-        said.append(f"Not the same, though the study had them shown or not shown: {names}.")
-    if outdated:
-        said.append(f"Of {_names(outdated)}: {OUTDATED}.")
-    return " ".join(said)
+def study_digest(evidence: Evidence) -> str:
+    """Of the settings of all runs; the best λ, which the search finds, has no part in it."""
+    runs = {name: effective(run.settings) for name, run in sorted(evidence.runs.items())}
+    for name in evidence.schedules:
+        runs[name].pop("l2", None)
+    return _digest([runs, sorted(evidence.images.get("sha256", ()))])
 
 
-def _names(questions: list[str]) -> str:
-    """Each once, however often it was asked again."""
-    return ", ".join(dict.fromkeys(questions))
+def earlier(evidence: Evidence) -> str:
+    """Which verdicts are the same as in the earlier run; empty where the two do not compare."""
+    before = evidence.earlier
+    if before is None or not (before["settings"] == study_digest(evidence)).all():
+        return ""
+    now, changed, count = verdicts(evidence), [], 0
+    for row in before.to_dict("records"):
+        verdict = now.get(row["question"])
+        if verdict and verdict.share is not None:
+            count += 1
+            if verdict.direction != row["direction"]:
+                changed.append(_named(evidence, row["question"]))
+    return sentence("report.j2", "earlier", {"count": count, "changed": changed}) if count else ""
+
+
+def _named(evidence: Evidence, name: str) -> str:
+    run = evidence.runs.get(name)
+    return f"the schedule {schedule(run)}" if run else IN_WORDS[name]
