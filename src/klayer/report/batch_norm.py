@@ -5,205 +5,133 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import cycle
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from klayer.report import words
 from klayer.report.charts import (
+    CURVES,
     LAYERS,
     SMALLEST,
     Line,
-    Row,
     layers_panel,
-    layers_panels,
+    learning_rate_panels,
     lines_of,
-    seeds_panel,
-    training_figures,
     training_panel,
 )
-from klayer.report.comparison import (
-    differences,
-    effective,
-    in_words,
-    label,
-    layers,
-    more_than_bn,
-    own,
-    without_bn,
-)
-from klayer.report.document import Block, Figure, Panel, Section, Table
-from klayer.report.drawing import BLUE, GREEN, INK, ORANGE, at_values
-from klayer.report.evidence import Evidence, Pair, Run
-from klayer.report.page import question, unanswered
-from klayer.report.statistics import (
-    Values,
-    estimate,
-    paired_difference,
-    signs_of_means,
-)
-from klayer.report.verdicts import GAIN, NO_COMMON, NOT_JUDGED, Verdict, compared, judge
+from klayer.report.comparison import differences, in_words, layers, only_bn
+from klayer.report.document import Figure, Panel, Section, Table
+from klayer.report.drawing import BLUE, GREEN, ORANGE, at_values
+from klayer.report.evidence import Evidence, Pair, Run, Unanswered
+from klayer.report.page import asks, attempt, question
+from klayer.report.statistics import Values, estimate, signs_of_means
+from klayer.report.verdicts import GAIN, Verdict, compared, judge
 
 SEEDS = "plots/seeds/NAME.csv, NAME_bn.csv · stage train@NAME · dvc repro train@NAME train@NAME_bn"
-QUESTIONS = {"three_layer": "shallow"}  # other pairs have their own name in docs/evidence.md
 TRAINABLE = {2: "makes it trainable", **GAIN}
 LEARNS = 0.5  # share of networks: more is trainable, no more is not
-START = ("initialisation", "sigma")  # what nine_layer_he changes
 LESS = {1: "less", 0: "no difference", -1: "more"}
-STYLES = ("-", "--", ":", "-.")  # of the deviations of the initial weights
+STYLES = ("-", "--", ":", "-.")  # of the deviations σ
 
 
+@asks("shallow", "Does BN help the 3-layer network?")
 def shallow(evidence: Evidence) -> Section:
-    """The 3-layer pair, its curves, and BN's gain in every pair."""
-    pair, depth = evidence.pair("three_layer"), _depth(evidence, "three_layer")
-    title = f"Does BN help the {depth} network?"
-    if pair is None:
-        why = evidence.missing("three_layer", "three_layer_bn")
-        return unanswered("shallow", title, "not run", why)
-    verdict = gain(evidence, "three_layer")
-    if verdict is None:
-        return unanswered("shallow", title, "not answered", _more(*pair))
-    caption = f"{layers(pair[0].settings)}, trained with the same mini-batches (mean ± std)."
-    shown, more = training_figures("three_layer", caption, lines_of(pair))
+    """The 3-layer pair and its curves."""
+    pair = evidence.pair("three_layer")
+    lines, depth = lines_of(pair), layers(pair[0].settings)
+    panels = [training_panel(lines, "accuracy"), training_panel(lines, "loss")]
+    caption = f"{depth}, trained with the same mini-batches; mean ± std over seeds."
     return question(
         "shallow",
-        title,
-        verdict,
-        blocks=[shown],
-        details=[more, *_gains(evidence)],
-        plain=pair[0],
-        normalised=pair[1],
+        f"Does BN help the {_adjective(depth)} network?",
+        gain(evidence, "three_layer"),
+        blocks=[Figure("three_layer", caption, panels + learning_rate_panels(lines), CURVES)],
+        pair=pair,
     )
 
 
-def _depth(evidence: Evidence, name: str) -> str:
-    """3-layer."""
-    run = evidence.runs.get(name)
-    usual = {"three_layer": "3-layer", "nine_layer": "9-layer"}[name]
-    return layers(run.settings).removesuffix("s").replace(" ", "-") if run else usual
+def _adjective(depth: str) -> str:
+    """3-layer, of 3 layers."""
+    return depth.removesuffix("s").replace(" ", "-")
 
 
-def _more(plain: Run, other: Run) -> str:
-    return f"the two differ in more than BN: {more_than_bn(plain, other)}"
-
-
-def gain(evidence: Evidence, name: str) -> Verdict | None:
+def gain(evidence: Evidence, name: str) -> Verdict:
     """The verdict on the run NAME_bn against NAME, by test accuracy.
 
-    None when a run is missing, or when the two differ in more than BN.
+    Raises Unanswered when a run is missing, or when the two differ in more than BN.
     """
-    pair = evidence.pair(name)
-    if pair is None or more_than_bn(*pair):
-        return None
-    accuracies = (run.test_accuracy for run in pair)
-    return compared(*accuracies, QUESTIONS.get(name, name))
+    plain, normalised = only_bn(evidence.pair(name))
+    question = {"three_layer": "shallow"}.get(name, name)
+    return compared(plain.test_accuracy, normalised.test_accuracy, question)
 
 
-def _gains(evidence: Evidence) -> list[Block]:
-    """BN's gain in every pair. Large ones have a panel of their own, which would hide the small."""
-    rows, small, large = [], [], []
-    for name in evidence.runs:
-        pair = evidence.pair(name)
-        if pair is None:
-            continue
-        verdict = gain(evidence, name)
-        title = f"“{name}”" if own(pair[0]) else _without(label(pair[0].settings))
-        accuracies = [words.spread(run.test_accuracy) for run in pair]
-        if verdict is None:
-            rows.append((title, *accuracies, "", f"not BN alone: {more_than_bn(*pair)}"))
-            continue
-        certainty = f"{verdict.certainty} ({verdict.percent} %)" if verdict.share else verdict.why
-        rows.append((title, *accuracies, words.difference(verdict.estimate), certainty))
-        if verdict.estimate:
-            points = (100 * (pair[1].test_accuracy - pair[0].test_accuracy)).dropna()
-            group = small if abs(verdict.estimate.mean) < 0.05 else large
-            group.append(Row(title, points, BLUE))
-    xlabel = "test accuracy with BN less without (points)"
-    panels = [
-        seeds_panel(title, group, xlabel)
-        for title, group in (("Gains of less than 5 points", small), ("Larger gains", large))
-        if group
-    ]
-    head = ("pair", "without BN (%)", "with BN (%)", "BN's gain", "certainty")
-    table = Table("Test accuracy of every pair (mean ± std over seeds)", head, rows, SEEDS)
-    figure = Figure("gain", "Test accuracy with BN less without, of every pair.", panels, SEEDS)
-    return [figure, table] if panels else [table]
-
-
-def _without(title: str) -> str:
-    return title.replace(", without BN", "")
-
-
+@asks("deep", "Does BN make the 9-layer network trainable?")
 def deep(evidence: Evidence) -> Section:
     """BN in the 9-layer network, why it dies without, and whether He initialisation saves it."""
-    pair, depth = evidence.pair("nine_layer"), _depth(evidence, "nine_layer")
-    title = f"Does BN make the {depth} network trainable?"
-    if pair is None:
-        why = evidence.missing("nine_layer", "nine_layer_bn")
-        return unanswered("deep", title, "not run", why)
-    verdict = trainable(evidence, "nine_layer_bn")
-    if verdict is None:
-        return unanswered("deep", title, "not answered", _more(*pair))
+    pair, verdict = evidence.pair("nine_layer"), trainable(evidence, "nine_layer_bn")
     lines, he = deep_lines(evidence), evidence.runs.get("nine_layer_he")
-    scores = layers_panel(lines, "score_std", 0, "Signal at the first step")
+    shown = [_signal(lines), training_panel(lines, "accuracy")]
+    folded = [
+        layers_panel(lines, "gradient_norm", "Gradients, first step"),
+        training_panel(lines, "loss"),
+    ]
     caption = (
-        f"Left: how far the scores of a mini-batch spread, layer by layer (values under "
-        f"{SMALLEST:g} are drawn there). Right: accuracy of the same networks (mean ± std)."
+        "Left: how far the scores of a mini-batch spread at the first step, layer by layer (values "
+        f"smaller than {SMALLEST:g} are drawn there). Right: mean ± std over seeds."
     )
-    shown, more = training_figures("nine_layer", caption, lines, [scores])
-    other = Figure("nine_layer_layers", "The same networks.", layers_panels(lines)[1:], LAYERS)
     return question(
         "deep",
-        title,
+        f"Does BN make the {_adjective(layers(pair[0].settings))} network trainable?",
         verdict,
-        blocks=[shown],
-        details=[more, other],
-        plain=pair[0],
-        normalised=pair[1],
-        he=trainable(evidence, "nine_layer_he"),
+        blocks=[Figure("nine_layer", caption, shown, f"{CURVES}; layers: {LAYERS}")],
+        details=[Figure("nine_layer_more", "The same networks.", folded, CURVES)],
+        pair=pair,
+        he=attempt(trainable, evidence, "nine_layer_he"),
         he_run=he,
         start=he and in_words("initialisation", he.settings["initialisation"]),
         fading=_fading,
-        gradient=lambda run: float(run.at_probe(0, "gradient_norm").iloc[0]),
     )
+
+
+def _signal(lines: Sequence[Line]) -> Panel:
+    return layers_panel(lines, "score_std", "The signal, layer by layer, before training")
 
 
 def deep_lines(evidence: Evidence) -> list[Line]:
     """The 9-layer networks, without and with BN, and with He initialisation where it was run."""
-    pair = evidence.pair("nine_layer")
-    lines = lines_of(pair) if pair else []
-    if trainable(evidence, "nine_layer_he"):
-        lines.append(Line("without BN, He initialisation", GREEN, evidence.runs["nine_layer_he"]))
-    return lines
+    he = [run for name, run in evidence.runs.items() if name == "nine_layer_he"]
+    lines = [Line("without BN, He initialisation", GREEN, run) for run in he]
+    return [*lines_of(evidence.pair("nine_layer")), *lines]
 
 
-def readme_picture(evidence: Evidence) -> list[Figure]:
-    """What the README shows: the signal on its way through the layers, beside the accuracy."""
+def readme_picture(evidence: Evidence) -> Figure:
+    """What the README shows: the signal on its way through the layers, beside the accuracy.
+
+    Raises Unanswered when a run is missing.
+    """
     lines = deep_lines(evidence)
-    if not lines:
-        return []
-    signal = layers_panel(lines, "score_std", 0, "The signal, layer by layer, before training")
-    accuracy = training_panel(lines, "accuracy", "Accuracy of the same networks")
-    return [Figure("readme", "", [replace(p, width=4.6, height=3.4) for p in (signal, accuracy)])]
+    panels = _signal(lines), training_panel(lines, "accuracy", "Accuracy of the same networks")
+    return Figure("readme", "", [replace(panel, width=4.4, height=3.3) for panel in panels])
 
 
-def trainable(evidence: Evidence, better: str) -> Verdict | None:
+def trainable(evidence: Evidence, better: str) -> Verdict:
     """The verdict on a run against `nine_layer`: a gain, and how many networks learn.
 
-    None when a run is missing, or when the two differ in more than what is asked.
+    Raises Unanswered when a run is missing, or when the two differ in more than what is asked.
     """
-    if evidence.missing("nine_layer", better):
-        return None
-    plain, other = evidence.runs["nine_layer"], evidence.runs[better]
-    he = better == "nine_layer_he"
-    if differences(other.settings, plain.settings, START) if he else more_than_bn(plain, other):
-        return None
-    name, names = "he" if he else "deep", ("nine_layer", better)
-    accuracy, learnt = evidence.table(*names), evidence.table(*names, measure="learnt")
-    if not len(accuracy):
-        return Verdict(name, NOT_JUDGED, why=NO_COMMON)
-    table = np.concatenate([accuracy, learnt], axis=1)
-    return judge(name, table, _directions, TRAINABLE, estimate(accuracy[:, 1] - accuracy[:, 0]))
+    names = ("nine_layer", better)
+    plain, other = (evidence.run(name) for name in names)
+    if better == "nine_layer_he":
+        if told := differences(other.settings, plain.settings, ("initialisation", "sigma")):
+            raise Unanswered(f"{better} differs in more than its initial weights: {told}")
+    else:
+        only_bn((plain, other))
+    measures = [evidence.table(*names, measure=measure) for measure in ("test_accuracy", "learnt")]
+    table = np.concatenate(measures, axis=1)
+    name = {"nine_layer_he": "he"}.get(better, "deep")
+    return judge(name, table, lambda t: estimate(t[:, 1] - t[:, 0]), _directions, TRAINABLE)
 
 
 def _directions(tables: Values) -> np.ndarray:
@@ -215,98 +143,74 @@ def _directions(tables: Values) -> np.ndarray:
 
 def _fading(run: Run) -> float:
     """How many times smaller the scores of the last layer are than the first's, at the start."""
-    scores = run.at_probe(0, "score_std").clip(lower=SMALLEST)
+    scores = run.at_start("score_std").clip(lower=SMALLEST)
     return float(scores.iloc[0] / scores.iloc[-1])
 
 
+@asks("start", "Does BN make the initial weights matter less?")
 def initial_weights(evidence: Evidence) -> Section:
     """How far the accuracy moves over σ, with and without BN."""
-    title, verdict = "Does BN make the initial weights matter less?", start(evidence)
-    pairs = [pair for name, _ in sigma_pairs(evidence) if (pair := evidence.pair(name))]
-    if verdict is None:
-        why = "fewer than two pairs NAME and NAME_bn with normal initial weights differ in σ alone"
-        return unanswered("start", title, "not run", why)
+    verdict, pairs = start(evidence), sigma_pairs(evidence)
+    accuracies = evidence.table(*_by_kind(pairs))
+    halves = np.split(accuracies, 2, axis=1) if len(accuracies) else []
     rows = [
         (
             f"{plain.settings['sigma']:g}",
             *(words.spread(run.test_accuracy) for run in (plain, normalised)),
-            words.difference(paired_difference(normalised.test_accuracy, plain.test_accuracy)),
-            f"{plain.failed} of {len(plain.seeds)}",
-            f"{normalised.failed} of {len(normalised.seeds)}",
+            words.difference(gain(evidence, plain.name).estimate),
+            plain.failed,
+            normalised.failed,
         )
         for plain, normalised in pairs
     ]
     head = ("σ", "without BN (%)", "with BN (%)", "BN's gain", "failed without", "failed with")
-    table = Table("Test accuracy (mean ± std over seeds)", head, rows, SEEDS)
-    first = Panel("Test accuracy of each seed", partial(_draw_sigma, pairs))
-    last = pairs[-1]
-    loss = training_panel(
-        lines_of(last), "loss", f"Loss, σ = {last[0].settings['sigma']:g}"
-    )
-    others = [
-        training_panel(lines_of(pair), "loss", f"Loss, σ = {pair[0].settings['sigma']:g}")
-        for pair in pairs[:-1]
-    ]
     lines = [
-        Line(f"σ = {run.settings['sigma']:g}, {kind}", colour, run, STYLES[i % len(STYLES)])
-        for kind, colour, place in (("without BN", ORANGE, 0), ("with BN", BLUE, 1))
-        for i, run in enumerate(pair[place] for pair in pairs)
+        Line(f"{line.label}, σ = {line.run.settings['sigma']:g}", line.colour, line.run, style)
+        for pair, style in zip(pairs, cycle(STYLES))
+        for line in lines_of(pair)
     ]
-    caption = f"{layers(last[0].settings)}, normal initial weights of standard deviation σ."
+    panels = [
+        Panel("Test accuracy of each seed", partial(_draw_sigma, pairs)),
+        layers_panel(lines, "score_std", "The signal before training"),
+    ]
+    caption = f"{layers(pairs[0][0].settings)}, normal initial weights of standard deviation σ."
     return question(
         "start",
-        title,
+        "Does BN make the initial weights matter less?",
         verdict,
-        blocks=[Figure("sigma", caption, [first, loss], SEEDS), table],
-        details=[
-            Figure("sigma_loss", "The loss at other σ.", others, SEEDS),
-            Figure("sigma_layers", "What reaches each layer.", layers_panels(lines), LAYERS),
-        ],
-        ranges=_ranges(evidence),
+        blocks=[Figure("sigma", caption, panels, SEEDS)],
+        details=[Table("Test accuracy (mean ± std over seeds)", head, rows, SEEDS)],
+        ranges=[float(np.ptp(half, axis=1).mean()) for half in halves],
         sigmas=[pair[0].settings["sigma"] for pair in pairs],
-        left_out=sorted(set(_normal(evidence)) - {plain for plain, _ in sigma_pairs(evidence)}),
     )
 
 
-def sigma_pairs(evidence: Evidence) -> list[tuple[str, str]]:
-    """The names of pairs with normal initial weights that differ in σ alone, the largest σ first;
-    where there are several such groups, the largest one.
+def sigma_pairs(evidence: Evidence) -> list[Pair]:
+    """The pairs sigma_..., of normal initial weights, the largest σ first.
+
+    Raises Unanswered where there are fewer than two, or more than σ and BN is different.
     """
-    groups: dict[str, dict[float, str]] = {}
-    for name in _normal(evidence):
-        pair = evidence.pair(name)
-        if pair and not more_than_bn(*pair):
-            settings = without_bn(pair[0].settings)
-            sigma = settings.pop("sigma")
-            group = groups.setdefault(repr(sorted(settings.items())), {})
-            group.setdefault(sigma, name)
-    largest = max(groups.values(), key=len, default={})
-    return [(largest[sigma], f"{largest[sigma]}_bn") for sigma in sorted(largest, reverse=True)]
+    names = [n for n in evidence.runs if n.startswith("sigma_") and not n.endswith("_bn")]
+    pairs = [only_bn(evidence.pair(name)) for name in names]
+    if len(pairs) < 2:
+        raise Unanswered("params.yaml has fewer than two pairs sigma_... and sigma_..._bn")
+    for plain, _ in pairs:
+        if plain.settings["initialisation"] != "normal":
+            raise Unanswered(f"the initial weights of {plain.name} are not normal")
+        if told := differences(plain.settings, pairs[0][0].settings, but=("sigma",)):
+            raise Unanswered(f"{plain.name} differs from {names[0]} in more than σ: {told}")
+    return sorted(pairs, key=lambda pair: -pair[0].settings["sigma"])
 
 
-def _normal(evidence: Evidence) -> list[str]:
-    """Names of runs without BN that have one with it, both with normal initial weights."""
-    return [
-        name
-        for name in evidence.runs
-        if (pair := evidence.pair(name)) and all("sigma" in effective(run.settings) for run in pair)
-    ]
+def _by_kind(pairs: Sequence[Pair]) -> list[str]:
+    """The names of all runs without BN, then of all with."""
+    return [run.name for runs in zip(*pairs, strict=True) for run in runs]
 
 
-def _accuracies(evidence: Evidence) -> Values:
-    """By seed (rows), of all networks without BN, then of all with."""
-    without, normalised = zip(*sigma_pairs(evidence), strict=True)
-    return evidence.table(*without, *normalised)
-
-
-def start(evidence: Evidence) -> Verdict | None:
-    """The verdict on the range over σ, without BN less with; None under two pairs."""
-    if len(sigma_pairs(evidence)) < 2:
-        return None
-    table = _accuracies(evidence)
-    if not len(table):
-        return Verdict("start", NOT_JUDGED, why=NO_COMMON)
-    return judge("start", table, lambda t: signs_of_means(_less(t)), LESS, estimate(_less(table)))
+def start(evidence: Evidence) -> Verdict:
+    """The verdict on the range over σ, without BN less with."""
+    table = evidence.table(*_by_kind(sigma_pairs(evidence)))
+    return judge("start", table, lambda t: estimate(_less(t)), lambda t: signs_of_means(_less(t)), LESS)
 
 
 def _less(tables: Values) -> Values:
@@ -315,24 +219,17 @@ def _less(tables: Values) -> Values:
     return np.asarray(np.ptp(tables[..., :half], axis=-1) - np.ptp(tables[..., half:], axis=-1))
 
 
-def _ranges(evidence: Evidence) -> list[float]:
-    """The mean range over σ, without BN and with."""
-    table = _accuracies(evidence)
-    halves = np.split(table, 2, axis=1) if len(table) else []
-    return [float(np.ptp(half, axis=1).mean()) for half in halves]
-
-
 def _draw_sigma(pairs: Sequence[Pair], axes: Axes) -> None:
     """Test accuracy over σ; lines join the means over seeds."""
     sigmas = [pair[0].settings["sigma"] for pair in pairs]
-    kinds = zip(zip(*pairs, strict=True), ("without BN", "with BN"), (ORANGE, BLUE), strict=True)
-    for runs, kind, colour in kinds:
+    for runs, colour in zip(zip(*pairs, strict=True), (ORANGE, BLUE), strict=True):
+        label = "without BN, mean" if colour == ORANGE else "with BN, mean"
         means = [100 * run.test_accuracy.mean() for run in runs]
-        axes.plot(sigmas, means, color=colour, label=f"{kind}, mean")
+        axes.plot(sigmas, means, color=colour, label=label)
         for sigma, run in zip(sigmas, runs, strict=True):
             accuracies = 100 * run.test_accuracy
             axes.plot([sigma] * len(accuracies), accuracies, "o", color=colour, ms=4, alpha=0.7)
-    at_values(axes, sigmas)
+    at_values(axes, {sigma: f"{sigma:g}" for sigma in sigmas})
     axes.set_ylim(bottom=0)
     axes.set_xlabel("σ of the initial weights")
     axes.set_ylabel("test accuracy (%)")

@@ -10,16 +10,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from klayer.report.document import Figure, Panel
+from klayer.report.document import Panel
 from klayer.report.drawing import BLUE, INK, ORANGE, WIDE, logarithmic
 from klayer.report.evidence import Pair, Run
 from klayer.report.statistics import estimate
 
-MEASURES = {
-    "accuracy": "accuracy (%)",
-    "loss": "loss (nats)",
-    "cost": "cost (nats, with the L2 term)",
-}
+MEASURES = {"accuracy": "accuracy (%)", "loss": "loss (nats)"}
 LARGEST_LOSS = 4.0  # nats; what is above is cut off, chance level is at 2.3
 SMALLEST = 1e-12  # what is smaller is drawn here, over the layers
 QUANTITIES = {
@@ -52,8 +48,8 @@ def lines_of(pair: Pair) -> list[Line]:
 
 
 def training_panel(lines: Sequence[Line], measure: str, title: str = "") -> Panel:
-    """A measure over the steps: validation with a band of one standard deviation over seeds,
-    training dotted.
+    """Accuracy or loss over the steps: on validation images with a band of one standard deviation
+    over seeds, on training images dotted.
     """
     return Panel(title or measure.capitalize(), partial(_draw_measure, lines, measure))
 
@@ -62,10 +58,10 @@ def _draw_measure(lines: Sequence[Line], measure: str, axes: Axes) -> None:
     for line in lines:
         curves = line.run.curves.set_index("step") * (100 if measure == "accuracy" else 1)
         mean, std = curves[f"validation_{measure}"], curves[f"validation_{measure}_std"]
-        of_line = {"color": line.colour, "marker": "o" if len(curves) == 1 else ""}
+        mark = {"color": line.colour, "marker": "o" if len(curves) == 1 else ""}
         axes.fill_between(mean.index, mean - std, mean + std, color=line.colour, alpha=0.2, lw=0)
-        axes.plot(mean, line.style, label=line.label, **of_line)
-        axes.plot(curves[f"train_{measure}"], ":", lw=1.2, **of_line)
+        axes.plot(mean, line.style, label=line.label, **mark)
+        axes.plot(curves[f"train_{measure}"], ":", lw=1.2, **mark)
     axes.plot([], [], ":", lw=1.2, color=INK, label="on training images")
     axes.set_xlabel("step")
     axes.set_ylabel(MEASURES[measure])
@@ -75,18 +71,12 @@ def _draw_measure(lines: Sequence[Line], measure: str, axes: Axes) -> None:
         axes.set_ylim(top=LARGEST_LOSS)
 
 
-def training_figures(
-    name: str, caption: str, lines: Sequence[Line], first: Sequence[Panel] = ()
-) -> tuple[Figure, Figure]:
-    """What is shown, the accuracy beside other panels or the loss, and what is folded: the rest,
-    with the learning rate where the runs differ in it or it is not the report's triangle.
-    """
-    accuracy, *others = [training_panel(lines, measure) for measure in MEASURES]
-    shown = [*first, accuracy] if first else [accuracy, others.pop(0)]
-    if len({str(_learning_rates(line.run)) for line in lines}) > 1 or not _triangular(lines[0].run):
-        others.append(Panel("Learning rate", partial(_draw_learning_rate, lines)))
-    figure = Figure(name, caption, shown, CURVES)
-    return figure, Figure(f"{name}_more", "The same runs.", others, CURVES)
+def learning_rate_panels(lines: Sequence[Line]) -> list[Panel]:
+    """The learning rate, where the runs differ in it or have not the report's triangles."""
+    rates = {str(_learning_rates(line.run)) for line in lines}
+    says_something = len(rates) > 1 or not all(_triangular(line.run) for line in lines)
+    draw = partial(_draw_learning_rate, lines)
+    return [Panel("Learning rate", draw)] if says_something else []
 
 
 def _triangular(run: Run) -> bool:
@@ -96,7 +86,7 @@ def _triangular(run: Run) -> bool:
 def _draw_learning_rate(lines: Sequence[Line], axes: Axes) -> None:
     for line in lines:
         steps, rates = _learning_rates(line.run)
-        mark = "" if _triangular(line.run) and len(steps) > 1 else "o"
+        mark = "" if _triangular(line.run) else "o"
         axes.plot(steps, rates, line.style, color=line.colour, marker=mark, ms=3, label=line.label)
     axes.set_xlabel("step")
     axes.set_ylabel("learning rate")
@@ -112,23 +102,14 @@ def _learning_rates(run: Run) -> tuple[list[float], list[float]]:
     return [turn * half for turn in turns], [ends[turn % 2] for turn in turns]
 
 
-def layers_panel(lines: Sequence[Line], quantity: str, probe: int, title: str) -> Panel:
-    """A quantity over the layers, at the first (0) or the last (-1) step of training."""
-    return Panel(title, partial(_draw_layers, lines, quantity, probe))
+def layers_panel(lines: Sequence[Line], quantity: str, title: str) -> Panel:
+    """A quantity over the layers, at the first step of training."""
+    return Panel(title, partial(_draw_layers, lines, quantity))
 
 
-def layers_panels(lines: Sequence[Line]) -> list[Panel]:
-    """Both quantities at the first and at the last step."""
-    return [
-        layers_panel(lines, quantity, probe, f"{name}, {when} step")
-        for name, quantity in (("Scores", "score_std"), ("Gradients", "gradient_norm"))
-        for when, probe in (("first", 0), ("last", -1))
-    ]
-
-
-def _draw_layers(lines: Sequence[Line], quantity: str, probe: int, axes: Axes) -> None:
+def _draw_layers(lines: Sequence[Line], quantity: str, axes: Axes) -> None:
     for line in lines:
-        values = line.run.at_probe(probe, quantity).clip(lower=SMALLEST)
+        values = line.run.at_start(quantity).clip(lower=SMALLEST)
         axes.plot(values, line.style, color=line.colour, marker="o", ms=3.5, label=line.label)
     logarithmic(axes)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -136,24 +117,23 @@ def _draw_layers(lines: Sequence[Line], quantity: str, probe: int, axes: Axes) -
     axes.set_ylabel(QUANTITIES[quantity])
 
 
-def seeds_panel(title: str, rows: Sequence[Row], xlabel: str, left: float = 1.9) -> Panel:
+def seeds_panel(title: str, rows: Sequence[Row], xlabel: str) -> Panel:
     """A row for each label: each seed a dot; below, the mean with its 95 % interval (thick) and
     where one more run would lie (thin).
     """
     draw = partial(_draw_seeds, rows, xlabel)
-    return Panel(title, draw, left=left, width=WIDE, height=1.15 + 0.3 * len(rows))
+    return Panel(title, draw, left=2.1, width=WIDE, height=1.15 + 0.3 * len(rows))
 
 
 def _draw_seeds(rows: Sequence[Row], xlabel: str, axes: Axes) -> None:
     axes.axvline(0, color=INK, lw=1, alpha=0.6, zorder=1.8)
     for place, row in enumerate(rows):
         mean, below = estimate(row.points), [place + 0.22] * 2
-        ink = {"color": row.colour, "solid_capstyle": "butt"}
         axes.plot(row.points, [place] * len(row.points), "o", color=row.colour, ms=3.5, alpha=0.45)
         if mean.interval and mean.prediction:
-            axes.plot(mean.prediction, below, lw=0.8, **ink)
-            axes.plot(mean.interval, below, lw=3, **ink)
-        axes.plot(mean.mean, place + 0.22, "|", color=row.colour, ms=10, mew=2)
+            axes.plot(mean.prediction, below, color=row.colour, lw=0.8)
+            axes.plot(mean.interval, below, color=row.colour, lw=3, solid_capstyle="butt")
+        axes.plot(mean.mean, below[0], "|", color=row.colour, ms=10, mew=2)
     axes.plot([], [], "o", color=INK, ms=3.5, alpha=0.45, label="a seed")
     axes.plot([], [], lw=3, color=INK, label="mean, 95 % interval")
     axes.plot([], [], lw=0.8, color=INK, label="one more run (95 %)")

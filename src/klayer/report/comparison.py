@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from klayer.report import words
-from klayer.report.evidence import Evidence, Run
+from klayer.report.evidence import Evidence, Pair, Run, Unanswered
 from klayer.report.reference import BEST, FILES, RUNS, VALIDATION, Reported
 
 Settings = Mapping[str, Any]  # of a training
@@ -25,6 +25,7 @@ OFF: Settings = {  # settings that may be left out, which is the same as these v
     "augment_shift": 0,
 }
 OF_BN = ("epsilon", "bn_momentum")
+KNOWN = {row.run for row in (*RUNS, BEST)} | {"nine_layer_he"}  # experiments of the study
 IN_WORDS = {  # others by their names
     "hidden": "hidden layers of {} units",
     "block": "hidden layers made of {}",
@@ -32,18 +33,15 @@ IN_WORDS = {  # others by their names
     "sigma": "σ = {}",
     "l2": "λ = {}",
     "half_cycle": "n_s = {}",
-    "learning_rate_max": "largest learning rate {}",
-    "learning_rate_min": "smallest learning rate {}",
+    "cycles": "{} cycles",
 }
-NUMBERS = {1: "one cycle", 2: "two cycles", 3: "three cycles", 4: "four cycles"}
 
 
 def effective(settings: Settings) -> dict[str, Any]:
     """The settings that decide what is trained, without those that are off."""
-    unused = set(WATCHED)
-    unused |= {key for key, value in settings.items() if key in OFF and value == OFF[key]}
+    unused = {*WATCHED, *(key for key, value in settings.items() if OFF.get(key) == value)}
     unused |= set() if normalises(settings) else set(OF_BN)
-    unused |= {"sigma"} if settings["initialisation"] != "normal" else set()
+    unused |= set() if settings["initialisation"] == "normal" else {"sigma"}
     unused |= {"momentum"} if settings.get("optimizer", "sgd") == "sgd" else set()
     return {key: value for key, value in settings.items() if key not in unused}
 
@@ -58,57 +56,44 @@ def layers(settings: Settings) -> str:
     return words.counted(len(settings["hidden"]) + 1, "layer")
 
 
-def label(settings: Settings) -> str:
+def label(settings: Settings, but: Collection[str] = ()) -> str:
     """A network in words: depth, BN, and other initial weights than the uniform ones."""
-    parts = [layers(settings), "with BN" if normalises(settings) else "without BN"]
-    if settings["initialisation"] == "normal":
-        parts.append(f"σ = {settings['sigma']:g}")
-    elif settings["initialisation"] != "uniform":
-        parts.append(in_words("initialisation", settings["initialisation"]))
+    parts = [layers(settings)]
+    if "bn" not in but:
+        parts.append("with BN" if normalises(settings) else "without BN")
+    key = "sigma" if settings["initialisation"] == "normal" else "initialisation"
+    if settings["initialisation"] != "uniform":
+        parts.append(in_words(key, settings[key]))
     return ", ".join(parts)
-
-
-def title(run: Run) -> str:
-    """A run in words; an experiment of the user's own by the name it was given."""
-    if run.name.startswith("best_"):
-        return f"{label(run.settings)}, best λ, {schedule(run)}"
-    return f"“{run.name}”" if own(run) else label(run.settings)
 
 
 def own(run: Run) -> bool:
     """Whether it is an experiment that the study does not have."""
-    known = {row.run for row in (*RUNS, BEST)} | {"nine_layer_he"}
-    return run.name not in known and not run.name.startswith("best_")
+    return run.name not in KNOWN and not run.name.startswith("best_")
 
 
 def schedule(run: Run) -> str:
-    """The schedule of a training of the best λ, in words: two cycles, n_s = 1350."""
-    name, settings = run.name.removeprefix("best_"), run.settings
-    if name == f"ns_{settings['half_cycle']}":
-        return in_words("half_cycle", settings["half_cycle"])
-    cycles = NUMBERS.get(settings["cycles"], words.counted(settings["cycles"], "cycle"))
-    return cycles if name == cycles.replace(" ", "_") else name.replace("_", " ")
+    """How the best λ was trained, in words: 2 cycles, n_s = 900."""
+    names = ("cycles", "half_cycle")
+    other = unlike(BEST, run.settings, free=names)
+    return ", ".join([*(in_words(name, run.settings[name]) for name in names), *filter(None, [other])])
 
 
 def in_words(key: str, value: object) -> str:
     """A setting: λ = 0.025; label smoothing 0.1."""
-    if isinstance(value, bool):
-        value = "on" if value else "off"
-    elif isinstance(value, list | tuple):
+    if isinstance(value, list | tuple):
         value = words.several([str(part).replace("_", " ") for part in value] or ["no"])
+    elif isinstance(value, bool):
+        value = "on" if value else "off"
     elif isinstance(value, float):
         value = f"{value:.6g}"
-    elif key == "initialisation":
-        value = {"he": "He", "xavier": "Xavier"}.get(str(value), value)
-    if key == "cycles":
-        return words.counted(int(str(value)), "cycle")
+    value = {"he": "He", "xavier": "Xavier"}.get(str(value), value)
     return IN_WORDS.get(key, key.replace("_", " ") + " {}").format(value)
 
 
 def differences(settings: Settings, other: Settings, but: Collection[str] = ()) -> str:
     """What the first of two trainings has that the other has not, in words."""
-    mine = effective(settings)
-    found = []
+    mine, found = effective(settings), []
     for key in {**mine, **effective(other)}:
         value = mine.get(key, OFF.get(key))
         if key not in but and value is not None and value != other.get(key, OFF.get(key)):
@@ -116,23 +101,25 @@ def differences(settings: Settings, other: Settings, but: Collection[str] = ()) 
     return ", ".join(found)
 
 
-def without_bn(settings: Settings) -> dict[str, Any]:
-    """What is trained but for BN."""
-    found = effective(settings)
-    rest = {key: value for key, value in found.items() if key not in OF_BN}
+def only_bn(pair: Pair) -> Pair:
+    """The pair. Raises Unanswered where more than BN is different."""
+    plain, other = (_without_bn(run.settings) for run in pair)
+    told = differences(other, plain)
+    if [normalises(run.settings) for run in pair] != [False, True]:
+        told = "BN is not in the second alone"
+    if told:
+        raise Unanswered(f"{pair[1].name} differs from {pair[0].name} in more than BN: {told}")
+    return pair
+
+
+def _without_bn(settings: Settings) -> dict[str, Any]:
+    rest = {key: value for key, value in effective(settings).items() if key not in OF_BN}
     return rest | {"block": [name for name in settings["block"] if name != "batch_norm"]}
-
-
-def more_than_bn(plain: Run, other: Run) -> str:
-    """What tells the second run from the first beside BN; empty where it is BN alone."""
-    if normalises(plain.settings) or not normalises(other.settings):
-        return "BN is not in the second alone"
-    return differences(without_bn(other.settings), without_bn(plain.settings))
 
 
 def other_images(evidence: Evidence) -> str:
     """What the images are where they are not the report's; empty where they are."""
-    images = evidence.images
+    images = evidence.sections.get("data") or {}
     if evidence.synthetic:
         return "synthetic"
     if files(images.get("sha256", ())) != files(FILES.splitlines()):
@@ -152,9 +139,7 @@ def unlike(row: Reported, settings: Settings, free: Collection[str] = ()) -> str
     return differences(settings, row.settings, but=(*row.free, *free))
 
 
-def comparable(row: Reported, evidence: Evidence) -> Run | None:
-    """The run that is the report's experiment, on the report's images, if there is one."""
+def comparable(row: Reported, evidence: Evidence) -> bool:
+    """Whether the run is there and is the report's experiment, on the report's images."""
     run = evidence.runs.get(row.run)
-    if run is None or other_images(evidence) or unlike(row, run.settings):
-        return None
-    return run
+    return bool(run and not other_images(evidence) and not unlike(row, run.settings))

@@ -24,10 +24,6 @@ QUESTIONS = (
 
 def report(evidence: Evidence) -> Document:
     """Lead, sections and glossary."""
-    return assemble(
-        "report",
-        [section(evidence) for section in QUESTIONS],
-        images=other_images(evidence),
-        several=all(len(run.seeds) > 1 for run in evidence.runs.values()),
-        earlier=stability.earlier(evidence),
-    )
+    several = all(len(run.seeds) > 1 for run in evidence.runs.values())
+    sections = [section(evidence) for section in QUESTIONS]
+    return assemble("report", sections, images=other_images(evidence), several=several)

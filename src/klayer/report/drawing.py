@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -16,7 +16,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Sheet
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from PIL import Image
 
 from klayer.report.document import Panel
@@ -101,9 +101,8 @@ def logarithmic(axes: Axes) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: power(value)))
 
 
-def at_values(axes: Axes, values: Sequence[float]) -> None:
+def at_values(axes: Axes, labels: Mapping[float, str]) -> None:
     """A logarithmic x axis with a tick at each of the values."""
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(FixedLocator(list(values)))
+    axes.set_xticks(list(labels), list(labels.values()))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -16,21 +16,17 @@ from klayer import params
 from klayer.errors import KlayerError
 from klayer.report.statistics import Values
 
-Numbers = Mapping[str, float]
-Read = TypeVar("Read", dict[str, float], pd.DataFrame)
+Read = TypeVar("Read", dict[str, Any], pd.DataFrame)
+Pair = tuple["Run", "Run"]  # without and with BN
 STABILITY = Path("plots/stability.csv")  # of `klayer stability`
 EARLIER = Path("plots/earlier.csv")  # verdicts of an earlier run of the whole study
-# What the report reads of each table.
-SEEDS = "seed test_accuracy validation_accuracy learnt"
-CURVES = "step learning_rate train_accuracy validation_accuracy validation_accuracy_std"
-LAYERS = "step layer score_std gradient_norm"
-GRADIENT_ERRORS = "network l2 layer parameter relative entries"
-SEARCH_RUNS = "phase l2 seed validation_accuracy"
-CONFUSION, EXAMPLES = "actual predicted count", "image actual class probability"
 VERDICTS = "question seeds direction word estimate low high settings"
-EARLIER_VERDICTS = "question direction word settings"
 # Columns of text, in which None, NA or 007 is a name.
 TEXT = "actual predicted class phase network parameter question seeds direction word settings"
+
+
+class Unanswered(Exception):  # noqa: N818 - no fault: the page says so
+    """A question whose runs are missing, or are not what it asks. The message says why."""
 
 
 @dataclass(frozen=True)
@@ -50,27 +46,22 @@ class Run:
         return self.seeds["test_accuracy"]
 
     @property
-    def failed(self) -> int:
-        """How many networks failed to train: they diverged, or stayed at chance level."""
-        return int((self.seeds["learnt"] == 0).sum())
+    def failed(self) -> str:
+        """How many networks failed to train (diverged, or stayed at chance level): 6 of 8."""
+        return f"{(self.seeds['learnt'] == 0).sum()} of {len(self.seeds)}"
 
-    def at_probe(self, probe: int, quantity: str) -> pd.Series[float]:
-        """A quantity by layer, at the first (0) or last (-1) step that was looked into."""
-        step = self.layers["step"].unique()[probe]
-        return self.layers[self.layers["step"] == step].set_index("layer")[quantity]
-
-
-Pair = tuple[Run, Run]  # without and with BN
+    def at_start(self, quantity: str) -> pd.Series[float]:
+        """A quantity by layer, at the first step of training."""
+        first = self.layers[self.layers["step"] == self.layers["step"].min()]
+        return first.set_index("layer")[quantity]
 
 
 @dataclass(frozen=True)
 class Evidence:
     """All that the report stands on."""
 
-    images: Mapping[str, Any]  # the section `data` of params.yaml
+    sections: Mapping[str, Any]  # of params.yaml
     synthetic: bool  # whether the images were made by the project itself
-    training: Mapping[str, Any]  # the section `training`
-    searching: Mapping[str, Any]  # the same with what the search changes
     worst_gradient: float  # largest relative error of the gradient check
     gradient_errors: pd.DataFrame
     runs: Mapping[str, Run]  # experiments in the order of params.yaml, then best_SCHEDULE
@@ -87,19 +78,19 @@ class Evidence:
         """The best λ, trained by the first schedule, that of the search."""
         return self.runs[self.schedules[0]]
 
-    def pair(self, name: str) -> Pair | None:
-        """The runs without and with BN, if both are there."""
-        both = self.runs.get(name), self.runs.get(f"{name}_bn")
-        return (both[0], both[1]) if both[0] and both[1] else None
+    def run(self, name: str) -> Run:
+        """Raises Unanswered where it is missing."""
+        if name not in self.runs:
+            raise Unanswered(f"params.yaml has no {name}")
+        return self.runs[name]
 
-    def missing(self, *names: str) -> str:
-        """Which of the runs are not there, in words; empty where all are."""
-        lacking = " and no ".join(name for name in names if name not in self.runs)
-        return f"params.yaml has no {lacking}" if lacking else ""
+    def pair(self, name: str) -> Pair:
+        """The runs without and with BN. Raises Unanswered where one is missing."""
+        return self.run(name), self.run(f"{name}_bn")
 
     def table(self, *names: str, measure: str = "test_accuracy") -> Values:
         """A row for each seed that all these runs have, in order; a column for each run."""
-        columns = [self.runs[name].seeds[measure] for name in names]
+        columns = [self.run(name).seeds[measure] for name in names]
         return pd.concat(columns, axis=1, join="inner").sort_index().to_numpy(np.float64)
 
 
@@ -114,21 +105,21 @@ def collect(sections: Mapping[str, Any]) -> Evidence:
     best_l2 = read_numbers("metrics/search_l2.json", "best_l2")["best_l2"]
     names = (*params.names(sections, "experiments"), *schedules)
     best = Path("plots/runs") / schedules[0]
+    errors = "network l2 layer parameter relative entries"
+    earlier = "question direction word settings"
     return Evidence(
-        images=dict(sections.get("data") or {}),
+        sections=sections,
         synthetic=bool(read_numbers("metrics/data.json", "synthetic")["synthetic"]),
-        training=dict(sections["training"]),
-        searching=_searching(sections),
         worst_gradient=read_numbers("metrics/check_gradients.json", "worst")["worst"],
-        gradient_errors=read_table("plots/check_gradients.csv", GRADIENT_ERRORS),
+        gradient_errors=read_table("plots/check_gradients.csv", errors),
         runs={name: _run(name, settings_of(sections, name, best_l2)) for name in names},
         schedules=schedules,
         best_l2=best_l2,
-        search_runs=read_table("plots/search_l2_runs.csv", SEARCH_RUNS),
-        confusion=read_table(best / "confusion.csv", CONFUSION),
-        examples=read_table(best / "examples.csv", EXAMPLES),
+        search_runs=read_table("plots/search_l2_runs.csv", "phase l2 seed validation_accuracy"),
+        confusion=read_table(best / "confusion.csv", "actual predicted count"),
+        examples=read_table(best / "examples.csv", "image actual class probability"),
         stability=read_table(STABILITY, VERDICTS) if STABILITY.exists() else None,
-        earlier=read_table(EARLIER, EARLIER_VERDICTS) if EARLIER.exists() else None,
+        earlier=read_table(EARLIER, earlier) if EARLIER.exists() else None,
     )
 
 
@@ -137,26 +128,29 @@ def settings_of(sections: Mapping[str, Any], name: str, best_l2: float) -> dict[
     if name in sections["experiments"]:
         return dict(sections["training"]) | dict(sections["experiments"][name] or {})
     changes = dict(sections["search"]["schedules"][name.removeprefix("best_")] or {})
-    return _searching(sections) | {"l2": best_l2} | changes
+    return searching(sections) | {"l2": best_l2} | changes
 
 
-def _searching(sections: Mapping[str, Any]) -> dict[str, Any]:
+def searching(sections: Mapping[str, Any]) -> dict[str, Any]:
+    """The section `training` with what the search changes."""
     return dict(sections["training"]) | dict(sections["search"].get("training") or {})
 
 
 def _run(name: str, settings: Mapping[str, Any]) -> Run:
     folder = Path("plots/runs") / name
+    measures = "seed test_accuracy validation_accuracy learnt"
+    curves = "step learning_rate train_accuracy validation_accuracy validation_accuracy_std"
     return Run(
         name,
         settings,
-        seeds=read_table(f"plots/seeds/{name}.csv", SEEDS).set_index("seed"),
-        curves=read_table(f"plots/train/{name}.csv", CURVES),
-        layers=read_table(folder / "layers.csv", LAYERS),
+        seeds=read_table(f"plots/seeds/{name}.csv", measures).set_index("seed"),
+        curves=read_table(f"plots/train/{name}.csv", curves),
+        layers=read_table(folder / "layers.csv", "step layer score_std gradient_norm"),
         weights=folder / "weights.png",
     )
 
 
-def read_numbers(path: str, keys: str = "") -> Numbers:
+def read_numbers(path: str, keys: str) -> dict[str, Any]:
     """A JSON file of another stage. Raises KlayerError when it cannot be read, or lacks a key."""
     return _read(path, keys, lambda text: dict(json.loads(text)))
 

@@ -13,14 +13,13 @@ from scipy import special
 from klayer.report import words
 from klayer.report.comparison import label, other_images, unlike
 from klayer.report.document import Figure, Panel, Section, Table
-from klayer.report.drawing import BLUE, INK, OTHERS, WIDE, at_values
-from klayer.report.evidence import Evidence
-from klayer.report.page import question, unanswered
+from klayer.report.drawing import BLUE, INK, OTHERS, WIDE, at_values, power
+from klayer.report.evidence import Evidence, Unanswered, searching
+from klayer.report.page import asks, question
 from klayer.report.reference import BEST, RANKING
 from klayer.report.statistics import EQUAL, Estimate, Values, quantile
-from klayer.report.verdicts import DRAWS, NO_SCATTER, NOT_JUDGED, ONE_SEED, Verdict
+from klayer.report.verdicts import DRAWS, NO_SCATTER, NOT_JUDGED, Verdict
 
-TITLE = "Does λ matter beyond luck?"
 WORDS = {1: "L2 helps", 0: "no difference", -1: "L2 harms"}
 POWER = 0.8  # of the smallest gain that the search could have seen
 SOURCE = "plots/search_l2_runs.csv · stage search_l2 · dvc repro search_l2"
@@ -34,6 +33,11 @@ class Search:
     fine: pd.DataFrame  # by λ, increasing, 0 the first; a column for each seed
 
     @property
+    def table(self) -> Values:
+        """The fine search: a row for each λ, a column for each seed."""
+        return self.fine.to_numpy(np.float64)
+
+    @property
     def freedom(self) -> int:
         """Degrees of freedom of the noise."""
         rows, columns = self.fine.shape
@@ -42,12 +46,7 @@ class Search:
     @property
     def noise(self) -> float:
         """Deviation that values and seeds do not explain: the residual of the two-way table."""
-        return float(_noise(self.fine.to_numpy(np.float64)))
-
-    @property
-    def scatters(self) -> bool:
-        """Whether there is noise to compare the values with: else there is no verdict."""
-        return self.noise > EQUAL
+        return float(_noise(self.table))
 
     @property
     def means(self) -> pd.Series[float]:
@@ -57,7 +56,7 @@ class Search:
     @property
     def width(self) -> float:
         """How far below the highest mean a value may lie and still be the best."""
-        return float(_width(self.fine.to_numpy(np.float64)))
+        return float(_width(self.table))
 
     @property
     def candidates(self) -> list[float]:
@@ -81,59 +80,54 @@ class Search:
         return Estimate(gain, self.noise, self.freedom + 1, error)
 
 
+@asks("l2", "Does λ matter beyond luck?")
 def section(evidence: Evidence) -> Section:
     """The best λ against all others, λ = 0 among them."""
     search, verdict = searched(evidence.search_runs), judged(evidence.search_runs)
-    if search is None or verdict is None:
-        return unanswered("l2", TITLE, "Not judged", "it takes λ = 0, another value and two seeds")
-    reported = not other_images(evidence) and not unlike(BEST, evidence.searching)
+    settings, best = searching(evidence.sections), evidence.best_l2
+    reported = not other_images(evidence) and not unlike(BEST, settings)
     caption = (
-        f"{label(evidence.searching)}; dotted: the best λ, by validation loss. All coarse networks "
-        "share initial weights and mini-batches."
+        f"{label(settings)}; dotted: the best λ, by validation loss. All coarse networks share "
+        "initial weights and mini-batches."
     )
-    draw = partial(_draw, search, evidence.best_l2, reported)
+    draw = partial(_draw, search, best, reported)
     panel = Panel("Validation accuracy over λ", draw, width=WIDE, height=3.4)
     return question(
         "l2",
-        TITLE,
+        "Does λ matter beyond luck?",
         verdict,
         blocks=[Figure("search_l2", caption, [panel], SOURCE)],
-        details=[_fine(search, evidence.best_l2)],
+        details=[_fine(search, best)],
         search=search,
-        best=evidence.best_l2,
-        best_may_be=any(_same(l2, evidence.best_l2) for l2 in search.candidates),
+        best=best,
+        best_may_be=any(_same(l2, best) for l2 in search.candidates),
     )
 
 
-def searched(runs: pd.DataFrame) -> Search | None:
-    """From the table of all runs; None without λ = 0, another value and two seeds of each."""
+def searched(runs: pd.DataFrame) -> Search:
+    """From the table of all runs. Raises Unanswered without λ = 0, another value and two seeds."""
     coarse = runs[runs["phase"] == "coarse"].groupby("l2")["validation_accuracy"].mean()
     fine = runs[runs["phase"] != "coarse"].pivot_table(
         index="l2", columns="seed", values="validation_accuracy"
     )
     if min(fine.shape) < 2 or fine.index[0] != 0 or fine.isna().any(axis=None):
-        return None
+        raise Unanswered("it takes λ = 0, another value and two seeds of each")
     return Search(coarse, fine)
 
 
-def judged(runs: pd.DataFrame) -> Verdict | None:
+def judged(runs: pd.DataFrame) -> Verdict:
     """Whether λ = 0 may be the best. Its stability is that of simulated tables: means + noise."""
     search = searched(runs)
-    if search is None:
-        fine = runs[runs["phase"] != "coarse"]
-        single = fine["seed"].nunique() == 1 and (fine["l2"] == 0).any()
-        return Verdict("l2", NOT_JUDGED, why=ONE_SEED) if single else None
     gain = float(search.means.iloc[1:].max() - search.means.iloc[0])
-    count = search.freedom + 1
-    if not search.scatters:
-        number = Estimate(gain, search.noise, count, 0.0)
+    if search.noise <= EQUAL:
+        number = Estimate(gain, search.noise, search.freedom + 1, 0.0)
         return Verdict("l2", NOT_JUDGED, number, why=NO_SCATTER)
     error = search.width / float(quantile(search.freedom))  # so that the interval is Hsu's: ± width
-    number = Estimate(gain, search.noise, count, error)
-    means, shape = search.means.to_numpy(np.float64), search.fine.shape
-    luck = np.random.default_rng(1).standard_normal((DRAWS, *shape)) * search.noise
-    code = int(_directions(search.fine.to_numpy(np.float64)))
-    share = float((_directions(means[:, np.newaxis] + luck) == code).mean())
+    number = Estimate(gain, search.noise, search.freedom + 1, error)
+    luck = np.random.default_rng(1).standard_normal((DRAWS, *search.fine.shape)) * search.noise
+    code = int(_directions(search.table))
+    means = search.means.to_numpy(np.float64)[:, np.newaxis]
+    share = float((_directions(means + luck) == code).mean())
     return Verdict("l2", WORDS[code], number, code != 0, share, draws="simulated searches")
 
 
@@ -199,10 +193,8 @@ def _fine(search: Search, best: float) -> Table:
 def _draw(search: Search, best: float, reported: bool, axes: Axes) -> None:
     """Coarse, fine and λ = 0, with the band that luck alone would fill."""
     middle, half = search.coarse.mean(), 1.96 * search.noise
-    band = {"color": OTHERS[3], "alpha": 0.18, "lw": 0}
-    if search.scatters:
-        label = "95 % of coarse values if λ did not matter"
-        axes.axhspan(100 * (middle - half), 100 * (middle + half), label=label, **band)
+    band = {"color": OTHERS[3], "alpha": 0.18, "label": "95 % of coarse values if λ did not matter"}
+    axes.axhspan(100 * (middle - half), 100 * (middle + half), lw=0, **band)
     zero = min(search.coarse.index.min(), search.fine.index[1]) / 3  # a log axis has no 0
     axes.axvline(best or zero, color=BLUE, ls=":", lw=1.2)
     label = "coarse, one network"
@@ -214,8 +206,8 @@ def _draw(search: Search, best: float, reported: bool, axes: Axes) -> None:
     if reported:
         values = 100 * pd.Series(RANKING)
         axes.plot(values, "D", mfc="none", color=INK, ms=6, label="reported")
-    powers = [10.0**p for p in range(-12, 3) if 1.5 * zero < 10.0**p < 3 * search.coarse.index.max()]
-    at_values(axes, [zero, *powers])
-    axes.xaxis.set_major_formatter(lambda value, _: "0" if value < 1.5 * zero else f"{value:g}")
+    largest = 2 * search.coarse.index.max()
+    powers = [10.0**p for p in range(-12, 3) if 1.5 * zero < 10.0**p < largest]
+    at_values(axes, {zero: "0", **{value: power(value) for value in powers}})
     axes.set_xlabel("λ")
     axes.set_ylabel("validation accuracy (%)")

@@ -12,7 +12,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from PIL import Image
 
 from klayer.errors import KlayerError
-from klayer.report.comparison import title
+from klayer.report.comparison import label
 from klayer.report.document import Figure, Panel, Section
 from klayer.report.drawing import BLUE, INK, OTHERS, WIDE
 from klayer.report.evidence import Evidence
@@ -104,7 +104,7 @@ def _draw_examples(table: pd.DataFrame, axes: Axes) -> None:
 def _weights(evidence: Evidence) -> Figure:
     runs = [evidence.runs[name] for name in WEIGHTS if name in evidence.runs]
     panels = [
-        Panel(title(run), partial(_draw_picture, run.weights), left=0.1, bottom=0.1, height=2.2)
+        Panel(label(run.settings), partial(_draw_picture, run.weights), left=0.1, bottom=0.1, height=2.2)
         for run in (*runs, evidence.best)
     ]
     caption = (

@@ -11,8 +11,8 @@ from __future__ import annotations
 import base64
 import os
 import re
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, wraps
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from klayer.errors import KlayerError
 from klayer.report import words
 from klayer.report.document import REPORTS, Block, Document, Figure, Section, Table
+from klayer.report.evidence import Evidence, Unanswered
 from klayer.report.verdicts import Verdict
+
+Ask = Callable[[Evidence], Section]
 
 
 def question(
@@ -50,9 +53,28 @@ def question(
     return Section(name, title, short, certainty, answer, numbers, blocks, how, details)
 
 
-def unanswered(name: str, title: str, short: str, why: str) -> Section:
-    """The section of a question whose runs are missing, or are not what it asks: one line."""
-    return Section(name, title, short, "", f"{short}: {why}.")
+def asks(name: str, title: str) -> Callable[[Ask], Ask]:
+    """Names a question. Where its runs are missing or are not what it asks, it is one line."""
+
+    def decorated(ask: Ask) -> Ask:
+        @wraps(ask)
+        def section(evidence: Evidence) -> Section:
+            try:
+                return ask(evidence)
+            except Unanswered as why:
+                return Section(name, title, "Not answered", "", f"Not answered: {why}.")
+
+        return section
+
+    return decorated
+
+
+def attempt(verdict: Callable[..., Verdict], *arguments: Any) -> Verdict | None:
+    """A verdict, or None where its question is not answered."""
+    try:
+        return verdict(*arguments)
+    except Unanswered:
+        return None
 
 
 def assemble(name: str, sections: Sequence[Section], **facts: Any) -> Document:

@@ -8,18 +8,17 @@ import numpy as np
 from scipy import special
 
 from klayer.report import words
-from klayer.report.charts import Line, training_figures
+from klayer.report.charts import CURVES, Line, learning_rate_panels, training_panel
 from klayer.report.comparison import differences, other_images, schedule, unlike
-from klayer.report.document import Section, Table
+from klayer.report.document import Figure, Section, Table
 from klayer.report.drawing import OTHERS
-from klayer.report.evidence import Evidence, Run
-from klayer.report.page import question
+from klayer.report.evidence import Evidence, Run, Unanswered
+from klayer.report.page import asks, attempt, question
 from klayer.report.reference import BEST, BEST_VALIDATION, TRIED
-from klayer.report.statistics import EQUAL, Values, estimate, quantile
-from klayer.report.verdicts import NOT_JUDGED, Verdict, compared, judge
+from klayer.report.statistics import EQUAL, Estimate, Values, estimate, quantile
+from klayer.report.verdicts import Verdict, compared, judge
 
 TITLE = "Which schedule explains the reported best λ?"
-SCHEDULE = ("half_cycle", "cycles")  # what the schedules differ in
 WORDS = {0: "neither", 1: "test only", 2: "validation only", 3: "both"}
 SOURCE = "plots/seeds/best_SCHEDULE.csv · stage train_best@SCHEDULE · dvc repro train_best"
 HEAD = (
@@ -34,62 +33,66 @@ HEAD = (
 )
 
 
+@asks("schedules", TITLE)
 def section(evidence: Evidence) -> Section:
     """Each schedule against the reported pair of accuracies."""
     runs = [evidence.runs[name] for name in evidence.schedules]
-    verdicts = {run.name: agreement(evidence, run) for run in runs}
+    verdicts = [agreement(evidence, run) for run in runs]
+    named = {schedule(run): verdict for run, verdict in zip(runs, verdicts, strict=True)}
+    both = [name for name, verdict in named.items() if verdict.direction == "both"]
+    rows = [_row(run, verdict) for run, verdict in zip(runs, verdicts, strict=True)]
+    reported = f"reported {words.percent(BEST.test_accuracy)} and {words.percent(BEST_VALIDATION)}"
+    table = Table(f"Accuracy with the best λ, mean ± std; {reported}", HEAD, rows, SOURCE)
     lines = [
         Line(schedule(run), OTHERS[i % len(OTHERS)], run)
         for i, run in enumerate(sorted(runs, key=lambda run: -run.curves["step"].iloc[-1]))
     ]
-    shown, more = training_figures("train_best", "The best λ, trained by each schedule.", lines)
-    reported = f"reported {words.percent(BEST.test_accuracy)} and {words.percent(BEST_VALIDATION)}"
-    rows = [_row(run, verdicts[run.name]) for run in runs]
-    judged = [run for run in runs if verdicts[run.name].share is not None]
-    limits = {schedule(run): _highest_of(run) for run in judged}
-    both = [verdict for verdict in verdicts.values() if verdict.direction == "both"]
+    panels = [training_panel(lines, "accuracy"), *learning_rate_panels(lines)]
+    limits = {schedule(run): _highest_of(run) for run in runs if len(run.seeds) > 1}
     return question(
         "schedules",
         TITLE,
-        max(both, key=lambda verdict: verdict.share or 0.0, default=None),
-        blocks=[Table(f"Accuracy with the best λ, mean ± std; {reported}", HEAD, rows, SOURCE)],
-        details=[shown, more],
-        images=other_images(evidence),
-        verdicts={schedule(run): verdicts[run.name] for run in runs},
+        named[both[0]] if both else None,
+        blocks=[table],
+        details=[Figure("train_best", "The best λ, trained by each schedule.", panels, CURVES)],
+        named=named,
+        both=both,
         under=[name for name, (_, high) in limits.items() if high < BEST_VALIDATION],
         above=[name for name, (low, _) in limits.items() if low > BEST_VALIDATION],
-        judged=bool(judged),
-        both=len(both),
-        cycles=cycles(evidence),
+        cycles=attempt(cycles, evidence),
         reported=BEST_VALIDATION,
         tried=TRIED,
     )
 
 
-def cycles(evidence: Evidence) -> Verdict | None:
-    """The verdict on three cycles less two, by test accuracy; None where the two runs are not there
-    or not that.
+def cycles(evidence: Evidence) -> Verdict:
+    """The verdict on three cycles less two, by test accuracy.
+
+    Raises Unanswered where the two runs are missing, or are not that.
     """
-    names = ("best_two_cycles", "best_three_cycles")
-    if evidence.missing(*names):
-        return None
-    two, three = (evidence.runs[name] for name in names)
-    if differences(three.settings, two.settings, but=("cycles",)):
-        return None
-    if (two.settings["cycles"], three.settings["cycles"]) != (2, 3):
-        return None
+    two, three = (evidence.run(f"best_{name}_cycles") for name in ("two", "three"))
+    numbers = [run.settings["cycles"] for run in (two, three)]
+    if differences(three.settings, two.settings, but=("cycles",)) or numbers != [2, 3]:
+        raise Unanswered(f"{three.name} and {two.name} differ in more than a third cycle")
     return compared(two.test_accuracy, three.test_accuracy, "cycles")
 
 
 def agreement(evidence: Evidence, run: Run) -> Verdict:
-    """In which of the two reported accuracies a schedule agrees, under the name of its run."""
-    if other_images(evidence):
-        return Verdict(run.name, NOT_JUDGED, why="not comparable")
-    if other := unlike(BEST, run.settings, free=SCHEDULE):
-        return Verdict(run.name, NOT_JUDGED, why=f"not the report's experiment: {other}")
-    measures = run.seeds[["test_accuracy", "validation_accuracy"]]
-    number = min((estimate(measures[name]) for name in measures), key=lambda e: e.error)
-    return judge(run.name, measures.to_numpy(np.float64), _directions, WORDS, number)
+    """In which of the two reported accuracies a schedule agrees, under the name of its run.
+
+    Raises Unanswered where the report has no such training.
+    """
+    if images := other_images(evidence):
+        raise Unanswered(f"the images are {images}")
+    if other := unlike(BEST, run.settings, free=("half_cycle", "cycles")):
+        raise Unanswered(f"{run.name} is not the report's experiment: {other}")
+    measures = run.seeds[["test_accuracy", "validation_accuracy"]].to_numpy(np.float64)
+    return judge(run.name, measures, _least, _directions, WORDS)
+
+
+def _least(table: Values) -> Estimate:
+    """Of the two accuracies that with less scatter: both need some."""
+    return min((estimate(column) for column in table.T), key=lambda number: number.error)
 
 
 def _directions(tables: Values) -> np.ndarray:
@@ -124,15 +127,15 @@ def _highest_of(run: Run) -> tuple[float, float]:
 
 
 def _row(run: Run, verdict: Verdict) -> tuple[str, ...]:
-    test, validation = estimate(run.test_accuracy), estimate(run.seeds["validation_accuracy"])
-    judged = verdict.share is not None
+    validation = run.seeds["validation_accuracy"]
+    many = len(run.seeds) > 1
     return (
         schedule(run),
         words.spread(run.test_accuracy),
-        words.within(test.prediction) if judged else "",
-        words.spread(run.seeds["validation_accuracy"]),
-        words.within(validation.prediction) if judged else "",
-        words.within(_highest_of(run)) if judged else "",
+        words.within(estimate(run.test_accuracy).prediction),
+        words.spread(validation),
+        words.within(estimate(validation).prediction),
+        words.within(_highest_of(run)) if many else "",
         verdict.direction,
-        f"{verdict.certainty} ({verdict.percent} %)" if judged else verdict.why,
+        verdict.certainty if verdict.share is None else f"{verdict.certainty} ({verdict.percent} %)",
     )

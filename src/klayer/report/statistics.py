@@ -59,7 +59,7 @@ class Estimate:
 
 def estimate(values: ArrayLike) -> Estimate:
     """The mean of the values of several seeds."""
-    array = np.asarray(values, np.float64)
+    array = np.asarray(values, np.float64).ravel()
     deviation = float(array.std(ddof=1)) if len(array) > 1 else 0.0
     return Estimate(float(array.mean()), deviation, len(array), deviation / len(array) ** 0.5)
 

@@ -52,15 +52,9 @@ class Verdict:
         """The page's word: clear, uncertain, too few seeds, or not judged."""
         if self.share is None:
             return "too few seeds" if self.why in (ONE_SEED, NO_COMMON) else NOT_JUDGED
-        if self.few:
+        if not self.differs and self.estimate and self.estimate.count <= FEW:
             return "too few seeds"
         return "clear" if self.share >= STABLE else "uncertain"
-
-    @property
-    def few(self) -> bool:
-        """Whether no difference was found between so few seeds that none could have been."""
-        count = self.estimate.count if self.estimate else 0
-        return not self.differs and self.share is not None and count <= FEW
 
     @property
     def percent(self) -> int:
@@ -71,22 +65,23 @@ class Verdict:
 def judge(
     question: str,
     table: Values,
+    number: Callable[[Values], Estimate],
     direction: Direction,
     words: Mapping[int, str],
-    number: Estimate,
 ) -> Verdict:
     """Judges a table (n seeds, k columns) by its rows, redrawn; `words` names the directions.
 
-    No verdict for a single seed, or where `number`, which is judged, has no scatter.
+    No verdict for a single seed, or where the number that is judged has no scatter.
     """
-    count = len(table)
-    if count < 2 or not number.scatters:
-        why = ONE_SEED if count < 2 else NO_SCATTER
-        return Verdict(question, NOT_JUDGED, number, why=why)
+    if not len(table):
+        return Verdict(question, NOT_JUDGED, why=NO_COMMON)
+    count, found = len(table), number(table)
+    if count < 2 or not found.scatters:
+        return Verdict(question, NOT_JUDGED, found, why=ONE_SEED if count < 2 else NO_SCATTER)
     code = int(direction(table))
     rows = np.random.default_rng(1).integers(0, count, (DRAWS, count))
     share = float((direction(table[rows]) == code).mean())
-    return Verdict(question, words[code], number, code != 0, share)
+    return Verdict(question, words[code], found, code != 0, share)
 
 
 def compared(
@@ -96,8 +91,5 @@ def compared(
     words: Mapping[int, str] = GAIN,
 ) -> Verdict:
     """The verdict on `other` less `plain`, by seed (their index)."""
-    gain: Values = np.asarray((other - plain).dropna(), np.float64)
-    if not len(gain):
-        return Verdict(question, NOT_JUDGED, why=NO_COMMON)
-    table = gain[:, np.newaxis]
-    return judge(question, table, lambda t: signs_of_means(t[..., 0]), words, estimate(gain))
+    gain = np.asarray((other - plain).dropna(), np.float64)
+    return judge(question, gain[:, np.newaxis], estimate, lambda t: signs_of_means(t[..., 0]), words)

@@ -22,6 +22,11 @@ def spread(accuracies: ArrayLike) -> str:
     return f"{text} ± {percent(found.deviation)}" if found.count > 1 else text
 
 
+def within(interval: tuple[float, float] | None) -> str:
+    """An interval of an accuracy, in per cent."""
+    return f"{percent(interval[0])} to {percent(interval[1])}" if interval else ""
+
+
 def points(value: float, sign: bool = True) -> str:
     """A difference of two shares in points: +0.45."""
     hundredths = round(100 * value, 2) + 0.0  # no minus before 0.00
@@ -31,34 +36,18 @@ def points(value: float, sign: bool = True) -> str:
 
 def between(interval: tuple[float, float] | None) -> str:
     """An interval of a difference, in points."""
-    return f"{points(interval[0])} to {points(interval[1])}" if interval else "not known"
-
-
-def within(interval: tuple[float, float] | None) -> str:
-    """An interval of an accuracy, in per cent."""
-    return f"{percent(interval[0])} to {percent(interval[1])}" if interval else ""
+    return f"{points(interval[0])} to {points(interval[1])}" if interval else "no interval"
 
 
 def difference(number: Estimate | None) -> str:
     """A difference and its 95 % interval: +0.45 points (95 % interval +0.23 to +0.67; 16 seeds)."""
-    if number is None:
-        return "not known (no seed in common)"
-    return f"{points(number.mean)} points ({_around(number)})"
+    return f"{points(number.mean)} points ({_around(number)})" if number else "no seed in common"
 
 
 def support(verdict: Verdict) -> str:
     """What stands behind an answer: 95 % interval +0.23 to +0.67; 16 seeds; clear."""
     around = _around(verdict.estimate)
     return around if undecided(verdict) else f"{around}; {verdict.certainty}"
-
-
-def undecided(verdict: Verdict) -> str:
-    """The answer where the seeds give none; empty where they do."""
-    if verdict.certainty in ("clear", "uncertain"):
-        return ""
-    few = verdict.certainty == "too few seeds"
-    by = f": {points(verdict.estimate.mean)} points" if verdict.estimate else ""
-    return f"Too few seeds to say{by}" if few else f"Not judged, as nothing scatters{by}"
 
 
 def _around(number: Estimate | None) -> str:
@@ -69,6 +58,23 @@ def _around(number: Estimate | None) -> str:
     if number.interval is None:
         return f"the same in each of {number.count} seeds"
     return f"95 % interval {between(number.interval)}; {number.count} seeds"
+
+
+def brief(verdict: Verdict) -> str:
+    """For a table: +0.45 (+0.23 to +0.67; clear)."""
+    if verdict.estimate is None:
+        return "no seed in common"
+    interval = f"{between(verdict.estimate.interval)}; " if verdict.estimate.interval else ""
+    return f"{points(verdict.estimate.mean)} ({interval}{verdict.certainty})"
+
+
+def undecided(verdict: Verdict) -> str:
+    """The answer where the seeds give none; empty where they do."""
+    if verdict.certainty in ("clear", "uncertain"):
+        return ""
+    few = verdict.certainty == "too few seeds"
+    by = f": {points(verdict.estimate.mean)} points" if verdict.estimate else ""
+    return f"Too few seeds to say{by}" if few else f"Not judged, as nothing scatters{by}"
 
 
 def agreement(verdict: Verdict) -> str:

@@ -13,7 +13,7 @@ from klayer.report.batch_norm import readme_picture
 from klayer.report.contents import report
 from klayer.report.document import REPORTS, Document, Figure, Panel
 from klayer.report.drawing import png
-from klayer.report.evidence import collect
+from klayer.report.evidence import Unanswered, collect
 from klayer.report.page import markdown, page
 
 
@@ -23,7 +23,11 @@ def run() -> None:
     Raises KlayerError when a file of another stage is missing.
     """
     evidence = collect(read_settings("report"))
-    publish(report(evidence), *readme_picture(evidence))
+    try:
+        pictures = [readme_picture(evidence)]
+    except Unanswered:
+        pictures = []
+    publish(report(evidence), *pictures)
 
 
 def publish(document: Document, *pictures: Figure) -> None:
