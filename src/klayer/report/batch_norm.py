@@ -182,7 +182,7 @@ def sigma_pairs(evidence: Evidence) -> list[Pair]:
     names = [n for n in evidence.runs if n.startswith("sigma_") and not n.endswith("_bn")]
     pairs = [only_bn(evidence.pair(name)) for name in names]
     if len(pairs) < 2:
-        raise Unanswered("params.yaml has fewer than two pairs sigma_... and sigma_..._bn")
+        raise Unanswered("params.yaml has fewer than two pairs sigma_X and sigma_X_bn")
     for plain, _ in pairs:
         if plain.settings["initialisation"] != "normal":
             raise Unanswered(f"the initial weights of {plain.name} are not normal")
