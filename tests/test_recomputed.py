@@ -31,7 +31,9 @@ REPORTED = {
     "best_two_cycles": 0.5386,
 }
 SIGMAS = ("sigma_1e-1", "sigma_1e-3", "sigma_1e-4")
-pytestmark = pytest.mark.skipif("> **These results are from images" in REPORT, reason="the report has no comparison")
+pytestmark = pytest.mark.skipif(
+    "> **These results are from images" in REPORT, reason="the report has no comparison"
+)
 
 
 @cache

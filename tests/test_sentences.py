@@ -84,7 +84,9 @@ def said_of(document: Document) -> str:
     text = markdown(document)
     for block in re.findall(r"^.*:$(?=\n\n\|)", text, re.MULTILINE):
         text = text.replace(block, block.removesuffix(":"))
-    text = re.sub(r"!?\[[^]]*\]\([^)]*\)|<[^>]*>|\|[ |]*\||^\|[ -|]*\|$", "", text, flags=re.MULTILINE)
+    text = re.sub(
+        r"!?\[[^]]*\]\([^)]*\)|<[^>]*>|\|[ |]*\||^\|[ -|]*\|$", "", text, flags=re.MULTILINE
+    )
     return text[: text.index("\n## Words")]
 
 

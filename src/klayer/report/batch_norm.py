@@ -199,7 +199,9 @@ def _by_kind(pairs: Sequence[Pair]) -> list[str]:
 def start(evidence: Evidence) -> Verdict:
     """The verdict on the range over σ, without BN less with."""
     table = evidence.table(*_by_kind(sigma_pairs(evidence)))
-    return judge("start", table, lambda t: estimate(_less(t)), lambda t: signs_of_means(_less(t)), LESS)
+    return judge(
+        "start", table, lambda t: estimate(_less(t)), lambda t: signs_of_means(_less(t)), LESS
+    )
 
 
 def _less(tables: Values) -> Values:
