@@ -1,0 +1,59 @@
+"""Are the gradients right? Analytic against numerical ones."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from klayer.report import words
+from klayer.report.document import Figure, Panel, Section, Table
+from klayer.report.drawing import INK, OTHERS, WIDE, logarithmic
+from klayer.report.evidence import Evidence
+from klayer.report.page import question
+from klayer.report.reference import GRADIENT_TOLERANCE
+
+PARAMETERS = {"weight": "W", "bias": "b", "gamma": "γ", "beta": "β"}
+SMALLEST = 1e-16  # exact agreement is drawn here
+SOURCE = "plots/check_gradients.csv · stage check_gradients · dvc repro check_gradients"
+
+
+def section(evidence: Evidence) -> Section:
+    """The largest relative error, by network and by layer."""
+    errors = evidence.gradient_errors
+    rows = [
+        (str(name), f"{group['entries'].sum():,}", f"{group['relative'].max():.1e}")
+        for name, group in errors.groupby("network", sort=False)
+    ]
+    strengths = words.several([f"{l2:g}" for l2 in errors["l2"].unique()])
+    head = ("network", "derivatives", "largest relative error")
+    caption = "Analytic against numerical gradients, each array of each small network."
+    panel = Panel("Relative errors by layer", partial(_draw, errors), width=WIDE)
+    return question(
+        "gradients",
+        "Are the gradients right?",
+        details=[
+            Figure("check_gradients", caption, [panel], SOURCE),
+            Table(f"Gradient check, λ of {strengths}", head, rows, SOURCE),
+        ],
+        largest=evidence.worst_gradient,
+        allowed=GRADIENT_TOLERANCE,
+        derivatives=errors["entries"].sum(),
+    )
+
+
+def _draw(errors: pd.DataFrame, axes: Axes) -> None:
+    groups = dict(list(errors.groupby("parameter")))
+    names = [name for name in PARAMETERS if name in groups]
+    for i, name in enumerate(names):
+        layers = groups[name]["layer"] + 0.15 * (i - (len(names) - 1) / 2)
+        relative = groups[name]["relative"].clip(lower=SMALLEST)
+        style = {"color": OTHERS[i], "ms": 3, "alpha": 0.6}
+        axes.plot(layers, relative, "o", label=PARAMETERS[name], **style)
+    axes.axhline(GRADIENT_TOLERANCE, ls="--", lw=1, color=INK, label="allowed")
+    logarithmic(axes)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("layer")
+    axes.set_ylabel("relative error")

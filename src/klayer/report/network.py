@@ -1,0 +1,128 @@
+"""The network with the best λ: what it gets right and wrong, and the first layers' weights."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from PIL import Image
+
+from klayer.errors import KlayerError
+from klayer.report.comparison import label
+from klayer.report.document import Figure, Panel, Section
+from klayer.report.drawing import BLUE, INK, OTHERS, WIDE
+from klayer.report.evidence import Evidence
+from klayer.report.page import question
+from klayer.report.statistics import EQUAL
+
+SHEET = Path("plots/examples.png")  # the first test images side by side, of the stage preprocess
+SHOWN = 3  # classes of an example
+ACROSS = 6  # examples in a row
+# Whose first layer is shown, beside the best λ's.
+WEIGHTS = ("three_layer", "three_layer_bn", "nine_layer", "nine_layer_bn")
+
+
+def section(evidence: Evidence) -> Section:
+    """Accuracy, mistakes, examples and weights."""
+    name = evidence.best.name
+    stage = f"train_best@{name.removeprefix('best_')}"
+    source = f"plots/runs/{name}/{{}}.csv · stage {stage} · dvc repro {stage}"
+    counts = evidence.confusion.pivot(index="actual", columns="predicted", values="count")
+    classes = evidence.confusion["actual"].unique()
+    counts = counts.reindex(index=classes, columns=classes)
+    shares = counts.div(counts.sum(axis=1).clip(lower=1), axis=0)
+    right = pd.Series(np.diag(shares), [str(name) for name in classes])
+    wrong = counts.mask(np.eye(len(classes), dtype=bool)).stack()
+    confusion = Panel(
+        "Predicted class (% of each row)", partial(_draw_confusion, shares), left=1.0, bottom=0.95
+    )
+    examples = Panel(
+        "The first test images, and the most probable classes (the actual one is bold)",
+        partial(_draw_examples, evidence.examples),
+        left=0.1,
+        bottom=0.0,
+        width=WIDE,
+        height=0.35 + 1.35 * -(-evidence.examples["image"].nunique() // ACROSS),
+    )
+    over = "mean over seeds" if len(evidence.best.seeds) > 1 else "one seed"
+    return question(
+        "final",
+        "What does the final network do?",
+        blocks=[
+            Figure("examples", f"Probabilities: {over}.", [examples], source.format("examples"), True)
+        ],
+        details=[
+            Figure("confusion", f"Test images, {over}.", [confusion], source.format("confusion")),
+            _weights(evidence),
+        ],
+        accuracy=evidence.best.test_accuracy,
+        best=evidence.best.settings["l2"],
+        right=right,
+        ties=bool(np.ptp(right) <= EQUAL),
+        mistakes=list(wrong[wrong >= max(wrong.max() - EQUAL, EQUAL)].items()),
+    )
+
+
+def _draw_confusion(shares: pd.DataFrame, axes: Axes) -> None:
+    """shares (actual classes, predicted classes)."""
+    paint = LinearSegmentedColormap.from_list("share", ["white", BLUE])
+    values, names = shares.to_numpy(), [str(name) for name in shares]
+    axes.imshow(values, paint, aspect="auto", vmin=0, vmax=max(1.3 * values.max(), 1e-9))
+    for (row, column), share in np.ndenumerate(values):
+        text = f"{100 * share:.0f}"
+        axes.text(column, row, text, ha="center", va="center", fontsize=7, color=INK)
+    axes.set_xticks(range(len(names)), names, rotation=60, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(names)), names)
+    axes.grid(visible=False)
+    axes.set_ylabel("actual class")
+
+
+def _draw_examples(table: pd.DataFrame, axes: Axes) -> None:
+    """Each image with its most probable classes, ACROSS in a row."""
+    sheet, groups = _pixels(SHEET), list(table.groupby("image"))
+    side, rows = sheet.shape[0], -(-len(groups) // ACROSS)
+    for i, (_, probabilities) in enumerate(groups):
+        x, y = i % ACROSS, rows - 1 - i // ACROSS
+        place = (x, x + 0.42, y + 0.42, y + 0.9)
+        axes.imshow(sheet[:, i * side : (i + 1) * side], extent=place, aspect="auto")
+        for line, row in enumerate(probabilities.nlargest(SHOWN, "probability").to_dict("records")):
+            bold = row["class"] == row["actual"]
+            text = f"{row['class']} {100 * row['probability']:.0f} %"
+            style = {"fontweight": "bold"} if bold else {"color": OTHERS[3]}
+            axes.text(x + 0.46, y + 0.78 - 0.15 * line, text, va="center", fontsize=7.5, **style)
+        actual = probabilities["actual"].iloc[0]
+        axes.text(x, y + 0.32, actual, va="center", fontsize=8)
+    axes.set_xlim(0, ACROSS)
+    axes.set_ylim(0, rows)
+    axes.axis("off")
+
+
+def _weights(evidence: Evidence) -> Figure:
+    runs = [evidence.runs[name] for name in WEIGHTS if name in evidence.runs]
+    panels = [
+        Panel(label(run.settings), partial(_draw_picture, run.weights), left=0.1, bottom=0.1, height=2.2)
+        for run in (*runs, evidence.best)
+    ]
+    caption = (
+        "Weights of the first layer, a picture for each unit (first seed), each scaled by its "
+        "largest weight; grey is 0."
+    )
+    source = "plots/runs/NAME/weights.png · stage train@NAME · dvc repro train@NAME"
+    return Figure("weights", caption, panels, source, photo=True)
+
+
+def _draw_picture(path: Path, axes: Axes) -> None:
+    axes.imshow(_pixels(path), interpolation="nearest")
+    axes.axis("off")
+
+
+def _pixels(path: Path) -> np.ndarray:
+    """Raises KlayerError when the picture cannot be read."""
+    try:
+        return np.asarray(Image.open(path).convert("RGB"))
+    except OSError as error:
+        raise KlayerError(f"{path} cannot be read ({error}): run `dvc repro`") from error
