@@ -1,219 +1,192 @@
-"""The section of a study, by what it asks: a function for each name that `ask` may have."""
+"""The section of a study, by what it asks: a function for each name that `ask` may have.
+
+Sentences are in templates/questions/study_*.j2.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from functools import wraps
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from klayer.report import words
-from klayer.report.document import Block, Section, Table
+from klayer.report.charts import Row, seeds_panel
+from klayer.report.document import Block, Document, Figure, Section, Table
+from klayer.report.drawing import OTHERS
+from klayer.report.evidence import Unanswered
+from klayer.report.page import assemble, question, sentence
 from klayer.report.statistics import EQUAL
-from klayer.report.studies.charts import accuracy_figure, chosen_figure, source
-from klayer.report.studies.compare import Comparison, compare, spread
-from klayer.report.studies.results import Study
-from klayer.report.studies.statistics import statistics
+from klayer.report.studies.charts import accuracy_figure, curves_figure
+from klayer.report.studies.results import Study, in_words
+from klayer.report.verdicts import GAIN, Verdict, compared
 
-Ask = Callable[[Study], Section]
-
-GAIN = {1: "helps", 0: "makes no difference", -1: "harms"}
+Accuracies = "pd.Series[float]"  # by seed
 RANGE = {1: "matters more", 0: "matters as much", -1: "matters less"}
-VALUE = {1: "a higher one is best", 0: "the same one is best", -1: "a lower one is best"}
+VALUE = {1: "higher", 0: "the same", -1: "lower"}
+WITHIN = 0.05  # of the best accuracy: what a value still allows, added after the runs
 MEASURES = {
     "validation_accuracy": "validation accuracy",
-    "validation_accuracy_views": "validation accuracy over views",
+    "validation_accuracy_views": "validation accuracy, mean of ten views",
     "test_accuracy": "test accuracy",
-    "test_accuracy_views": "test accuracy over views",
+    "test_accuracy_views": "test accuracy, mean of ten views",
 }
+STATISTICS = {"": "running averages", "_own": "own statistics", "_precise": "PreciseBN"}
 
 
-def _needs(variants: int, values: int = 1) -> Callable[[Ask], Ask]:
-    """With fewer there is nothing to compare, and the section says so."""
+@dataclass(frozen=True)
+class Comparison:
+    """A variant against the first, or one kind of statistics against another, seed by seed."""
 
-    def answered(ask: Ask) -> Ask:
-        @wraps(ask)
-        def section(study: Study) -> Section:
-            if len(study.variants) < variants:
-                return _section(study, "Not answered: there is one variant, nothing to compare.")
-            if len(study.values) < values:
-                return _section(study, f"Not answered: there is one value of {study.setting}.")
-            return ask(study)
+    label: str
+    place: str  # at which value, or on which images; may be empty
+    plain: pd.Series[float]
+    other: pd.Series[float]
+    verdict: Verdict
 
-        return section
+    @property
+    def group(self) -> str:
+        """Comparisons with equal answers are named together."""
+        return words.undecided(self.verdict).split(":")[0] or self.verdict.direction
 
-    return answered
+    @property
+    def row(self) -> tuple[str, ...]:
+        """For a table."""
+        known = self.verdict.share is not None
+        answer = f"{self.verdict.direction}, {self.verdict.percent} %" if known else self.group
+        accuracies = (words.spread(a) if len(a) else "not run" for a in (self.plain, self.other))
+        return self.label, self.place, *accuracies, words.brief(self.verdict), answer
 
 
-@_needs(variants=2)
 def gain(study: Study) -> Section:
     """Each variant against the first, at each value."""
-    first, *others = study.variants
-    rows, sentences = [], []
-    for value in study.values:
-        plain, said = study.at(first, value), []
-        for variant in others:
-            other = study.at(variant, value)
-            found = compare(plain, other, study, GAIN)
-            said.append(f"{variant} {found.phrase()}")
-            rows.append((variant, value, spread(plain), spread(other), found.points, found.word))
-        sentences.append((f"at {value}, " if value else "") + "; ".join(said))
-    setting = (study.setting or "value").capitalize()
-    head = ("variant", setting, first, "variant's", "difference (points)", "verdict")
-    table = Table("Test accuracy (mean ± std over seeds)", head, tuple(rows), source(study))
-    answer = f"Against {first}: {'; '.join(sentences)}."
-    figure = accuracy_figure if study.varied else chosen_figure
-    return _section(study, answer, figure(study), table)
+    first, *others = _several(study)
+    found = [
+        _compare(study, variant, study.place(value), study.at(first, value), study.at(variant, value))
+        for variant in others
+        for value in study.values
+    ]
+    return _gains(study, found, study.label(first))
 
 
-@_needs(variants=2, values=2)
+def best_gain(study: Study) -> Section:
+    """Each variant against the first, both with the best of their own values."""
+    first, *others = _several(study)
+    found = [_compare(study, v, "", study.chosen(first), study.chosen(v)) for v in others]
+    tables = [_chosen_table(study)] if study.varied else []
+    return _gains(study, found, study.label(first), *tables, best=True)
+
+
+def statistics(study: Study) -> Section:
+    """Each kind of statistics against the running averages, over all values."""
+    kinds = {s: name for s, name in STATISTICS.items() if f"test_accuracy{s}" in study.networks}
+    if len(kinds) < 2:
+        raise Unanswered("its training names no other statistics")
+    parts = [str(c).removesuffix("_accuracy") for c in study.networks if "_accuracy" in str(c)]
+    left = ("train", "validation", "test")
+    images = {
+        "on test images": ["test"],
+        "on corrupted images": [p for p in parts if p not in left and "_accuracy" not in p],
+    }
+    found = []
+    for suffix in [s for s in kinds if s]:
+        for place, names in images.items():
+            if names:
+                usual, other = (_mean(study, names, s, study.values) for s in ("", suffix))
+                verdict = compared(usual, other, study.name)
+                found.append(Comparison(kinds[suffix], place, usual, other, verdict))
+    curves = curves_figure(study, kinds)
+    table = _statistics_table(study, kinds, [name for names in images.values() for name in names])
+    return _gains(study, found, kinds[""], curves, table)
+
+
 def ranges(study: Study) -> Section:
     """Does what varies matter more for a variant? Largest less smallest accuracy of each seed."""
-    first, *others = study.variants
-    of_each = {variant: _range(study, variant) for variant in study.variants}
+    first, *others = _several(study, values=2)
+    by_seed = {variant: _range(study, variant) for variant in study.variants}
+    found = {v: compared(by_seed[first], by_seed[v], study.name, RANGE) for v in others}
     means = {
-        variant: words.points(of_seeds.mean(), sign=False) if len(of_seeds) else "not known"
-        for variant, of_seeds in of_each.items()
+        study.label(v): words.points(r.mean(), sign=False) if len(r) else "not known"
+        for v, r in by_seed.items()
     }
-    found = {v: compare(of_each[first], of_each[v], study, RANGE) for v in others}
-    verdicts = "; ".join(
-        f"for {v} the {study.setting if a.verdict else 'range'} {a.phrase(sign=False)}"
-        for v, a in found.items()
-    )
-    said = [f"over {mean} points for {variant}" for variant, mean in means.items()]
-    answer = f"{verdicts}. Its values make the test accuracy range {', '.join(said)}."
     rows = [
-        (value, *(spread(study.at(variant, value)) for variant in study.variants))
+        (in_words(value), *(_spread(study.at(variant, value)) for variant in study.variants))
         for value in study.values
     ]
     rows.append(("range (points)", *means.values()))
-    head = (study.setting, *study.variants)
-    table = Table("Test accuracy (mean ± std over seeds)", head, tuple(rows), source(study))
-    return _section(study, answer[0].upper() + answer[1:], accuracy_figure(study), table)
+    head = (study.setting, *means)
+    table = Table("Test accuracy in per cent (mean ± std over seeds)", head, rows, study.source)
+    verdicts = {study.label(v): verdict for v, verdict in found.items()}
+    return _section(
+        study, "study_range", [accuracy_figure(study)], [table], verdicts=verdicts, means=means
+    )
 
 
-@_needs(variants=2, values=2)
 def best_value(study: Study) -> Section:
     """Which value is best for a variant, by its validation accuracy, as a power of ten."""
-    first, *others = study.variants
+    first, *others = _several(study, values=2)
     best = {variant: _best(study, variant) for variant in study.variants}
-    logs = {v: values.astype(float).map(math.log10) for v, values in best.items()}
-    verdicts = []
-    for variant in others:
-        at_best = compare(study.chosen(first), study.chosen(variant), study, GAIN)
-        found = compare(logs[first], logs[variant], study, VALUE)
-        verdicts.append(
-            f"for {variant} {_which(found, first)}; at its own best it {at_best.phrase()}"
-        )
+    limits = {variant: _limits(study, variant) for variant in study.variants}
+    logs = {variant: values.map(math.log10) for variant, values in best.items()}
+    seeds = study.networks["seed"].nunique()
     rows = [
         (
-            value,
-            *(f"{spread(study.at(v, value))} ({(best[v] == value).sum()})" for v in study.variants),
+            in_words(value),
+            *(f"{_spread(study.at(v, value))} ({(b == float(value)).sum()})" for v, b in best.items()),
         )
         for value in study.values
     ]
-    head = (study.setting, *(f"{variant} (best for)" for variant in study.variants))
-    caption = "Test accuracy (mean ± std over seeds) and for how many seeds the value is best"
-    table = Table(caption, head, tuple(rows), source(study))
-    answer = f"Of {study.setting}s, {'; '.join(verdicts)}.{_left_out(study, best)}"
-    return _section(study, answer, accuracy_figure(study), table)
-
-
-@_needs(variants=2)
-def best_gain(study: Study) -> Section:
-    """Each variant against the first, both with the best of their own values."""
-    first, *others = study.variants
-    plain, rows, said = study.chosen(first), [], []
-    for variant in others:
-        other = study.chosen(variant)
-        found = compare(plain, other, study, GAIN)
-        said.append(f"{variant} {found.phrase()}")
-        rows.append((variant, spread(plain), spread(other), found.points, found.word))
-    head = ("variant", first, "variant's", "difference (points)", "verdict")
-    caption = "Test accuracy at the best value (mean ± std over seeds)"
-    tables = [Table(caption, head, tuple(rows), source(study))]
-    if study.varied:
-        tables.append(_chosen_table(study))
-    answer = f"Against {first}, each at its best by validation accuracy: {'; '.join(said)}."
-    return _section(study, answer, chosen_figure(study), *tables)
+    head = (study.setting, *(f"{study.label(variant)} (best for)" for variant in best))
+    caption = "Test accuracy in per cent (mean ± std), and for how many seeds the value is best"
+    return _section(
+        study,
+        "study_best",
+        [accuracy_figure(study)],
+        [Table(caption, head, rows, study.source)],
+        verdicts={study.label(v): compared(logs[first], logs[v], study.name, VALUE) for v in others},
+        at_best=[_compare(study, v, "", study.chosen(first), study.chosen(v)) for v in others],
+        limits={study.label(variant): found for variant, found in limits.items()},
+        moved=len({tuple(found) for found in limits.values()}) > 1,
+        left_out={study.label(v): seeds - len(b) for v, b in best.items() if len(b) < seeds},
+        seeds=seeds,
+    )
 
 
 def level(study: Study) -> Section:
     """How good the chosen networks are; by validation images where no others were looked at."""
-    measures = [m for m in MEASURES if m in study.networks]
-    best = [m for m in measures if m.startswith("test")] or measures
-    said = [
-        f"{variant}: {MEASURES[m]} {spread(study.chosen(variant, m))}"
-        for variant in study.variants
-        for m in best
-    ]
-    seeds = study.networks["seed"].nunique()
-    answer = f"Over {seeds} seed{'s' if seeds > 1 else ''}, {'; '.join(said)}."
+    measures = {m: name for m, name in MEASURES.items() if m in study.networks}
+    best = {m: name for m, name in measures.items() if m.startswith("test")} or measures
+    table = study.networks
     rows = [
         (
-            f"{row['variant']}, seed {row['seed']}",
+            f"{study.label(row['variant'])}, seed {row['seed']}",
             *(str(row[key]) for key in study.varied),
-            *(words.accuracy(row[measure]) for measure in measures),
+            *(words.percent(row[measure]) for measure in measures),
             "yes" if row["chosen"] else "",
         )
-        for _, row in study.networks.iterrows()
+        for _, row in table.iterrows()
     ]
-    head = ("network", *study.varied, *(MEASURES[m] for m in measures), "chosen")
-    return _section(study, answer, Table("Each network", head, tuple(rows), source(study)))
+    keys = map(in_words, study.varied)
+    head = ("network", *keys, *(f"{name} (%)" for name in measures.values()), "chosen")
+    chosen = table[table["chosen"] == 1]
+    settings = {in_words(key): list(chosen[key].unique()) for key in study.varied}
+    return _section(
+        study,
+        "study_level",
+        [],
+        [Table("Each network", head, rows, study.source)],
+        accuracies={
+            study.label(v): [(name, words.spread(study.chosen(v, m))) for m, name in best.items()]
+            for v in study.variants
+        },
+        settings=settings if all(len(values) == 1 for values in settings.values()) else {},
+        seeds=table["seed"].nunique(),
+        tested=best is not measures,
+    )
 
 
-def _section(study: Study, answer: str, *blocks: Block) -> Section:
-    return Section(study.name, study.question, answer, blocks)
-
-
-def _range(study: Study, variant: str) -> pd.Series[float]:
-    table = pd.concat([study.at(variant, value) for value in study.values], axis=1, join="inner")
-    return table.max(axis=1) - table.min(axis=1)
-
-
-def _best(study: Study, variant: str) -> pd.Series[str]:
-    """The best value by seed, where one alone has the highest validation accuracy, and its network
-    has learnt something.
-    """
-    table = study.networks[study.networks["variant"] == variant]
-    highest = table.groupby("seed")["validation_accuracy"].transform("max")
-    best = table[table["validation_accuracy"] > highest - EQUAL]
-    alone = ~best["seed"].duplicated(keep=False)
-    return best[alone & (best["learnt"] == 1)].set_index("seed")["value"]
-
-
-def _which(found: Comparison, first: str) -> str:
-    if found.difference is None:
-        return "it is not judged which one is best"
-    times = f"{words.factor(10**found.difference.mean)} times {first}'s"
-    if found.verdict:
-        return f"{found.word}, {times}"
-    which = "the same one" if found.equal else times
-    return f"{which} is best, {found.word}"
-
-
-def _left_out(study: Study, best: dict[str, pd.Series[str]]) -> str:
-    seeds = study.networks["seed"].nunique()
-    counts = [f"{seeds - len(b)} of {seeds} for {v}" for v, b in best.items() if len(b) < seeds]
-    if not counts:
-        return ""
-    why = "several values are equally good, or no network learns,"
-    return f" Seeds for which {why} are left out: {', '.join(counts)}."
-
-
-def _chosen_table(study: Study) -> Table:
-    """What was chosen for each seed."""
-    chosen = study.networks[study.networks["chosen"] == 1]
-    rows = [
-        (f"{variant}, seed {row['seed']}", *(str(row[key]) for key in study.varied))
-        for variant in study.variants
-        for _, row in chosen[chosen["variant"] == variant].iterrows()
-    ]
-    return Table("Chosen by validation accuracy", ("", *study.varied), tuple(rows), source(study))
-
-
-ASKS: dict[str, Ask] = {
+ASKS: dict[str, Callable[[Study], Section]] = {
     "gain": gain,
     "range": ranges,
     "best_value": best_value,
@@ -221,3 +194,17 @@ ASKS: dict[str, Ask] = {
     "statistics": statistics,
     "level": level,
 }
+
+
+def document(studies: Sequence[Study], synthetic: bool) -> Document:
+    """The page: a section for each study, and what was run."""
+    sections = [*map(section, studies), _runs(studies)]
+    return assemble("studies", sections, synthetic=synthetic)
+
+
+def section(study: Study) -> Section:
+    """What a study found; one line where nothing can be answered."""
+    try:
+        return ASKS[study.ask](study)
+    except Unanswered as why:
+        return Section(study.name, study.question, "Not answered", "", f"Not answered: {why}.")
