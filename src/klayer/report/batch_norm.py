@@ -10,7 +10,6 @@ from itertools import cycle
 import numpy as np
 from matplotlib.axes import Axes
 
-from klayer.report import words
 from klayer.report.charts import (
     CURVES,
     LAYERS,
@@ -22,7 +21,7 @@ from klayer.report.charts import (
     training_panel,
 )
 from klayer.report.comparison import differences, in_words, layers, only_bn
-from klayer.report.document import Figure, Panel, Section, Table
+from klayer.report.document import Figure, Panel, Section
 from klayer.report.drawing import BLUE, GREEN, ORANGE, at_values
 from klayer.report.evidence import Evidence, Pair, Run, Unanswered
 from klayer.report.page import asks, attempt, question
@@ -153,17 +152,6 @@ def initial_weights(evidence: Evidence) -> Section:
     verdict, pairs = start(evidence), sigma_pairs(evidence)
     accuracies = evidence.table(*_by_kind(pairs))
     halves = np.split(accuracies, 2, axis=1) if len(accuracies) else []
-    rows = [
-        (
-            f"{plain.settings['sigma']:g}",
-            *(words.spread(run.test_accuracy) for run in (plain, normalised)),
-            words.difference(gain(evidence, plain.name).estimate),
-            plain.failed,
-            normalised.failed,
-        )
-        for plain, normalised in pairs
-    ]
-    head = ("σ", "without BN (%)", "with BN (%)", "BN's gain", "failed without", "failed with")
     lines = [
         Line(f"{line.label}, σ = {line.run.settings['sigma']:g}", line.colour, line.run, style)
         for pair, style in zip(pairs, cycle(STYLES))
@@ -179,9 +167,8 @@ def initial_weights(evidence: Evidence) -> Section:
         "Does BN make the initial weights matter less?",
         verdict,
         blocks=[Figure("sigma", caption, panels, SEEDS)],
-        details=[Table("Test accuracy (mean ± std over seeds)", head, rows, SEEDS)],
         ranges=[float(np.ptp(half, axis=1).mean()) for half in halves],
-        sigmas=[pair[0].settings["sigma"] for pair in pairs],
+        pairs=pairs,
     )
 
 

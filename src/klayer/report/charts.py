@@ -72,34 +72,18 @@ def _draw_measure(lines: Sequence[Line], measure: str, axes: Axes) -> None:
 
 
 def learning_rate_panels(lines: Sequence[Line]) -> list[Panel]:
-    """The learning rate, where the runs differ in it or have not the report's triangles."""
-    rates = {str(_learning_rates(line.run)) for line in lines}
-    says_something = len(rates) > 1 or not all(_triangular(line.run) for line in lines)
-    draw = partial(_draw_learning_rate, lines)
-    return [Panel("Learning rate", draw)] if says_something else []
-
-
-def _triangular(run: Run) -> bool:
-    return bool(run.settings.get("schedule", "triangular") == "triangular")
+    """The learning rate at the points of the curves, where the runs differ in it."""
+    rates = [line.run.curves[["step", "learning_rate"]] for line in lines]
+    differ = any(not table.equals(rates[0]) for table in rates)
+    return [Panel("Learning rate", partial(_draw_learning_rate, lines))] if differ else []
 
 
 def _draw_learning_rate(lines: Sequence[Line], axes: Axes) -> None:
     for line in lines:
-        steps, rates = _learning_rates(line.run)
-        mark = "" if _triangular(line.run) else "o"
-        axes.plot(steps, rates, line.style, color=line.colour, marker=mark, ms=3, label=line.label)
+        rates = line.run.curves.set_index("step")["learning_rate"]
+        axes.plot(rates, line.style, color=line.colour, marker="o", ms=3, label=line.label)
     axes.set_xlabel("step")
     axes.set_ylabel("learning rate")
-
-
-def _learning_rates(run: Run) -> tuple[list[float], list[float]]:
-    """Steps and learning rates: the corners of the triangles, or the points of the curves."""
-    if not _triangular(run):
-        return run.curves["step"].tolist(), run.curves["learning_rate"].tolist()
-    half = run.settings["half_cycle"]
-    ends = run.settings["learning_rate_min"], run.settings["learning_rate_max"]
-    turns = range(2 * run.settings["cycles"] + 1)
-    return [turn * half for turn in turns], [ends[turn % 2] for turn in turns]
 
 
 def layers_panel(lines: Sequence[Line], quantity: str, title: str) -> Panel:

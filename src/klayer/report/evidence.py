@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,9 +19,6 @@ from klayer.report.statistics import Values
 
 Read = TypeVar("Read", dict[str, Any], pd.DataFrame)
 Pair = tuple["Run", "Run"]  # without and with BN
-STABILITY = Path("plots/stability.csv")  # of `klayer stability`
-EARLIER = Path("plots/earlier.csv")  # verdicts of an earlier run of the whole study
-VERDICTS = "question seeds direction word estimate low high settings"
 # Columns of text, in which None, NA or 007 is a name.
 TEXT = "actual predicted class phase network parameter question seeds direction word settings"
 
@@ -56,22 +54,24 @@ class Run:
         return first.set_index("layer")[quantity]
 
 
-@dataclass(frozen=True)
 class Evidence:
-    """All that the report stands on."""
+    """All that the report stands on. A file is read when it is asked for.
 
-    sections: Mapping[str, Any]  # of params.yaml
-    synthetic: bool  # whether the images were made by the project itself
-    worst_gradient: float  # largest relative error of the gradient check
-    gradient_errors: pd.DataFrame
-    runs: Mapping[str, Run]  # experiments in the order of params.yaml, then best_SCHEDULE
-    schedules: tuple[str, ...]  # names of the runs of the best λ
-    best_l2: float
-    search_runs: pd.DataFrame
-    confusion: pd.DataFrame  # of the first schedule's run: actual, predicted, count
-    examples: pd.DataFrame  # of the first schedule's run: image, actual, class, probability
-    stability: pd.DataFrame | None  # verdicts of fresh seeds; None before they were trained
-    earlier: pd.DataFrame | None
+    Raises KlayerError when it is missing or cannot be read, with its name.
+    """
+
+    def __init__(self, sections: Mapping[str, Any]) -> None:
+        """`sections` are those of params.yaml."""
+        self.sections = sections
+        self.schedules = [f"best_{name}" for name in params.names(sections, "search.schedules")]
+        if not self.schedules:
+            raise KlayerError("params.yaml: search.schedules is empty: add one, two_cycles: {}")
+
+    @cached_property
+    def runs(self) -> Mapping[str, Run]:
+        """Experiments in the order of params.yaml, then best_SCHEDULE."""
+        names = [*params.names(self.sections, "experiments"), *self.schedules]
+        return {n: _run(n, settings_of(self.sections, n, self.best_l2)) for n in names}
 
     @property
     def best(self) -> Run:
@@ -93,34 +93,20 @@ class Evidence:
         columns = [self.run(name).seeds[measure] for name in names]
         return pd.concat(columns, axis=1, join="inner").sort_index().to_numpy(np.float64)
 
+    @cached_property
+    def best_l2(self) -> float:
+        """The choice of the search."""
+        return float(read_numbers("metrics/search_l2.json", "best_l2")["best_l2"])
 
-def collect(sections: Mapping[str, Any]) -> Evidence:
-    """What was run with these sections of params.yaml.
+    @cached_property
+    def search_runs(self) -> pd.DataFrame:
+        """Every network of the search: phase, l2, seed, validation_accuracy."""
+        return read_table("plots/search_l2_runs.csv", "phase l2 seed validation_accuracy")
 
-    Raises KlayerError when a file is missing or cannot be read, with its name.
-    """
-    schedules = tuple(f"best_{name}" for name in params.names(sections, "search.schedules"))
-    if not schedules:
-        raise KlayerError("params.yaml: search.schedules is empty: add one, two_cycles: {}")
-    best_l2 = read_numbers("metrics/search_l2.json", "best_l2")["best_l2"]
-    names = (*params.names(sections, "experiments"), *schedules)
-    best = Path("plots/runs") / schedules[0]
-    errors = "network l2 layer parameter relative entries"
-    earlier = "question direction word settings"
-    return Evidence(
-        sections=sections,
-        synthetic=bool(read_numbers("metrics/data.json", "synthetic")["synthetic"]),
-        worst_gradient=read_numbers("metrics/check_gradients.json", "worst")["worst"],
-        gradient_errors=read_table("plots/check_gradients.csv", errors),
-        runs={name: _run(name, settings_of(sections, name, best_l2)) for name in names},
-        schedules=schedules,
-        best_l2=best_l2,
-        search_runs=read_table("plots/search_l2_runs.csv", "phase l2 seed validation_accuracy"),
-        confusion=read_table(best / "confusion.csv", "actual predicted count"),
-        examples=read_table(best / "examples.csv", "image actual class probability"),
-        stability=read_table(STABILITY, VERDICTS) if STABILITY.exists() else None,
-        earlier=read_table(EARLIER, earlier) if EARLIER.exists() else None,
-    )
+    @property
+    def synthetic(self) -> bool:
+        """Whether the images were made by the project itself."""
+        return bool(read_numbers("metrics/data.json", "synthetic")["synthetic"])
 
 
 def settings_of(sections: Mapping[str, Any], name: str, best_l2: float) -> dict[str, Any]:

@@ -10,9 +10,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from scipy import special
 
-from klayer.report import words
 from klayer.report.comparison import label, other_images, unlike
-from klayer.report.document import Figure, Panel, Section, Table
+from klayer.report.document import Figure, Panel, Section
 from klayer.report.drawing import BLUE, INK, OTHERS, WIDE, at_values, power
 from klayer.report.evidence import Evidence, Unanswered, searching
 from klayer.report.page import asks, question
@@ -97,7 +96,6 @@ def section(evidence: Evidence) -> Section:
         "Does λ matter beyond luck?",
         verdict,
         blocks=[Figure("search_l2", caption, [panel], SOURCE)],
-        details=[_fine(search, best)],
         search=search,
         best=best,
         best_may_be=any(_same(l2, best) for l2 in search.candidates),
@@ -174,22 +172,6 @@ def _same(l2: float, other: float) -> bool:
     return abs(l2 - other) <= 1e-6 * other
 
 
-def _fine(search: Search, best: float) -> Table:
-    """Every value of the fine search and λ = 0, the highest mean first."""
-    means = search.means.sort_values(ascending=False, kind="stable")
-    rows = [
-        (
-            words.short(l2) + (" (chosen)" if _same(l2, best) else ""),
-            words.percent(mean),
-            words.points(mean - means.iloc[0]),
-            "yes" if l2 in search.candidates else "no",
-        )
-        for l2, mean in zip(means.index.to_numpy(np.float64), means, strict=True)
-    ]
-    head = ("λ", "validation accuracy (%)", "below the highest (points)", "may be the best")
-    return Table("Fine search and λ = 0, means over seeds", head, rows, SOURCE)
-
-
 def _draw(search: Search, best: float, reported: bool, axes: Axes) -> None:
     """Coarse, fine and λ = 0, with the band that luck alone would fill."""
     middle, half = search.coarse.mean(), 1.96 * search.noise
@@ -201,6 +183,8 @@ def _draw(search: Search, best: float, reported: bool, axes: Axes) -> None:
     axes.plot(100 * search.coarse, "o", mfc="none", color=BLUE, ms=4, alpha=0.7, label=label)
     means, deviations = 100 * search.means, 100 * search.fine.std(axis=1)
     at = [zero, *means.index[1:]]
+    label = "95 % sure not to be the best: fine means below"
+    axes.axhline(100 * (search.means.max() - search.width), ls="--", lw=1, color=BLUE, label=label)
     style = {"fmt": "o", "color": BLUE, "ms": 4, "elinewidth": 1, "capsize": 2}
     axes.errorbar(at, means, deviations, label="fine and λ = 0, mean ± std", **style)
     if reported:

@@ -14,8 +14,8 @@ from PIL import Image
 from klayer.errors import KlayerError
 from klayer.report.comparison import label
 from klayer.report.document import Figure, Panel, Section
-from klayer.report.drawing import BLUE, INK, OTHERS, WIDE
-from klayer.report.evidence import Evidence
+from klayer.report.drawing import BLUE, INK, WIDE
+from klayer.report.evidence import Evidence, read_table
 from klayer.report.page import question
 from klayer.report.statistics import EQUAL
 
@@ -28,39 +28,35 @@ WEIGHTS = ("three_layer", "three_layer_bn", "nine_layer", "nine_layer_bn")
 
 def section(evidence: Evidence) -> Section:
     """Accuracy, mistakes, examples and weights."""
-    name = evidence.best.name
-    stage = f"train_best@{name.removeprefix('best_')}"
-    source = f"plots/runs/{name}/{{}}.csv · stage {stage} · dvc repro {stage}"
-    counts = evidence.confusion.pivot(index="actual", columns="predicted", values="count")
-    classes = evidence.confusion["actual"].unique()
-    counts = counts.reindex(index=classes, columns=classes)
+    run = evidence.best
+    folder, stage = run.weights.parent, f"train_best@{run.name.removeprefix('best_')}"
+    confusion = read_table(folder / "confusion.csv", "actual predicted count")
+    shown = read_table(folder / "examples.csv", "image actual class probability")
+    names = confusion["actual"].unique()
+    counts = confusion.pivot(index="actual", columns="predicted", values="count")
+    counts = counts.reindex(index=names, columns=names)
     shares = counts.div(counts.sum(axis=1).clip(lower=1), axis=0)
-    right = pd.Series(np.diag(shares), [str(name) for name in classes])
-    wrong = counts.mask(np.eye(len(classes), dtype=bool)).stack()
-    confusion = Panel(
-        "Predicted class (% of each row)", partial(_draw_confusion, shares), left=1.0, bottom=0.95
+    right = pd.Series(np.diag(shares), names)
+    wrong = counts.mask(np.eye(len(names), dtype=bool)).stack()
+    size = {"width": WIDE, "height": 0.35 + 1.1 * -(-shown["image"].nunique() // ACROSS)}
+    title = "The first test images, with the most probable classes (bold: the actual one)"
+    examples = Panel(title, partial(_draw_examples, shown), left=0.1, bottom=0.0, **size)
+    title, draw = "Predicted class (% of each row)", partial(_draw_confusion, shares)
+    over = "mean over seeds" if len(run.seeds) > 1 else "one seed"
+    source = f"{folder} · stage {stage} · dvc repro {stage}"
+    table = Figure(
+        "confusion",
+        f"Test images, {over}.",
+        [Panel(title, draw, left=1.0, bottom=0.95)],
+        source,
     )
-    examples = Panel(
-        "The first test images, and the most probable classes (the actual one is bold)",
-        partial(_draw_examples, evidence.examples),
-        left=0.1,
-        bottom=0.0,
-        width=WIDE,
-        height=0.35 + 1.35 * -(-evidence.examples["image"].nunique() // ACROSS),
-    )
-    over = "mean over seeds" if len(evidence.best.seeds) > 1 else "one seed"
     return question(
         "final",
         "What does the final network do?",
-        blocks=[
-            Figure("examples", f"Probabilities: {over}.", [examples], source.format("examples"), True)
-        ],
-        details=[
-            Figure("confusion", f"Test images, {over}.", [confusion], source.format("confusion")),
-            _weights(evidence),
-        ],
-        accuracy=evidence.best.test_accuracy,
-        best=evidence.best.settings["l2"],
+        blocks=[Figure("examples", f"Probabilities: {over}.", [examples], source, photo=True)],
+        details=[table, _weights(evidence)],
+        accuracy=run.test_accuracy,
+        best=run.settings["l2"],
         right=right,
         ties=bool(np.ptp(right) <= EQUAL),
         mistakes=list(wrong[wrong >= max(wrong.max() - EQUAL, EQUAL)].items()),
@@ -87,15 +83,13 @@ def _draw_examples(table: pd.DataFrame, axes: Axes) -> None:
     side, rows = sheet.shape[0], -(-len(groups) // ACROSS)
     for i, (_, probabilities) in enumerate(groups):
         x, y = i % ACROSS, rows - 1 - i // ACROSS
-        place = (x, x + 0.42, y + 0.42, y + 0.9)
-        axes.imshow(sheet[:, i * side : (i + 1) * side], extent=place, aspect="auto")
-        for line, row in enumerate(probabilities.nlargest(SHOWN, "probability").to_dict("records")):
-            bold = row["class"] == row["actual"]
+        part = sheet[:, i * side : (i + 1) * side]
+        axes.imshow(part, extent=(x, x + 0.4, y + 0.1, y + 0.85), aspect="auto")
+        likely = probabilities.nlargest(SHOWN, "probability").to_dict("records")
+        for line, row in enumerate(likely):
+            style = {"fontweight": "bold"} if row["class"] == row["actual"] else {}
             text = f"{row['class']} {100 * row['probability']:.0f} %"
-            style = {"fontweight": "bold"} if bold else {"color": OTHERS[3]}
-            axes.text(x + 0.46, y + 0.78 - 0.15 * line, text, va="center", fontsize=7.5, **style)
-        actual = probabilities["actual"].iloc[0]
-        axes.text(x, y + 0.32, actual, va="center", fontsize=8)
+            axes.text(x + 0.43, y + 0.72 - 0.22 * line, text, va="center", fontsize=6.5, **style)
     axes.set_xlim(0, ACROSS)
     axes.set_ylim(0, rows)
     axes.axis("off")

@@ -15,7 +15,7 @@ from klayer.report.reference import BN, DEEP
 from klayer.report.verdicts import compared
 
 START = ("initialisation", "sigma")
-HEAD = ("name", "network", "besides", "seeds", "test (%)", "BN's gain (points)")
+HEAD = ("name", "network", "besides", "failed to train", "test (%)", "BN's gain (points)")
 SOURCE = "params.yaml, plots/seeds/NAME.csv · stages train, train_best · dvc repro"
 
 
@@ -46,8 +46,8 @@ def _row(evidence: Evidence, run: Run) -> tuple[str, ...]:
     network = {**DEEP, "block": BN}  # what the label of a network says
     said = [key for key, value in network.items() if run.settings[key] == value]
     changes = differences(run.settings, evidence.sections["training"], [*said, *START])
-    accuracy, seeds = words.spread(run.test_accuracy), str(len(run.seeds))
-    return run.name, label(run.settings), changes, seeds, accuracy, _gain(evidence, run)
+    numbers = (run.failed, words.spread(run.test_accuracy), _gain(evidence, run))
+    return (run.name, label(run.settings), changes, *numbers)
 
 
 def _gain(evidence: Evidence, run: Run) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -14,10 +15,13 @@ import pandas as pd
 from klayer.report import batch_norm, l2, reported, schedules, words
 from klayer.report.comparison import comparable, effective, files, schedule
 from klayer.report.document import Section, Table
-from klayer.report.evidence import STABILITY, VERDICTS, Evidence, Unanswered, searching
+from klayer.report.evidence import Evidence, Unanswered, read_table, searching
 from klayer.report.page import asks, attempt, question
 from klayer.report.verdicts import NOT_JUDGED, Verdict
 
+FRESH = Path("plots/stability.csv")  # of `klayer stability`
+EARLIER = Path("plots/earlier.csv")  # verdicts of an earlier run of the whole study
+COLUMNS = "question seeds direction word estimate low high settings"
 TITLE = "Would other seeds say the same?"
 OUTDATED = "made with other settings: run `klayer stability`"
 SEARCH = "l2"  # the question that the search answers
@@ -101,51 +105,49 @@ def table(verdicts: Sequence[Verdict], seeds: str, digests: Mapping[str, str]) -
         points = [round(100 * value, 4) for value in numbers]
         about = (verdict.question, seeds, verdict.direction, verdict.word)
         rows.append((*about, *points, digests[verdict.question]))
-    return pd.DataFrame(rows, columns=VERDICTS.split())
+    return pd.DataFrame(rows, columns=COLUMNS.split())
 
 
 @asks("stability", TITLE)
 def section(evidence: Evidence) -> Section:
     """Every verdict of the study, of the fresh seeds, and of the earlier run."""
-    close, digests = close_verdicts(evidence), settings_digests(evidence)
-    again, earlier = evidence.stability, evidence.earlier
-    if again is None or not close:
+    if not FRESH.exists():
         raise Unanswered("`klayer stability`, which trains fresh seeds, has not been run")
-    again = again[again["settings"] == again["question"].map(digests)]
-    if earlier is not None:
-        earlier = earlier[earlier["settings"] == study_digest(evidence)]
+    close, again = close_verdicts(evidence), fresh_verdicts(evidence)
+    earlier = read_table(EARLIER, "question direction word settings") if EARLIER.exists() else again
+    earlier = earlier[earlier["settings"] == study_digest(evidence)]
     rows, same, changed, changed_earlier = [], 0, {}, []
     for name, verdict in (close | _others(evidence)).items():
-        title, fresh = _title(evidence, name), _rows(again, name)
+        title = _title(evidence, name)
+        fresh = again[again["question"] == name].to_dict("records")
+        before = earlier[earlier["question"] == name].to_dict("records")
         for row in fresh:
-            judged = NOT_JUDGED not in (verdict.direction, row["direction"])
-            same += judged and verdict.direction == row["direction"]
-            if judged and verdict.direction != row["direction"]:
-                changed[title] = verdict.certainty
+            if NOT_JUDGED not in (verdict.direction, row["direction"]):
+                same += verdict.direction == row["direction"]
+                changed |= {title: verdict.certainty} if verdict.direction != row["direction"] else {}
+        changed_earlier += [title for row in before if row["direction"] != verdict.direction]
         told = [f"{_told(row)}, {words.points(row['estimate'] / 100)} points" for row in fresh]
         missing = OUTDATED if name in close else ""
-        before = _rows(earlier, name)
-        if any(row["direction"] != verdict.direction for row in before):
-            changed_earlier.append(title)
         study = f"{verdict.direction} ({verdict.certainty})"
         rows.append((title, study, "; ".join(told) or missing, "; ".join(map(_told, before))))
-    seeds = words.several(list(dict.fromkeys(again["seeds"])) or ["none"])
+    seeds = ", ".join(dict.fromkeys(again["seeds"])) or "none"
     head = ("question", "the study", f"fresh seeds ({seeds})", "an earlier run of the study")
     caption = "Answers of the study, of seeds that it did not use, and of an earlier run"
-    source = f"{STABILITY}, plots/earlier.csv · klayer stability"
     return question(
         "stability",
         TITLE,
-        blocks=[Table(caption, head, rows, source)],
+        blocks=[Table(caption, head, rows, f"{FRESH}, {EARLIER} · klayer stability")],
         same=same,
         changed=changed,
-        before=0 if earlier is None else len(earlier),
+        before=len(earlier),
         changed_earlier=changed_earlier,
     )
 
 
-def _rows(table: pd.DataFrame | None, name: str) -> list[dict[str, Any]]:
-    return [] if table is None else table[table["question"] == name].to_dict("records")
+def fresh_verdicts(evidence: Evidence) -> pd.DataFrame:
+    """The rows of plots/stability.csv that were made with the present settings."""
+    table = read_table(FRESH, COLUMNS)
+    return table[table["settings"] == table["question"].map(settings_digests(evidence))]
 
 
 def _told(row: Mapping[str, Any]) -> str:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import special  # scipy.stats takes a second to load
 
@@ -62,15 +61,6 @@ def estimate(values: ArrayLike) -> Estimate:
     array = np.asarray(values, np.float64).ravel()
     deviation = float(array.std(ddof=1)) if len(array) > 1 else 0.0
     return Estimate(float(array.mean()), deviation, len(array), deviation / len(array) ** 0.5)
-
-
-def paired_difference(a: pd.Series[float], b: pd.Series[float]) -> Estimate | None:
-    """a - b, seed by seed (their index); None when they have no seed in common.
-
-    Equal seeds mean equal mini-batches, so what both share by luck cancels.
-    """
-    difference = (a - b).dropna()
-    return estimate(difference) if len(difference) else None
 
 
 def signs(mean: Values, error: Values, count: int) -> NDArray[np.int_]:

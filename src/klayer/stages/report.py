@@ -13,7 +13,7 @@ from klayer.report.batch_norm import readme_picture
 from klayer.report.contents import report
 from klayer.report.document import REPORTS, Document, Figure, Panel
 from klayer.report.drawing import png
-from klayer.report.evidence import Unanswered, collect
+from klayer.report.evidence import Evidence, Unanswered
 from klayer.report.page import markdown, page
 
 
@@ -22,7 +22,7 @@ def run() -> None:
 
     Raises KlayerError when a file of another stage is missing.
     """
-    evidence = collect(read_settings("report"))
+    evidence = Evidence(read_settings("report"))
     try:
         pictures = [readme_picture(evidence)]
     except Unanswered:
