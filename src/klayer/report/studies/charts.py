@@ -1,8 +1,7 @@
-"""Charts of studies: test accuracy of each network, differences by seed, validation curves."""
+"""The chart of a study: test accuracy of each network over the values."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 
 from matplotlib.axes import Axes
@@ -20,17 +19,6 @@ def accuracy_figure(study: Study) -> Figure:
     means = "a line joins" if study.numbers else "a bar shows"
     caption = f"Test accuracy of each network; {means} the means over seeds."
     return Figure(study.name, caption, [panel], study.source)
-
-
-def curves_figure(study: Study, statistics: Mapping[str, str]) -> Figure:
-    """Validation accuracy along the training, by the statistics for inference."""
-    panels = [
-        Panel(study.place(value) or "All networks", partial(_draw_curves, study, value, statistics))
-        for value in study.values
-    ]
-    caption = "Validation accuracy along the training, means over seeds."
-    source = study.source.replace("plots/seeds", "plots/curves")
-    return Figure(f"{study.name}_curves", caption, panels, source)
 
 
 def _colours(study: Study) -> dict[str, str]:
@@ -53,18 +41,9 @@ def _draw_values(study: Study, axes: Axes) -> None:
         mark = {"lw": 1.6} if study.numbers else {"lw": 0, "marker": "_", "ms": 16, "mew": 2}
         axes.plot(at, means, color=colour, label=study.label(variant), **mark)
     if study.numbers:
-        at_values(axes, study.numbers)
+        at_values(axes, dict(zip(study.numbers, study.values, strict=True)))
     else:
         axes.set_xticks(range(len(study.values)), map(in_words, study.values))
         axes.set_xlim(-0.5, len(study.values) - 0.5)
     axes.set_xlabel(study.setting)
     axes.set_ylabel("test accuracy (%)")
-
-
-def _draw_curves(study: Study, value: str, statistics: Mapping[str, str], axes: Axes) -> None:
-    rows = study.curves[study.curves["value"] == value]
-    for (suffix, name), colour in zip(statistics.items(), (BLUE, *OTHERS), strict=False):
-        accuracies = 100 * rows[f"validation_accuracy{suffix}"]
-        axes.plot(rows["step"], accuracies, ".-", lw=1.2, color=colour, label=name)
-    axes.set_xlabel("step")
-    axes.set_ylabel("validation accuracy (%)")

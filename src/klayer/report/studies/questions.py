@@ -6,184 +6,258 @@ Sentences are in templates/questions/study_*.j2.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from klayer.report import words
 from klayer.report.charts import Row, seeds_panel
-from klayer.report.document import Block, Document, Figure, Section, Table
+from klayer.report.document import Document, Figure, Section, Table
 from klayer.report.drawing import OTHERS
 from klayer.report.evidence import Unanswered
 from klayer.report.page import assemble, question, sentence
 from klayer.report.statistics import EQUAL
-from klayer.report.studies.charts import accuracy_figure, curves_figure
+from klayer.report.studies.charts import accuracy_figure
 from klayer.report.studies.results import Study, in_words
-from klayer.report.verdicts import GAIN, Verdict, compared
+from klayer.report.verdicts import Verdict, compared
 
-Accuracies = "pd.Series[float]"  # by seed
+BETTER = {1: "better", 0: "no difference", -1: "worse"}
 RANGE = {1: "matters more", 0: "matters as much", -1: "matters less"}
 VALUE = {1: "higher", 0: "the same", -1: "lower"}
-WITHIN = 0.05  # of the best accuracy: what a value still allows, added after the runs
+WITHIN = 0.05  # of the best accuracy: how far a value may fall, see docs/evidence.md
 MEASURES = {
-    "validation_accuracy": "validation accuracy",
-    "validation_accuracy_views": "validation accuracy, mean of ten views",
-    "test_accuracy": "test accuracy",
-    "test_accuracy_views": "test accuracy, mean of ten views",
+    "validation_accuracy": "validation",
+    "validation_accuracy_views": "validation over ten views",
+    "test_accuracy": "test",
+    "test_accuracy_views": "test over ten views",
 }
 STATISTICS = {"": "running averages", "_own": "own statistics", "_precise": "PreciseBN"}
+LONGEST = 40  # rows of a table
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """A variant against the first, or one kind of statistics against another, seed by seed."""
+class Comparison(NamedTuple):
+    """A number of each seed for one kind of networks, against that for another kind."""
 
-    label: str
+    label: str  # of the kind
     place: str  # at which value, or on which images; may be empty
     plain: pd.Series[float]
     other: pd.Series[float]
     verdict: Verdict
 
     @property
-    def group(self) -> str:
+    def answer(self) -> str:
         """Comparisons with equal answers are named together."""
         return words.undecided(self.verdict).split(":")[0] or self.verdict.direction
-
-    @property
-    def row(self) -> tuple[str, ...]:
-        """For a table."""
-        known = self.verdict.share is not None
-        answer = f"{self.verdict.direction}, {self.verdict.percent} %" if known else self.group
-        accuracies = (words.spread(a) if len(a) else "not run" for a in (self.plain, self.other))
-        return self.label, self.place, *accuracies, words.brief(self.verdict), answer
 
 
 def gain(study: Study) -> Section:
     """Each variant against the first, at each value."""
-    first, *others = _several(study)
+    first, *others = _variants(study)
+    pairs = [(v, x) for v in others for x in study.values]
     found = [
-        _compare(study, variant, study.place(value), study.at(first, value), study.at(variant, value))
-        for variant in others
-        for value in study.values
+        _compare(study.label(v), study.place(x), study.at(first, x), study.at(v, x))
+        for v, x in pairs
     ]
     return _gains(study, found, study.label(first))
 
 
 def best_gain(study: Study) -> Section:
     """Each variant against the first, both with the best of their own values."""
-    first, *others = _several(study)
-    found = [_compare(study, v, "", study.chosen(first), study.chosen(v)) for v in others]
-    tables = [_chosen_table(study)] if study.varied else []
-    return _gains(study, found, study.label(first), *tables, best=True)
+    first, *_ = _variants(study)
+    return _gains(study, _at_best(study), study.label(first), best=True)
 
 
 def statistics(study: Study) -> Section:
     """Each kind of statistics against the running averages, over all values."""
-    kinds = {s: name for s, name in STATISTICS.items() if f"test_accuracy{s}" in study.networks}
-    if len(kinds) < 2:
+    kinds = [s for s in STATISTICS if s and f"test_accuracy{s}" in study.networks]
+    if not kinds:
         raise Unanswered("its training names no other statistics")
-    parts = [str(c).removesuffix("_accuracy") for c in study.networks if "_accuracy" in str(c)]
-    left = ("train", "validation", "test")
-    images = {
-        "on test images": ["test"],
-        "on corrupted images": [p for p in parts if p not in left and "_accuracy" not in p],
-    }
-    found = []
-    for suffix in [s for s in kinds if s]:
-        for place, names in images.items():
-            if names:
-                usual, other = (_mean(study, names, s, study.values) for s in ("", suffix))
-                verdict = compared(usual, other, study.name)
-                found.append(Comparison(kinds[suffix], place, usual, other, verdict))
-    curves = curves_figure(study, kinds)
-    table = _statistics_table(study, kinds, [name for names in images.values() for name in names])
-    return _gains(study, found, kinds[""], curves, table)
+    images = [c.removesuffix("_accuracy") for c in study.networks if c.endswith("_accuracy")]
+    corrupted = [name for name in images if name not in ("train", "validation", "test")]
+    places = {"on test images": ["test"], "on corrupted images": corrupted}
+    found = [
+        _of_statistics(study, kind, place, names, study.values)
+        for kind in kinds
+        for place, names in places.items()
+        if names
+    ]
+    single = [
+        _of_statistics(study, kind, f"{study.place(value)}, {name}".strip(", "), [name], [value])
+        for kind in kinds
+        for value in study.values
+        for name in ("test", *corrupted)
+    ]
+    return _gains(study, found, STATISTICS[""], single)
 
 
 def ranges(study: Study) -> Section:
     """Does what varies matter more for a variant? Largest less smallest accuracy of each seed."""
-    first, *others = _several(study, values=2)
-    by_seed = {variant: _range(study, variant) for variant in study.variants}
-    found = {v: compared(by_seed[first], by_seed[v], study.name, RANGE) for v in others}
-    means = {
-        study.label(v): words.points(r.mean(), sign=False) if len(r) else "not known"
-        for v, r in by_seed.items()
-    }
-    rows = [
-        (in_words(value), *(_spread(study.at(variant, value)) for variant in study.variants))
-        for value in study.values
-    ]
-    rows.append(("range (points)", *means.values()))
-    head = (study.setting, *means)
-    table = Table("Test accuracy in per cent (mean ± std over seeds)", head, rows, study.source)
-    verdicts = {study.label(v): verdict for v, verdict in found.items()}
-    return _section(
-        study, "study_range", [accuracy_figure(study)], [table], verdicts=verdicts, means=means
-    )
+    first, *others = _variants(study, values=2)
+    tables = {v: pd.concat([study.at(v, x) for x in study.values], axis=1) for v in study.variants}
+    spans = {v: (t.max(axis=1) - t.min(axis=1))[t.notna().all(axis=1)] for v, t in tables.items()}
+    found = [_compare(study.label(v), "", spans[first], spans[v], RANGE) for v in others]
+    means = {study.label(v): span.mean() for v, span in spans.items() if len(span)}
+    return _section(study, "study_range", found, accuracy_figure(study), means=means)
 
 
 def best_value(study: Study) -> Section:
     """Which value is best for a variant, by its validation accuracy, as a power of ten."""
-    first, *others = _several(study, values=2)
-    best = {variant: _best(study, variant) for variant in study.variants}
-    limits = {variant: _limits(study, variant) for variant in study.variants}
-    logs = {variant: values.map(math.log10) for variant, values in best.items()}
+    first, *others = _variants(study, values=2)
+    best, limits = ({v: _near(study, v, below) for v in study.variants} for below in (0.0, WITHIN))
+    best = {v: near[~near.index.duplicated(keep=False)] for v, near in best.items()}  # no ties
+    logs = {v: near.map(math.log10) for v, near in best.items()}
+    found = [_compare(study.label(v), "", logs[first], logs[v], VALUE) for v in others]
     seeds = study.networks["seed"].nunique()
-    rows = [
-        (
-            in_words(value),
-            *(f"{_spread(study.at(v, value))} ({(b == float(value)).sum()})" for v, b in best.items()),
-        )
-        for value in study.values
-    ]
-    head = (study.setting, *(f"{study.label(variant)} (best for)" for variant in best))
-    caption = "Test accuracy in per cent (mean ± std), and for how many seeds the value is best"
-    return _section(
-        study,
-        "study_best",
-        [accuracy_figure(study)],
-        [Table(caption, head, rows, study.source)],
-        verdicts={study.label(v): compared(logs[first], logs[v], study.name, VALUE) for v in others},
-        at_best=[_compare(study, v, "", study.chosen(first), study.chosen(v)) for v in others],
-        limits={study.label(variant): found for variant, found in limits.items()},
-        moved=len({tuple(found) for found in limits.values()}) > 1,
-        left_out={study.label(v): seeds - len(b) for v, b in best.items() if len(b) < seeds},
-        seeds=seeds,
-    )
+    largest = {study.label(v): near.groupby("seed").max() for v, near in limits.items()}
+    facts = {
+        "at_best": _at_best(study),
+        "left_out": {study.label(v): seeds - len(b) for v, b in best.items() if len(b) < seeds},
+        "largest": {label: tuple(sorted(values.unique())) for label, values in largest.items()},
+    }
+    return _section(study, "study_best", found, accuracy_figure(study), judged=False, **facts)
+
+
+def _near(study: Study, variant: str, below: float) -> pd.Series[float]:
+    """The values, by seed, of networks that learn and are near the highest validation accuracy."""
+    table = study.networks[study.networks["variant"] == variant]
+    highest = table.groupby("seed")["validation_accuracy"].transform("max")
+    near = table["validation_accuracy"] >= highest - below - EQUAL
+    return table[near & (table["learnt"] == 1)].set_index("seed")["value"].astype(float)
 
 
 def level(study: Study) -> Section:
     """How good the chosen networks are; by validation images where no others were looked at."""
-    measures = {m: name for m, name in MEASURES.items() if m in study.networks}
-    best = {m: name for m, name in measures.items() if m.startswith("test")} or measures
-    table = study.networks
-    rows = [
-        (
-            f"{study.label(row['variant'])}, seed {row['seed']}",
-            *(str(row[key]) for key in study.varied),
-            *(words.percent(row[measure]) for measure in measures),
-            "yes" if row["chosen"] else "",
-        )
-        for _, row in table.iterrows()
-    ]
-    keys = map(in_words, study.varied)
-    head = ("network", *keys, *(f"{name} (%)" for name in measures.values()), "chosen")
-    chosen = table[table["chosen"] == 1]
-    settings = {in_words(key): list(chosen[key].unique()) for key in study.varied}
+    known = [measure for measure in MEASURES if measure in study.networks]
+    best = [measure for measure in known if measure.startswith("test")] or known
+    chosen = study.networks[study.networks["chosen"] == 1]
+    one = all(chosen[key].nunique() == 1 for key in study.varied)  # for all seeds
     return _section(
         study,
         "study_level",
         [],
-        [Table("Each network", head, rows, study.source)],
         accuracies={
-            study.label(v): [(name, words.spread(study.chosen(v, m))) for m, name in best.items()]
-            for v in study.variants
+            study.label(v): {MEASURES[m]: study.chosen(v, m) for m in best} for v in study.variants
         },
-        settings=settings if all(len(values) == 1 for values in settings.values()) else {},
-        seeds=table["seed"].nunique(),
-        tested=best is not measures,
+        settings={in_words(key): chosen[key].iloc[0] for key in study.varied if one},
     )
+
+
+def _compare(
+    label: str,
+    place: str,
+    plain: pd.Series[float],
+    other: pd.Series[float],
+    directions: dict[int, str] = BETTER,
+) -> Comparison:
+    return Comparison(label, place, plain, other, compared(plain, other, label, directions))
+
+
+def _at_best(study: Study) -> list[Comparison]:
+    first, *others = study.variants
+    return [_compare(study.label(v), "", study.chosen(first), study.chosen(v)) for v in others]
+
+
+def _of_statistics(
+    study: Study, kind: str, place: str, images: Sequence[str], values: Sequence[str]
+) -> Comparison:
+    """Means over kinds of images and over values."""
+    (variant, *_), accuracies = study.variants, []
+    for suffix in ("", kind):
+        columns = [study.at(variant, v, f"{i}_accuracy{suffix}") for v in values for i in images]
+        accuracies.append(pd.concat(columns, axis=1, join="inner").mean(axis=1))
+    return _compare(STATISTICS[kind], place, *accuracies)
+
+
+def _gains(
+    study: Study,
+    found: Sequence[Comparison],
+    first: str,
+    more: Sequence[Comparison] = (),
+    best: bool = False,
+) -> Section:
+    """What is better, what is worse, and what makes no difference; differences are drawn."""
+    answers: dict[str, dict[str, list[Comparison]]] = {BETTER[1]: {}, BETTER[-1]: {}}
+    for c in found:
+        answers.setdefault(c.answer, {}).setdefault(c.label, []).append(c)
+    several = len({c.label for c in found}) > 1
+    names = [f"{c.label} {c.place}".strip() if several else c.place or c.label for c in found]
+    gains = [100 * (c.other - c.plain).dropna() for c in found]
+    rows = [Row(name, points, OTHERS[0]) for name, points in zip(names, gains, strict=True)]
+    panel = seeds_panel(f"Against {first}", rows, "difference of test accuracy (points)")
+    figure = Figure(study.name, "Differences, seed by seed.", [panel], study.source)
+    head = ("", "", f"{first} (%)", "this (%)", "difference (points)", "answer, redrawn seeds")
+    shown = [_row(comparison) for comparison in more or found]
+    table = Table("Test accuracy, mean ± std over seeds", head, shown, study.source)
+    facts = {
+        "answers": {answer: members for answer, members in answers.items() if members},
+        "several": several,
+        "first": first,
+        "best": best,
+    }
+    return _section(study, "study_gain", found, figure, table, **facts)
+
+
+def _row(comparison: Comparison) -> tuple[str, ...]:
+    verdict = comparison.verdict
+    share = f", {verdict.percent} %" if verdict.share is not None else ""
+    sides = [words.spread(side) for side in (comparison.plain, comparison.other)]
+    answer = f"{comparison.answer}{share}"
+    return comparison.label, comparison.place, *sides, words.brief(verdict), answer
+
+
+def _section(
+    study: Study,
+    template: str,
+    found: Sequence[Comparison],
+    figure: Figure | None = None,
+    *tables: Table,
+    judged: bool = True,
+    **facts: Any,
+) -> Section:
+    """Several verdicts have one certainty, or each its own in the sentence."""
+    one = found[0].verdict if judged and len(found) == 1 else None
+    certainties = {comparison.verdict.certainty for comparison in found}
+    common = certainties.pop() if judged and len(certainties) == 1 else ""
+    labels = [study.label(variant) for variant in study.variants]
+    facts |= {"study": study, "found": found, "common": common, "labels": labels}
+    blocks, details = [figure] if figure else [], [*tables, _networks(study)]
+    section = question(study.name, study.question, one, blocks, details, template, **facts)
+    if one:
+        return section
+    short = sentence(f"questions/{template}.j2", "short", facts).split()
+    return replace(section, short=" ".join(short) or section.answer, certainty=common)
+
+
+def _networks(study: Study) -> Table:
+    """Every kind of network, or, where there are many, those that were chosen for some seed."""
+    measures = {m: name for m, name in MEASURES.items() if m in study.networks}
+    rows = []
+    for (variant, *settings), group in study.networks.groupby(
+        ["variant", "value", *study.varied], sort=False
+    ):
+        accuracies = [words.spread(group[measure]) for measure in measures]
+        counts = [
+            f"{count} of {len(group)}"
+            for count in (group["chosen"].sum(), (group["learnt"] == 0).sum())
+        ]
+        rows.append((study.label(variant), *map(str, settings[1:]), *accuracies, *counts))
+    caption = "Accuracies in per cent, mean ± std over seeds; chosen by validation accuracy"
+    if len(rows) > LONGEST:
+        rows = [row for row in rows if not row[-2].startswith("0 ")]
+        caption += " (those that were never chosen are left out)"
+    head = ("", *map(in_words, study.varied), *measures.values(), "chosen", "failed")
+    return Table(caption, head, rows, study.source)
+
+
+def _variants(study: Study, values: int = 1) -> list[str]:
+    """The variants. Raises Unanswered where there is nothing to compare."""
+    if len(study.variants) < 2:
+        raise Unanswered("there is one variant, nothing to compare")
+    if len(study.values) < values:
+        raise Unanswered(f"there is one value of {study.setting}")
+    return study.variants
 
 
 ASKS: dict[str, Callable[[Study], Section]] = {
@@ -196,15 +270,16 @@ ASKS: dict[str, Callable[[Study], Section]] = {
 }
 
 
-def document(studies: Sequence[Study], synthetic: bool) -> Document:
-    """The page: a section for each study, and what was run."""
-    sections = [*map(section, studies), _runs(studies)]
-    return assemble("studies", sections, synthetic=synthetic)
-
-
 def section(study: Study) -> Section:
-    """What a study found; one line where nothing can be answered."""
+    """What a study found; one line where there is nothing to compare."""
     try:
         return ASKS[study.ask](study)
     except Unanswered as why:
         return Section(study.name, study.question, "Not answered", "", f"Not answered: {why}.")
+
+
+def document(studies: Sequence[Study], synthetic: bool) -> Document:
+    """The page: a section for each study."""
+    learnt = pd.concat([study.networks["learnt"] for study in studies])
+    facts = {"synthetic": synthetic, "networks": len(learnt), "failed": (learnt == 0).sum()}
+    return assemble("studies", [section(study) for study in studies], **facts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from klayer import params
 from klayer.report.evidence import read, read_numbers
 
 NETWORKS = "variant value seed chosen validation_accuracy learnt"
-CURVES = "variant value step"
 SHA256 = "parameters_sha256"  # text, though it may look like a number
 DATA = "../metrics/data.json"  # of the pipeline that prepared the images
 WORDS = {
@@ -38,7 +37,6 @@ class Study:
     question: str
     ask: str
     networks: pd.DataFrame  # variant, value, what varies, seed, chosen, final measures
-    curves: pd.DataFrame  # variant, value, step, means and deviations over seeds
 
     @property
     def variants(self) -> list[str]:
@@ -74,7 +72,9 @@ class Study:
     def source(self) -> str:
         """How to get the numbers."""
         stage = f"study@{self.name}"
-        return f"studies/plots/seeds/{self.name}.csv · stage {stage} · dvc repro {stage}, in studies/"
+        return (
+            f"studies/plots/seeds/{self.name}.csv · stage {stage} · dvc repro {stage}, in studies/"
+        )
 
     def label(self, variant: str) -> str:
         """A variant in words; one that joins others is called after them: BN and skips."""
@@ -124,27 +124,23 @@ def collect(sections: Mapping[str, Any]) -> tuple[list[Study], bool]:
 
 def _study(name: str, about: Mapping[str, Any]) -> Study:
     tested = "" if about["ask"] == "level" else " test_accuracy"
-    networks = study_table(Path(f"plots/seeds/{name}.csv"), "seed", NETWORKS + tested)
-    curves = study_table(Path(f"plots/curves/{name}.csv"), "step", CURVES)
-    return Study(name, about["question"], about["ask"], networks, curves)
+    networks = study_table(Path(f"plots/seeds/{name}.csv"), NETWORKS + tested)
+    return Study(name, about["question"], about["ask"], networks)
 
 
-def study_table(path: Path, first: str, columns: str) -> pd.DataFrame:
-    """A CSV file of a study: text as it is written up to the column `first`, then numbers.
+def study_table(path: Path, columns: str) -> pd.DataFrame:
+    """A CSV file of a study: text as it is written up to the column `seed`, then numbers.
 
     Raises KlayerError when it cannot be read, is empty, or lacks a column.
     """
-    return read(path, columns, _numbers_from(first))
+    return read(path, columns, _parse)
 
 
-def _numbers_from(first: str) -> Callable[[str], pd.DataFrame]:
-    def parse(text: str) -> pd.DataFrame:
-        table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
-        columns = [str(column) for column in table]
-        numbers = [name for name in columns[columns.index(first) :] if name != SHA256]
-        table = table.assign(**{name: pd.to_numeric(table[name]) for name in numbers})
-        if not (text.endswith("\n") and len(table)) or table.isna().to_numpy().any():
-            raise ValueError("it has been cut short")
-        return table
-
-    return parse
+def _parse(text: str) -> pd.DataFrame:
+    table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+    columns = [str(column) for column in table]
+    numbers = [name for name in columns[columns.index("seed") :] if name != SHA256]
+    table = table.assign(**{name: pd.to_numeric(table[name]) for name in numbers})
+    if not (text.endswith("\n") and len(table)) or table.isna().to_numpy().any():
+        raise ValueError("it has been cut short")
+    return table
