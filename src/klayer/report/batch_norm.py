@@ -71,7 +71,10 @@ def deep(evidence: Evidence) -> Section:
     """BN in the 9-layer network, why it dies without, and whether He initialisation saves it."""
     pair, verdict = evidence.pair("nine_layer"), trainable(evidence, "nine_layer_bn")
     lines, he = deep_lines(evidence), evidence.runs.get("nine_layer_he")
-    shown = [_signal(lines), training_panel(lines, "accuracy")]
+    shown = [
+        layers_panel(lines, "score_std", "Signal before training"),
+        training_panel(lines, "accuracy"),
+    ]
     folded = [
         layers_panel(lines, "gradient_norm", "Gradients, first step"),
         training_panel(lines, "loss"),
@@ -84,18 +87,14 @@ def deep(evidence: Evidence) -> Section:
         "deep",
         f"Does BN make the {_adjective(layers(pair[0].settings))} network trainable?",
         verdict,
-        blocks=[Figure("nine_layer", caption, shown, f"{CURVES}; layers: {LAYERS}")],
-        details=[Figure("nine_layer_more", "The same networks.", folded, CURVES)],
+        blocks=[Figure("nine_layer", caption, shown, CURVES)],
+        details=[Figure("nine_layer_more", "The same networks.", folded, LAYERS)],
         pair=pair,
         he=attempt(trainable, evidence, "nine_layer_he"),
         he_run=he,
         start=he and in_words("initialisation", he.settings["initialisation"]),
         fading=_fading,
     )
-
-
-def _signal(lines: Sequence[Line]) -> Panel:
-    return layers_panel(lines, "score_std", "The signal, layer by layer, before training")
 
 
 def deep_lines(evidence: Evidence) -> list[Line]:
@@ -111,7 +110,10 @@ def readme_picture(evidence: Evidence) -> Figure:
     Raises Unanswered when a run is missing.
     """
     lines = deep_lines(evidence)
-    panels = _signal(lines), training_panel(lines, "accuracy", "Accuracy of the same networks")
+    panels = (
+        layers_panel(lines, "score_std", "The signal, layer by layer, before training"),
+        training_panel(lines, "accuracy", "Accuracy of the same networks"),
+    )
     return Figure("readme", "", [replace(panel, width=4.4, height=3.3) for panel in panels])
 
 
@@ -159,7 +161,7 @@ def initial_weights(evidence: Evidence) -> Section:
     ]
     panels = [
         Panel("Test accuracy of each seed", partial(_draw_sigma, pairs)),
-        layers_panel(lines, "score_std", "The signal before training"),
+        layers_panel(lines, "score_std", "Signal before training"),
     ]
     caption = f"{layers(pairs[0][0].settings)}, normal initial weights of standard deviation σ."
     return question(

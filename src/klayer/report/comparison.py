@@ -73,10 +73,11 @@ def own(run: Run) -> bool:
 
 
 def schedule(run: Run) -> str:
-    """How the best λ was trained, in words: 2 cycles, n_s = 900."""
-    names = ("cycles", "half_cycle")
-    other = unlike(BEST, run.settings, free=names)
-    return ", ".join([*(in_words(name, run.settings[name]) for name in names), *filter(None, [other])])
+    """How the best λ was trained, in words: 2 cycles of n_s = 900."""
+    cycles, half = (run.settings[name] for name in ("cycles", "half_cycle"))
+    other = unlike(BEST, run.settings, free=("cycles", "half_cycle"))
+    text = f"{words.counted(cycles, 'cycle')} of {in_words('half_cycle', half)}"
+    return f"{text}, {other}" if other else text
 
 
 def in_words(key: str, value: object) -> str:
@@ -86,7 +87,7 @@ def in_words(key: str, value: object) -> str:
     elif isinstance(value, bool):
         value = "on" if value else "off"
     elif isinstance(value, float):
-        value = f"{value:.6g}"
+        value = f"{value:.3g}"
     value = {"he": "He", "xavier": "Xavier"}.get(str(value), value)
     return IN_WORDS.get(key, key.replace("_", " ") + " {}").format(value)
 

@@ -26,8 +26,8 @@ BLUE, ORANGE, GREEN, INK = "#0072b2", "#d55e00", "#009e73", "#1b1f24"
 OTHERS = ("#b3589a", "#b8860b", "#56a0d3", "#7a7f85", "#6a51a3", "#8c6d46")
 WIDE = 8.4  # inches: the width of a page
 COLOURS = 256  # of a PNG: a third of the bytes that all would take
-RIGHT, TITLE, ROW = 0.12, 0.32, 0.19  # inches: at the right, for the title, for a row of a legend
-COLUMN = 1.7  # inches of a column of a legend, at least
+RIGHT, TITLE, ROW = 0.12, 0.3, 0.165  # inches: at the right, of the title, of a row of a legend
+KEY, LETTER = 0.45, 0.058  # inches in a legend: a line with its spaces, a letter
 STYLE: Any = {
     "text.parse_math": False,  # a name may have a $
     "font.size": 9,
@@ -76,7 +76,7 @@ def _draw(sheet: Sheet, panel: Panel, left: float, width: float, height: float) 
     panel.draw(axes)
     across = panel.width - panel.left - RIGHT
     handles, labels = axes.get_legend_handles_labels()
-    columns = max(1, min(len(labels), int(across / COLUMN)))
+    columns = _columns(labels, across)
     rows = math.ceil(len(labels) / columns)
     up = height - panel.bottom - TITLE - ROW * rows
     box = (left + panel.left) / width, panel.bottom / height, across / width, up / height
@@ -86,6 +86,15 @@ def _draw(sheet: Sheet, panel: Panel, left: float, width: float, height: float) 
     if labels:
         corner = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.3}
         axes.legend(handles, labels, ncols=columns, **corner)
+
+
+def _columns(labels: Sequence[str], across: float) -> int:
+    """In how many columns a legend has room."""
+    for columns in range(len(labels), 1, -1):
+        longest = [max(map(len, part)) for part in np.array_split(labels, columns)]
+        if sum(KEY + LETTER * length for length in longest) <= across:
+            return columns
+    return 1
 
 
 def power(value: float) -> str:

@@ -183,7 +183,7 @@ def _draw(search: Search, best: float, reported: bool, axes: Axes) -> None:
     axes.plot(100 * search.coarse, "o", mfc="none", color=BLUE, ms=4, alpha=0.7, label=label)
     means, deviations = 100 * search.means, 100 * search.fine.std(axis=1)
     at = [zero, *means.index[1:]]
-    label = "95 % sure not to be the best: fine means below"
+    label = "above: may be the best (fine means)"
     axes.axhline(100 * (search.means.max() - search.width), ls="--", lw=1, color=BLUE, label=label)
     style = {"fmt": "o", "color": BLUE, "ms": 4, "elinewidth": 1, "capsize": 2}
     axes.errorbar(at, means, deviations, label="fine and λ = 0, mean ± std", **style)

@@ -70,7 +70,7 @@ def _draw_confusion(shares: pd.DataFrame, axes: Axes) -> None:
     axes.imshow(values, paint, aspect="auto", vmin=0, vmax=max(1.3 * values.max(), 1e-9))
     for (row, column), share in np.ndenumerate(values):
         text = f"{100 * share:.0f}"
-        axes.text(column, row, text, ha="center", va="center", fontsize=7, color=INK)
+        axes.text(column, row, text, ha="center", va="center", fontsize=6.5, color=INK)
     axes.set_xticks(range(len(names)), names, rotation=60, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(names)), names)
     axes.grid(visible=False)
@@ -84,12 +84,12 @@ def _draw_examples(table: pd.DataFrame, axes: Axes) -> None:
     for i, (_, probabilities) in enumerate(groups):
         x, y = i % ACROSS, rows - 1 - i // ACROSS
         part = sheet[:, i * side : (i + 1) * side]
-        axes.imshow(part, extent=(x, x + 0.4, y + 0.1, y + 0.85), aspect="auto")
+        axes.imshow(part, extent=(x, x + 0.34, y + 0.25, y + 0.68), aspect="auto")
         likely = probabilities.nlargest(SHOWN, "probability").to_dict("records")
         for line, row in enumerate(likely):
             style = {"fontweight": "bold"} if row["class"] == row["actual"] else {}
             text = f"{row['class']} {100 * row['probability']:.0f} %"
-            axes.text(x + 0.43, y + 0.72 - 0.22 * line, text, va="center", fontsize=6.5, **style)
+            axes.text(x + 0.36, y + 0.62 - 0.16 * line, text, va="center", fontsize=6.5, **style)
     axes.set_xlim(0, ACROSS)
     axes.set_ylim(0, rows)
     axes.axis("off")

@@ -15,7 +15,7 @@ from klayer.report.reference import BN, DEEP
 from klayer.report.verdicts import compared
 
 START = ("initialisation", "sigma")
-HEAD = ("name", "network", "besides", "failed to train", "test (%)", "BN's gain (points)")
+HEAD = ("name", "network", "besides", "failed", "test (%)", "BN's gain (points)")
 SOURCE = "params.yaml, plots/seeds/NAME.csv · stages train, train_best · dvc repro"
 
 
@@ -59,5 +59,6 @@ def _gain(evidence: Evidence, run: Run) -> str:
         except Unanswered:
             continue
         verdict = compared(other.test_accuracy, run.test_accuracy, run.name)
-        gains.append(f"{words.brief(verdict)} over {other.name}")
+        over = "" if run.name == f"{other.name}_bn" else f" over {other.name}"
+        gains.append(words.brief(verdict) + over)
     return ", ".join(gains)

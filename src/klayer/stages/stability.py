@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 
 import pandas as pd
@@ -12,8 +13,16 @@ from klayer.errors import KlayerError
 from klayer.files import write_table
 from klayer.parallel import checkpoints
 from klayer.parallel.runner import train_jobs
-from klayer.report.evidence import STABILITY, collect
-from klayer.report.stability import SEARCH, close_answers, close_runs, settings_digests, table
+from klayer.report.evidence import Evidence
+from klayer.report.stability import (
+    FRESH,
+    SEARCH,
+    close_runs,
+    close_verdicts,
+    fresh_verdicts,
+    settings_digests,
+    table,
+)
 from klayer.study import search
 from klayer.study.runs import Sections, run_training, searching
 from klayer.training.job import one_for_each_seed
@@ -27,30 +36,30 @@ def run(seeds: Sequence[int]) -> None:
 
     Raises KlayerError when the study has not been run, or when one of its seeds is not fresh.
     """
-    sections, study = params.read(), collect()
+    sections = params.read()
+    study = Evidence(sections)
     questions = close_runs(study)
+    if not questions:
+        raise KlayerError("params.yaml has none of the close questions' runs: nothing to ask again")
     runs = {name: study.runs[name] for names in questions.values() for name in names}
     used = {seed for run in runs.values() for seed in run.seeds.index}
     if SEARCH in questions:
         used |= set(study.search_runs["seed"])
-    if not questions:
-        raise KlayerError("params.yaml has none of the close questions' runs: nothing to ask again")
     if stale := sorted(used & set(seeds)):
         raise KlayerError(f"--seeds: {stale} are the study's own, fresh ones are needed")
-    digests = settings_digests(study)
-    again = replace(
-        study,
-        runs={n: replace(run, seeds=_trained(sections, n, seeds)) for n, run in runs.items()},
-        search_runs=(
-            _searched(sections, study.search_runs, seeds)
-            if SEARCH in questions
-            else study.search_runs
-        ),
-    )
-    rows = table(close_answers(again), f"{min(seeds)}-{max(seeds)}", digests)
-    write_table(STABILITY, _beside(study.stability, rows, digests))
+    again = copy(study)
+    again.runs = {n: replace(run, seeds=_trained(sections, n, seeds)) for n, run in runs.items()}
+    if SEARCH in questions:
+        again.search_runs = _searched(sections, study.search_runs, seeds)
+    verdicts = list(close_verdicts(again).values())
+    rows = table(verdicts, f"{min(seeds)}-{max(seeds)}", settings_digests(study))
+    if FRESH.exists():  # rows of other seeds that were made with the present settings stay
+        others = fresh_verdicts(study)
+        kept = others[others["seeds"] != rows["seeds"].iloc[0]]
+        rows = pd.concat([kept, rows], ignore_index=True)
+    write_table(FRESH, rows)
     checkpoints.forget(STAGE)
-    print(f"{STABILITY} is written: `dvc repro report` shows it")
+    print(f"{FRESH} is written: `dvc repro report` shows it")
 
 
 def _trained(sections: Sections, name: str, seeds: Sequence[int]) -> pd.DataFrame:
@@ -69,15 +78,3 @@ def _searched(sections: Sections, known: pd.DataFrame, seeds: Sequence[int]) -> 
     print(f"fine search, {len(fresh)} seeds", flush=True)
     fine = search.runs_table("fine", jobs, train_jobs(STAGE, jobs))
     return pd.concat([coarse, fine], ignore_index=True)
-
-
-def _beside(
-    others: pd.DataFrame | None, rows: pd.DataFrame, digests: Mapping[str, str]
-) -> pd.DataFrame:
-    """The rows, with those of other seeds that are there already, of these settings."""
-    if others is None:
-        return rows
-    mine = others["seeds"] == rows["seeds"].iloc[0]
-    present = others["settings"] == others["question"].map(digests)
-    kept: pd.DataFrame = others.loc[~mine & present, rows.columns]  # none of an older version
-    return pd.concat([kept, rows], ignore_index=True)
