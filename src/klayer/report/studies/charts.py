@@ -1,24 +1,32 @@
-"""The chart of a study: test accuracy of each network over the values."""
+"""Charts of studies: test accuracy of each network, and differences seed by seed."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
+import pandas as pd
 from matplotlib.axes import Axes
 
-from klayer.report.document import Figure, Panel
-from klayer.report.drawing import BLUE, ORANGE, OTHERS, WIDE, at_values
+from klayer.report.charts import Row, seeds_panel
+from klayer.report.document import Panel
+from klayer.report.drawing import BLUE, ORANGE, OTHERS, at_values
 from klayer.report.studies.results import Study, in_words
 
 ASIDE = 0.07  # of the distance of two values, between the variants
 
 
-def accuracy_figure(study: Study) -> Figure:
+def accuracy_panel(study: Study) -> Panel:
     """Test accuracy of each network over the values."""
-    panel = Panel("Test accuracy", partial(_draw_values, study), width=WIDE, height=2.7)
-    means = "a line joins" if study.numbers else "a bar shows"
-    caption = f"Test accuracy of each network; {means} the means over seeds."
-    return Figure(study.name, caption, [panel], study.source)
+    return Panel("Test accuracy", partial(_draw_values, study), height=2.5)
+
+
+def differences_panel(first: str, gains: Mapping[str, pd.Series[float]]) -> Panel:
+    """Differences to the first kind by seed, a row for each label; narrow enough for a phone."""
+    rows = [Row(label, points, OTHERS[3]) for label, points in gains.items()]
+    panel = seeds_panel(f"Against {first}", rows, "difference of test accuracy (points)")
+    return replace(panel, left=1.4, width=4.3, height=1.5 + 0.36 * len(rows))
 
 
 def _colours(study: Study) -> dict[str, str]:

@@ -13,13 +13,11 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from klayer.report import words
-from klayer.report.charts import Row, seeds_panel
-from klayer.report.document import Document, Figure, Section, Table
-from klayer.report.drawing import OTHERS
+from klayer.report.document import Document, Figure, Panel, Section, Table
 from klayer.report.evidence import Unanswered
 from klayer.report.page import assemble, question, sentence
 from klayer.report.statistics import EQUAL
-from klayer.report.studies.charts import accuracy_figure
+from klayer.report.studies.charts import accuracy_panel, differences_panel
 from klayer.report.studies.results import Study, in_words
 from klayer.report.verdicts import Verdict, compared
 
@@ -99,7 +97,7 @@ def ranges(study: Study) -> Section:
     spans = {v: (t.max(axis=1) - t.min(axis=1))[t.notna().all(axis=1)] for v, t in tables.items()}
     found = [_compare(study.label(v), "", spans[first], spans[v], RANGE) for v in others]
     means = {study.label(v): span.mean() for v, span in spans.items() if len(span)}
-    return _section(study, "study_range", found, accuracy_figure(study), means=means)
+    return _section(study, "study_range", found, [accuracy_panel(study)], means=means)
 
 
 def best_value(study: Study) -> Section:
@@ -116,7 +114,7 @@ def best_value(study: Study) -> Section:
         "left_out": {study.label(v): seeds - len(b) for v, b in best.items() if len(b) < seeds},
         "largest": {label: tuple(sorted(values.unique())) for label, values in largest.items()},
     }
-    return _section(study, "study_best", found, accuracy_figure(study), judged=False, **facts)
+    return _section(study, "study_best", found, [accuracy_panel(study)], judged=False, **facts)
 
 
 def _near(study: Study, variant: str, below: float) -> pd.Series[float]:
@@ -182,12 +180,12 @@ def _gains(
     for c in found:
         answers.setdefault(c.answer, {}).setdefault(c.label, []).append(c)
     several = len({c.label for c in found}) > 1
-    names = [f"{c.label} {c.place}".strip() if several else c.place or c.label for c in found]
+    names = [f"{c.label}\n{c.place}".strip() if several else c.place or c.label for c in found]
     gains = [100 * (c.other - c.plain).dropna() for c in found]
-    rows = [Row(name, points, OTHERS[0]) for name, points in zip(names, gains, strict=True)]
-    panel = seeds_panel(f"Against {first}", rows, "difference of test accuracy (points)")
-    figure = Figure(study.name, "Differences, seed by seed.", [panel], study.source)
-    head = ("", "", f"{first} (%)", "this (%)", "difference (points)", "answer, redrawn seeds")
+    panels = [differences_panel(first, dict(zip(names, gains, strict=True)))]
+    if study.varied and not best and not more:
+        panels.insert(0, accuracy_panel(study))
+    head = ("kind", f"{first} (%)", "this (%)", "difference (points)", "answer, redrawn seeds")
     shown = [_row(comparison) for comparison in more or found]
     table = Table("Test accuracy, mean ± std over seeds", head, shown, study.source)
     facts = {
@@ -196,7 +194,7 @@ def _gains(
         "first": first,
         "best": best,
     }
-    return _section(study, "study_gain", found, figure, table, **facts)
+    return _section(study, "study_gain", found, panels, table, **facts)
 
 
 def _row(comparison: Comparison) -> tuple[str, ...]:
@@ -204,14 +202,15 @@ def _row(comparison: Comparison) -> tuple[str, ...]:
     share = f", {verdict.percent} %" if verdict.share is not None else ""
     sides = [words.spread(side) for side in (comparison.plain, comparison.other)]
     answer = f"{comparison.answer}{share}"
-    return comparison.label, comparison.place, *sides, words.brief(verdict), answer
+    kind = f"{comparison.label} {comparison.place}".strip()
+    return kind, *sides, words.brief(verdict), answer
 
 
 def _section(
     study: Study,
     template: str,
     found: Sequence[Comparison],
-    figure: Figure | None = None,
+    panels: Sequence[Panel] = (),
     *tables: Table,
     judged: bool = True,
     **facts: Any,
@@ -222,7 +221,9 @@ def _section(
     common = certainties.pop() if judged and len(certainties) == 1 else ""
     labels = [study.label(variant) for variant in study.variants]
     facts |= {"study": study, "found": found, "common": common, "labels": labels}
-    blocks, details = [figure] if figure else [], [*tables, _networks(study)]
+    caption = "Each point is a network of one seed, or the difference of two with the same seed."
+    blocks = [Figure(study.name, caption, panels, study.source)] if panels else []
+    details = [*tables, _networks(study)]
     section = question(study.name, study.question, one, blocks, details, template, **facts)
     if one:
         return section
@@ -247,7 +248,7 @@ def _networks(study: Study) -> Table:
     if len(rows) > LONGEST:
         rows = [row for row in rows if not row[-2].startswith("0 ")]
         caption += " (those that were never chosen are left out)"
-    head = ("", *map(in_words, study.varied), *measures.values(), "chosen", "failed")
+    head = ("kind", *map(in_words, study.varied), *measures.values(), "chosen", "failed")
     return Table(caption, head, rows, study.source)
 
 
