@@ -38,6 +38,10 @@ BROKEN = """[
 BOX = """(() => { const box = document.querySelector(".charts img").getBoundingClientRect();
   return { x: box.x + scrollX, y: box.y + scrollY, width: box.width, height: box.height }; })()"""
 SIDEWAYS = "document.documentElement.scrollWidth - window.innerWidth"
+# Charts of DVC's page that are wider than their place.
+CUT = """[...document.querySelectorAll(".charts > div")]
+  .filter((chart) => chart.checkVisibility() && chart.scrollWidth > chart.clientWidth)
+  .map((chart) => chart.id)"""
 # How many marks each chart of Vega has drawn for its data, by title.
 CHARTS = """Promise.all(window.charts).then((all) => Object.fromEntries(all.map((chart) => [
   chart.spec.title.text,
@@ -123,12 +127,15 @@ def test_text_of_charts_can_be_read_on_a_phone(chromium: Browser, report: Path) 
     assert min(160 / 8 * shown / natural for shown, natural in widths) > 10
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-def test_plots_of_dvc_are_drawn_offline(chromium: Browser, plots: Path, width: int) -> None:
-    chromium.open(plots, width)
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
+def test_plots_of_dvc_are_drawn_offline(
+    chromium: Browser, plots: Path, width: int, dark: bool
+) -> None:
+    chromium.open(plots, width, dark)
     drawn = chromium.evaluate(CHARTS)
     assert len(drawn) == len(COMPOSED) + 1
     assert [title for title, marks in drawn.items() if not marks] == []
+    assert chromium.evaluate(CUT) == []
     assert chromium.evaluate(BROKEN) == []
     assert chromium.evaluate(SIDEWAYS) <= 0
     assert chromium.requests() == []
@@ -137,7 +144,7 @@ def test_plots_of_dvc_are_drawn_offline(chromium: Browser, plots: Path, width: i
 
 # How many runs the legend of each chart of Vega names, by title.
 RUNS = """Promise.all(window.charts).then((all) => Object.fromEntries(
-  all.filter((chart) => chart.spec.encoding?.color?.field == "run")
+  all.filter((chart) => (chart.spec.spec ?? chart.spec).encoding.color?.field == "run")
     .map((chart) => [chart.spec.title.text, chart.view.scale("color").domain().length])
 ))"""
 

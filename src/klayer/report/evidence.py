@@ -138,12 +138,12 @@ def _run(name: str, settings: Mapping[str, Any]) -> Run:
 
 def read_numbers(path: str, keys: str) -> dict[str, Any]:
     """A JSON file of another stage. Raises KlayerError when it cannot be read, or lacks a key."""
-    return _read(path, keys, lambda text: dict(json.loads(text)))
+    return read(path, keys, lambda text: dict(json.loads(text)))
 
 
 def read_table(path: str | Path, columns: str) -> pd.DataFrame:
     """A CSV file of another stage. Raises KlayerError when it cannot be read, or lacks a column."""
-    return _read(path, columns, _whole_table)
+    return read(path, columns, _whole_table)
 
 
 def _whole_table(text: str) -> pd.DataFrame:
@@ -154,7 +154,7 @@ def _whole_table(text: str) -> pd.DataFrame:
     return table
 
 
-def _read(path: str | Path, names: str, parse: Callable[[str], Read]) -> Read:
+def read(path: str | Path, names: str, parse: Callable[[str], Read]) -> Read:
     try:
         read = parse(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
