@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from klayer.report import batch_norm, l2, reported, schedules
+from klayer.report import batch_norm, l2, reported, schedules, words
 from klayer.report.comparison import comparable, effective, files, schedule
 from klayer.report.document import Section, Table
 from klayer.report.evidence import Evidence, Unanswered, read_table, searching
