@@ -106,7 +106,8 @@ def seeds_panel(title: str, rows: Sequence[Row], xlabel: str) -> Panel:
     where one more run would lie (thin).
     """
     draw = partial(_draw_seeds, rows, xlabel)
-    return Panel(title, draw, left=2.1, width=WIDE, height=1.15 + 0.3 * len(rows))
+    left = 0.2 + 0.064 * max(len(row.label) for row in rows)
+    return Panel(title, draw, left=left, width=WIDE, height=1.35 + 0.3 * len(rows))
 
 
 def _draw_seeds(rows: Sequence[Row], xlabel: str, axes: Axes) -> None:

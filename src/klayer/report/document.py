@@ -41,6 +41,7 @@ class Panel:
     bottom: float = 0.5
     width: float = 3.9
     height: float = 3.1
+    photo: bool = False  # whose colours a dark screen leaves as they are
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,6 @@ class Figure:
     caption: str
     panels: Sequence[Panel]
     source: str = ""  # how to get this: file · stage · command
-    photo: bool = False  # pictures, whose colours a dark screen leaves as they are
 
     @property
     def files(self) -> list[tuple[Panel, Path]]:

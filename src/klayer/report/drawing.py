@@ -24,7 +24,7 @@ from klayer.report.document import Panel
 # Most are Okabe and Ito's, which the colour-blind can tell apart.
 BLUE, ORANGE, GREEN, INK = "#0072b2", "#d55e00", "#009e73", "#1b1f24"
 OTHERS = ("#b3589a", "#b8860b", "#56a0d3", "#7a7f85", "#6a51a3", "#8c6d46")
-WIDE = 8.4  # inches: the width of a page
+WIDE = 4.4  # inches of a panel by itself: on a phone letters of 9 points can still be read
 COLOURS = 256  # of a PNG: a third of the bytes that all would take
 RIGHT, TITLE, ROW = 0.12, 0.3, 0.165  # inches: at the right, of the title, of a row of a legend
 KEY, LETTER = 0.45, 0.058  # inches in a legend: a line with its spaces, a letter

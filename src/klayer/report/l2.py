@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +12,7 @@ from scipy import special
 
 from klayer.report.comparison import label, other_images, unlike
 from klayer.report.document import Figure, Panel, Section
-from klayer.report.drawing import BLUE, INK, OTHERS, WIDE, at_values, power
+from klayer.report.drawing import BLUE, INK, OTHERS, at_values, power
 from klayer.report.evidence import Evidence, Unanswered, searching
 from klayer.report.page import asks, question
 from klayer.report.reference import BEST, RANKING
@@ -87,16 +86,18 @@ def section(evidence: Evidence) -> Section:
     settings, best = searching(evidence.sections), evidence.best_l2
     reported = not other_images(evidence) and not unlike(BEST, settings)
     caption = (
-        f"{label(settings)}; dotted: the best λ, by validation loss. All coarse networks share "
-        "initial weights and mini-batches."
+        f"{label(settings)}. All coarse networks share initial weights and mini-batches. Dotted: "
+        "the best λ, by validation loss."
     )
-    draw = partial(_draw, search, best, reported)
-    panel = Panel("Validation accuracy over λ", draw, width=WIDE, height=3.4)
+    panels = [
+        Panel("Coarse search", partial(_draw_coarse, search, reported)),
+        Panel("Fine search and λ = 0", partial(_draw_fine, search, best)),
+    ]
     return question(
         "l2",
         "Does λ matter beyond luck?",
         verdict,
-        blocks=[Figure("search_l2", caption, [panel], SOURCE)],
+        blocks=[Figure("search_l2", caption, panels, SOURCE)],
         search=search,
         best=best,
         best_may_be=any(_same(l2, best) for l2 in search.candidates),
@@ -173,26 +174,35 @@ def _same(l2: float, other: float) -> bool:
     return abs(l2 - other) <= 1e-6 * other
 
 
-def _draw(search: Search, best: float, reported: bool, axes: Axes) -> None:
-    """Coarse, fine and λ = 0, with the band that luck alone would fill."""
-    middle, half = search.coarse.mean(), 1.96 * search.noise
-    low, high, label = middle - half, middle + half, "95 % of coarse values if λ did not matter"
+def _draw_coarse(search: Search, reported: bool, axes: Axes) -> None:
+    """One network for each λ, with the band that luck alone would fill."""
+    coarse, half = search.coarse, 1.96 * search.noise
+    low, high = coarse.mean() - half, coarse.mean() + half
+    label = "95 % of values if λ did not matter"
     axes.axhspan(100 * low, 100 * high, color=OTHERS[3], alpha=0.18, lw=0, label=label)
-    zero = min(search.coarse.index.min(), search.fine.index[1]) / 3  # a log axis has no 0
-    axes.axvline(best or zero, color=BLUE, ls=":", lw=1.2)
-    label = "coarse, one network"
-    axes.plot(100 * search.coarse, "o", mfc="none", color=BLUE, ms=4, alpha=0.7, label=label)
-    means, deviations = 100 * search.means, 100 * search.fine.std(axis=1)
-    at = [zero, *means.index[1:]]
-    label = "above: may be the best (fine means)"
-    axes.axhline(100 * (search.means.max() - search.width), ls="--", lw=1, color=BLUE, label=label)
-    style: Any = {"fmt": "o", "color": BLUE, "ms": 4, "elinewidth": 1, "capsize": 2}
-    axes.errorbar(at, means, deviations, label="fine and λ = 0, mean ± std", **style)
+    axes.plot(100 * coarse, "o", color=BLUE, ms=4, alpha=0.7, label="one network")
     if reported:
         values = 100 * pd.Series(RANKING)
         axes.plot(values, "D", mfc="none", color=INK, ms=6, label="reported")
-    largest = 2 * search.coarse.index.max()
-    powers = [10.0**p for p in range(-12, 3) if 1.5 * zero < 10.0**p < largest]
-    at_values(axes, {zero: "0", **{value: power(value) for value in powers}})
+    powers = [10.0**p for p in range(-12, 3, 2)]
+    at_values(axes, {p: power(p) for p in powers if coarse.index.min() <= p <= coarse.index.max()})
+    _name_axes(axes)
+
+
+def _draw_fine(search: Search, best: float, axes: Axes) -> None:
+    """Means over seeds with their deviations, and how high one that may be the best has to lie."""
+    means, deviations = 100 * search.means, 100 * search.fine.std(axis=1)
+    values = means.index.to_numpy(np.float64)
+    zero = values[1] ** 2 / values[-1] / 1.5  # where λ = 0 is drawn: a logarithmic axis has none
+    label, limit = "may be the best: above", means.max() - 100 * search.width
+    axes.axhline(limit, ls="--", lw=1, color=BLUE, label=label)
+    axes.axvline(best or zero, color=BLUE, ls=":", lw=1.2)
+    at = [zero, *values[1:]]
+    axes.errorbar(at, means, deviations, fmt="o", color=BLUE, ms=4, capsize=2, label="mean ± std")
+    at_values(axes, {zero: "0", **{value: f"{value:.2g}" for value in values[[1, -1]]}})
+    _name_axes(axes)
+
+
+def _name_axes(axes: Axes) -> None:
     axes.set_xlabel("λ")
     axes.set_ylabel("validation accuracy (%)")

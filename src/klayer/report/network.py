@@ -14,14 +14,14 @@ from PIL import Image
 from klayer.errors import KlayerError
 from klayer.report.comparison import label
 from klayer.report.document import Figure, Panel, Section
-from klayer.report.drawing import BLUE, INK, WIDE
+from klayer.report.drawing import BLUE, INK
 from klayer.report.evidence import Evidence, read_table
 from klayer.report.page import question
 from klayer.report.statistics import EQUAL
 
 SHEET = Path("plots/examples.png")  # the first test images side by side, of the stage preprocess
 SHOWN = 3  # classes of an example
-ACROSS = 6  # examples in a row
+ACROSS = 3  # examples in a row
 # Whose first layer is shown, beside the best λ's.
 WEIGHTS = ("three_layer", "three_layer_bn", "nine_layer", "nine_layer_bn")
 
@@ -39,19 +39,26 @@ def section(evidence: Evidence) -> Section:
     right = pd.Series(np.diag(shares), names)
     wrong = counts.mask(np.eye(len(names), dtype=bool)).stack()
     most = max(np.nanmax(wrong.to_numpy(), initial=0.0) - EQUAL, EQUAL)
-    size = {"width": WIDE, "height": 0.35 + 1.1 * -(-shown["image"].nunique() // ACROSS)}
-    title = "The first test images, with the most probable classes (bold: the actual one)"
-    examples = Panel(title, partial(_draw_examples, shown), left=0.1, bottom=0.0, **size)
-    title, draw = "Predicted class (% of each row)", partial(_draw_confusion, shares)
+    confusion = Panel(
+        "Predicted class (% of each row)", partial(_draw_confusion, shares), left=1.0, bottom=0.95
+    )
+    examples = Panel(
+        "First test images (bold: the actual class)",
+        partial(_draw_examples, shown),
+        left=0.1,
+        bottom=0.0,
+        height=0.4 + 0.7 * -(-shown["image"].nunique() // ACROSS),
+        photo=True,
+    )
+    caption = "Test images by class, and probabilities of the most probable classes"
     over = "mean over seeds" if len(run.seeds) > 1 else "one seed"
     source = f"{folder} · stage {stage} · dvc repro {stage}"
-    confusion = Panel(title, draw, left=1.0, bottom=0.95)
-    folded = Figure("confusion", f"Test images, {over}.", [confusion], source)
+    figure = Figure("final", f"{caption}, {over}.", [confusion, examples], source)
     return question(
         "final",
         "What does the final network do?",
-        blocks=[Figure("examples", f"Probabilities: {over}.", [examples], source, photo=True)],
-        details=[folded, _weights(evidence)],
+        blocks=[figure],
+        details=[_weights(evidence)],
         accuracy=run.test_accuracy,
         best=run.settings["l2"],
         right=right,
@@ -67,7 +74,7 @@ def _draw_confusion(shares: pd.DataFrame, axes: Axes) -> None:
     axes.imshow(values, paint, aspect="auto", vmin=0, vmax=max(1.3 * values.max(), 1e-9))
     for (row, column), share in np.ndenumerate(values):
         text = f"{100 * share:.0f}"
-        axes.text(column, row, text, ha="center", va="center", fontsize=6.5, color=INK)
+        axes.text(column, row, text, ha="center", va="center", fontsize=7, color=INK)
     axes.set_xticks(range(len(names)), names, rotation=60, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(names)), names)
     axes.grid(visible=False)
@@ -81,12 +88,12 @@ def _draw_examples(table: pd.DataFrame, axes: Axes) -> None:
     for i, (_, probabilities) in enumerate(groups):
         x, y = i % ACROSS, rows - 1 - i // ACROSS
         part = sheet[:, i * side : (i + 1) * side]
-        axes.imshow(part, extent=(x, x + 0.34, y + 0.25, y + 0.68), aspect="auto")
+        axes.imshow(part, extent=(x, x + 0.31, y + 0.2, y + 0.75), aspect="auto")
         likely = probabilities.nlargest(SHOWN, "probability").to_dict("records")
         for line, row in enumerate(likely):
             weight = "bold" if row["class"] == row["actual"] else "normal"
             text = f"{row['class']} {100 * row['probability']:.0f} %"
-            place = x + 0.36, y + 0.62 - 0.16 * line
+            place = x + 0.34, y + 0.68 - 0.2 * line
             axes.text(*place, text, va="center", fontsize=6.5, fontweight=weight)
     axes.set_xlim(0, ACROSS)
     axes.set_ylim(0, rows)
@@ -96,7 +103,7 @@ def _draw_examples(table: pd.DataFrame, axes: Axes) -> None:
 def _weights(evidence: Evidence) -> Figure:
     runs = [evidence.runs[name] for name in WEIGHTS if name in evidence.runs]
     panels = [
-        Panel(label(run.settings), partial(_draw_picture, run.weights), 0.1, 0.1, height=2.2)
+        Panel(label(run.settings), partial(_draw_picture, run.weights), 0.1, 0.1, height=2.2, photo=True)
         for run in (*runs, evidence.best)
     ]
     caption = (
@@ -104,7 +111,7 @@ def _weights(evidence: Evidence) -> Figure:
         "largest weight; grey is 0."
     )
     source = "plots/runs/NAME/weights.png · stage train@NAME · dvc repro train@NAME"
-    return Figure("weights", caption, panels, source, photo=True)
+    return Figure("weights", caption, panels, source)
 
 
 def _draw_picture(path: Path, axes: Axes) -> None:
