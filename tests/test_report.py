@@ -128,7 +128,9 @@ def test_numbers_stand_beside_the_reported_ones(project: Path) -> None:
     assert found["3 layers, without BN, σ = 0.001"][:2] == ("10.00", "not run")
 
 
-@pytest.mark.parametrize(("he", "said"), [(0.47, "It is the small initial weights"), (0.1, "not j")])
+@pytest.mark.parametrize(
+    ("he", "said"), [(0.47, "It is the small initial weights"), (0.1, "not j")]
+)
 def test_he_initialisation_is_judged_where_it_was_run(project: Path, he: float, said: str) -> None:
     write_evidence(project)
     assert "He initial" not in section("deep").numbers
@@ -141,7 +143,12 @@ def test_he_initialisation_is_judged_where_it_was_run(project: Path, he: float, 
     ("of_best", "of_any", "answer", "certainty"),
     [
         (0.05, 0.03, "Some L2 is better than none", "clear"),
-        (0.0, 0.0, "No: λ = 0 cannot be told from the best; which value hardly matters", "uncertain"),
+        (
+            0.0,
+            0.0,
+            "No: λ = 0 cannot be told from the best; which value hardly matters",
+            "uncertain",
+        ),
     ],
 )
 def test_the_search_sees_a_gain_that_is_there(
@@ -180,7 +187,9 @@ def test_stability_compares_directions_of_the_same_settings(project: Path) -> No
     verdicts, digests = stability.close_verdicts(found), stability.settings_digests(found)
     again = stability.table(list(verdicts.values()), "17-32", digests)
     again.to_csv(file, index=False)
-    assert section("stability").answer == f"Yes: all {len(verdicts)} close answers come out the same"
+    assert (
+        section("stability").answer == f"Yes: all {len(verdicts)} close answers come out the same"
+    )
     again.loc[again["question"] == "shallow", "direction"] = "harms"
     again.to_csv(file, index=False)
     said = "Yes, except one: the answer on BN in 3 layers, clear before, changed"
@@ -214,7 +223,9 @@ def test_digests_are_of_what_changes_a_network(
 
 def test_an_experiment_of_one_s_own_is_on_the_page(project: Path) -> None:
     wide = {"wide": {"hidden": [200, 200]}, "wide_bn": {"hidden": [200, 200], "block": BN}}
-    write_evidence(project, experiments=EXPERIMENTS | wide, accuracies={**ACCURACIES, "wide_bn": 0.5})
+    write_evidence(
+        project, experiments=EXPERIMENTS | wide, accuracies={**ACCURACIES, "wide_bn": 0.5}
+    )
     found = section("runs")
     row = rows(found)["wide_bn"]
     assert row[:3] == ("3 layers, with BN", "hidden layers of 200 and 200 units", "0 of 8")

@@ -53,7 +53,11 @@ def test_pairs_are_made_by_seed() -> None:
     assert found.mean == pytest.approx(0.15)
     assert found.count == 2
     apart = compared(a, pd.Series({7: 0.5}), "any")
-    assert (apart.estimate, apart.word, apart.certainty) == (None, "no seed in common", "too few seeds")
+    assert (apart.estimate, apart.word, apart.certainty) == (
+        None,
+        "no seed in common",
+        "too few seeds",
+    )
 
 
 @given(shares, st.floats(0, 1))

@@ -182,7 +182,7 @@ def sigma_pairs(evidence: Evidence) -> list[Pair]:
     names = [n for n in evidence.runs if n.startswith("sigma_") and not n.endswith("_bn")]
     pairs = [only_bn(evidence.pair(name)) for name in names]
     if len(pairs) < 2:
-        raise Unanswered("params.yaml has fewer than two pairs sigma_... and sigma_..._bn")
+        raise Unanswered("params.yaml has fewer than two pairs sigma_X and sigma_X_bn")
     for plain, _ in pairs:
         if plain.settings["initialisation"] != "normal":
             raise Unanswered(f"the initial weights of {plain.name} are not normal")
@@ -199,7 +199,9 @@ def _by_kind(pairs: Sequence[Pair]) -> list[str]:
 def start(evidence: Evidence) -> Verdict:
     """The verdict on the range over σ, without BN less with."""
     table = evidence.table(*_by_kind(sigma_pairs(evidence)))
-    return judge("start", table, lambda t: estimate(_less(t)), lambda t: signs_of_means(_less(t)), LESS)
+    return judge(
+        "start", table, lambda t: estimate(_less(t)), lambda t: signs_of_means(_less(t)), LESS
+    )
 
 
 def _less(tables: Values) -> Values:

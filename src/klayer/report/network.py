@@ -98,7 +98,13 @@ def _draw_examples(table: pd.DataFrame, axes: Axes) -> None:
 def _weights(evidence: Evidence) -> Figure:
     runs = [evidence.runs[name] for name in WEIGHTS if name in evidence.runs]
     panels = [
-        Panel(label(run.settings), partial(_draw_picture, run.weights), left=0.1, bottom=0.1, height=2.2)
+        Panel(
+            label(run.settings),
+            partial(_draw_picture, run.weights),
+            left=0.1,
+            bottom=0.1,
+            height=2.2,
+        )
         for run in (*runs, evidence.best)
     ]
     caption = (

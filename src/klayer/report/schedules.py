@@ -137,5 +137,7 @@ def _row(run: Run, verdict: Verdict) -> tuple[str, ...]:
         words.within(estimate(validation).prediction),
         words.within(_highest_of(run)) if many else "",
         verdict.direction,
-        verdict.certainty if verdict.share is None else f"{verdict.certainty} ({verdict.percent} %)",
+        verdict.certainty
+        if verdict.share is None
+        else f"{verdict.certainty} ({verdict.percent} %)",
     )

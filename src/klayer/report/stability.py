@@ -124,7 +124,9 @@ def section(evidence: Evidence) -> Section:
         for row in fresh:
             if NOT_JUDGED not in (verdict.direction, row["direction"]):
                 same += verdict.direction == row["direction"]
-                changed |= {title: verdict.certainty} if verdict.direction != row["direction"] else {}
+                changed |= (
+                    {title: verdict.certainty} if verdict.direction != row["direction"] else {}
+                )
         changed_earlier += [title for row in before if row["direction"] != verdict.direction]
         told = [f"{_told(row)}, {words.points(row['estimate'] / 100)} points" for row in fresh]
         missing = OUTDATED if name in close else ""

@@ -92,4 +92,6 @@ def compared(
 ) -> Verdict:
     """The verdict on `other` less `plain`, by seed (their index)."""
     gain = np.asarray((other - plain).dropna(), np.float64)
-    return judge(question, gain[:, np.newaxis], estimate, lambda t: signs_of_means(t[..., 0]), words)
+    return judge(
+        question, gain[:, np.newaxis], estimate, lambda t: signs_of_means(t[..., 0]), words
+    )
