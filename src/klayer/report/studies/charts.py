@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from klayer.report.charts import Row, seeds_panel
 from klayer.report.document import Panel
 from klayer.report.drawing import BLUE, ORANGE, OTHERS, at_values
-from klayer.report.studies.results import Study, in_words
+from klayer.report.studies.results import Study
 
 ASIDE = 0.07  # of the distance of two values, between the variants
 
@@ -49,7 +49,8 @@ def _draw_values(study: Study, axes: Axes) -> None:
     if numbers:
         at_values(axes, dict(zip(places, study.values, strict=True)))
     else:
-        axes.set_xticks(places, [in_words(value) for value in study.values])
+        names = [study.place(v).removeprefix(f"at {study.setting} ") for v in study.values]
+        axes.set_xticks(places, [name.removeprefix("with ") for name in names])
         axes.set_xlim(-0.5, len(study.values) - 0.5)
     axes.set_xlabel(study.setting)
     axes.set_ylabel("test accuracy (%)")

@@ -241,7 +241,14 @@ def _networks(study: Study) -> Table:
     ):
         accuracies = [words.spread(group[measure]) for measure in measures]
         counts = str(group["chosen"].sum()), str((group["learnt"] == 0).sum()), str(len(group))
-        rows.append((study.label(str(variant)), *map(str, settings[1:]), *accuracies, *counts))
+        rows.append(
+            (
+                study.label(str(variant)),
+                *(in_words(str(x)) for x in settings[1:]),
+                *accuracies,
+                *counts,
+            )
+        )
     caption = "Accuracies in per cent, mean ± std over seeds; chosen by validation accuracy"
     if len(rows) > LONGEST:
         rows = [row for row in rows if row[-3] != "0"]
