@@ -222,7 +222,10 @@ def test_digests_are_of_what_changes_a_network(
 
 
 def test_an_experiment_of_one_s_own_is_on_the_page(project: Path) -> None:
-    wide = {"wide": {"hidden": [200, 200]}, "wide_bn": {"hidden": [200, 200], "block": BN}}
+    wide: dict[str, Any] = {
+        "wide": {"hidden": [200, 200]},
+        "wide_bn": {"hidden": [200, 200], "block": BN},
+    }
     write_evidence(
         project, experiments=EXPERIMENTS | wide, accuracies={**ACCURACIES, "wide_bn": 0.5}
     )

@@ -28,8 +28,8 @@ from klayer import params
 from klayer.report import reference
 from klayer.report.comparison import OFF, WATCHED, files, unlike
 from klayer.report.contents import report
-from klayer.report.drawing import png
 from klayer.report.document import Document
+from klayer.report.drawing import png
 from klayer.report.page import markdown
 from klayer.stages import report as stage
 from klayer.training.settings import Training

@@ -58,10 +58,10 @@ def _draw_measure(lines: Sequence[Line], measure: str, axes: Axes) -> None:
     for line in lines:
         curves = line.run.curves.set_index("step") * (100 if measure == "accuracy" else 1)
         mean, std = curves[f"validation_{measure}"], curves[f"validation_{measure}_std"]
-        mark = {"color": line.colour, "marker": "o" if len(curves) == 1 else ""}
+        mark = "o" if len(curves) == 1 else ""
         axes.fill_between(mean.index, mean - std, mean + std, color=line.colour, alpha=0.2, lw=0)
-        axes.plot(mean, line.style, label=line.label, **mark)
-        axes.plot(curves[f"train_{measure}"], ":", lw=1.2, **mark)
+        axes.plot(mean, line.style, color=line.colour, marker=mark, label=line.label)
+        axes.plot(curves[f"train_{measure}"], ":", color=line.colour, marker=mark, lw=1.2)
     axes.plot([], [], ":", lw=1.2, color=INK, label="on training images")
     axes.set_xlabel("step")
     axes.set_ylabel(MEASURES[measure])

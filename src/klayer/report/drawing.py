@@ -81,10 +81,9 @@ def _draw(sheet: Sheet, panel: Panel, left: float, width: float, height: float) 
     up = height - panel.bottom - TITLE - ROW * rows
     box = (left + panel.left) / width, panel.bottom / height, across / width, up / height
     axes.set_position(box)
-    place = {"x": (left + panel.left) / width, "y": 1 - 0.07 / height}
-    sheet.text(s=panel.title, va="top", fontsize=10, fontweight="bold", **place)
+    sheet.text(box[0], 1 - 0.07 / height, panel.title, va="top", fontsize=10, fontweight="bold")
     if labels:
-        corner = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.3}
+        corner: Any = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.3}
         axes.legend(handles, labels, ncols=columns, **corner)
 
 

@@ -50,8 +50,9 @@ class Run:
 
     def at_start(self, quantity: str) -> pd.Series[float]:
         """A quantity by layer, at the first step of training."""
-        first = self.layers[self.layers["step"] == self.layers["step"].min()]
-        return first.set_index("layer")[quantity]
+        first = self.layers["step"] == self.layers["step"].min()
+        values: pd.Series[float] = self.layers[first].set_index("layer")[quantity]
+        return values
 
 
 class Evidence:
@@ -155,12 +156,13 @@ def _whole_table(text: str) -> pd.DataFrame:
 
 
 def read(path: str | Path, names: str, parse: Callable[[str], Read]) -> Read:
+    """A file, parsed. Raises KlayerError when it cannot be read, or lacks one of the names."""
     try:
-        read = parse(Path(path).read_text(encoding="utf-8"))
+        parsed = parse(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise KlayerError(f"{path} is missing: run `dvc repro`, which makes it") from None
     except (OSError, ValueError, TypeError) as error:
         raise KlayerError(f"{path} cannot be read ({error}): run `dvc repro` again") from error
-    if lacking := [name for name in names.split() if name not in read]:
+    if lacking := [name for name in names.split() if name not in parsed]:
         raise KlayerError(f"{path} has no {', '.join(lacking)}: run `dvc repro` again")
-    return read
+    return parsed

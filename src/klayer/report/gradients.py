@@ -42,8 +42,7 @@ def _draw(errors: pd.DataFrame, axes: Axes) -> None:
     for i, name in enumerate(names):
         layers = groups[name]["layer"] + 0.15 * (i - (len(names) - 1) / 2)
         relative = groups[name]["relative"].clip(lower=SMALLEST)
-        style = {"color": OTHERS[i], "ms": 3, "alpha": 0.6}
-        axes.plot(layers, relative, "o", label=PARAMETERS[name], **style)
+        axes.plot(layers, relative, "o", color=OTHERS[i], ms=3, alpha=0.6, label=PARAMETERS[name])
     axes.axhline(GRADIENT_TOLERANCE, ls="--", lw=1, color=INK, label="allowed")
     logarithmic(axes)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

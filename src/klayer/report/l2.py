@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache, partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -175,8 +176,8 @@ def _same(l2: float, other: float) -> bool:
 def _draw(search: Search, best: float, reported: bool, axes: Axes) -> None:
     """Coarse, fine and λ = 0, with the band that luck alone would fill."""
     middle, half = search.coarse.mean(), 1.96 * search.noise
-    band = {"color": OTHERS[3], "alpha": 0.18, "label": "95 % of coarse values if λ did not matter"}
-    axes.axhspan(100 * (middle - half), 100 * (middle + half), lw=0, **band)
+    low, high, label = middle - half, middle + half, "95 % of coarse values if λ did not matter"
+    axes.axhspan(100 * low, 100 * high, color=OTHERS[3], alpha=0.18, lw=0, label=label)
     zero = min(search.coarse.index.min(), search.fine.index[1]) / 3  # a log axis has no 0
     axes.axvline(best or zero, color=BLUE, ls=":", lw=1.2)
     label = "coarse, one network"
@@ -185,7 +186,7 @@ def _draw(search: Search, best: float, reported: bool, axes: Axes) -> None:
     at = [zero, *means.index[1:]]
     label = "above: may be the best (fine means)"
     axes.axhline(100 * (search.means.max() - search.width), ls="--", lw=1, color=BLUE, label=label)
-    style = {"fmt": "o", "color": BLUE, "ms": 4, "elinewidth": 1, "capsize": 2}
+    style: Any = {"fmt": "o", "color": BLUE, "ms": 4, "elinewidth": 1, "capsize": 2}
     axes.errorbar(at, means, deviations, label="fine and λ = 0, mean ± std", **style)
     if reported:
         values = 100 * pd.Series(RANKING)

@@ -30,36 +30,33 @@ def section(evidence: Evidence) -> Section:
     """Accuracy, mistakes, examples and weights."""
     run = evidence.best
     folder, stage = run.weights.parent, f"train_best@{run.name.removeprefix('best_')}"
-    confusion = read_table(folder / "confusion.csv", "actual predicted count")
+    counted = read_table(folder / "confusion.csv", "actual predicted count")
     shown = read_table(folder / "examples.csv", "image actual class probability")
-    names = confusion["actual"].unique()
-    counts = confusion.pivot(index="actual", columns="predicted", values="count")
+    names = counted["actual"].unique()
+    counts = counted.pivot(index="actual", columns="predicted", values="count")
     counts = counts.reindex(index=names, columns=names)
     shares = counts.div(counts.sum(axis=1).clip(lower=1), axis=0)
     right = pd.Series(np.diag(shares), names)
     wrong = counts.mask(np.eye(len(names), dtype=bool)).stack()
+    most = max(np.nanmax(wrong.to_numpy(), initial=0.0) - EQUAL, EQUAL)
     size = {"width": WIDE, "height": 0.35 + 1.1 * -(-shown["image"].nunique() // ACROSS)}
     title = "The first test images, with the most probable classes (bold: the actual one)"
     examples = Panel(title, partial(_draw_examples, shown), left=0.1, bottom=0.0, **size)
     title, draw = "Predicted class (% of each row)", partial(_draw_confusion, shares)
     over = "mean over seeds" if len(run.seeds) > 1 else "one seed"
     source = f"{folder} · stage {stage} · dvc repro {stage}"
-    table = Figure(
-        "confusion",
-        f"Test images, {over}.",
-        [Panel(title, draw, left=1.0, bottom=0.95)],
-        source,
-    )
+    confusion = Panel(title, draw, left=1.0, bottom=0.95)
+    folded = Figure("confusion", f"Test images, {over}.", [confusion], source)
     return question(
         "final",
         "What does the final network do?",
         blocks=[Figure("examples", f"Probabilities: {over}.", [examples], source, photo=True)],
-        details=[table, _weights(evidence)],
+        details=[folded, _weights(evidence)],
         accuracy=run.test_accuracy,
         best=run.settings["l2"],
         right=right,
         ties=bool(np.ptp(right) <= EQUAL),
-        mistakes=list(wrong[wrong >= max(wrong.max() - EQUAL, EQUAL)].items()),
+        mistakes=[(pair, times) for pair, times in wrong.items() if times >= most],
     )
 
 
@@ -87,9 +84,10 @@ def _draw_examples(table: pd.DataFrame, axes: Axes) -> None:
         axes.imshow(part, extent=(x, x + 0.34, y + 0.25, y + 0.68), aspect="auto")
         likely = probabilities.nlargest(SHOWN, "probability").to_dict("records")
         for line, row in enumerate(likely):
-            style = {"fontweight": "bold"} if row["class"] == row["actual"] else {}
+            weight = "bold" if row["class"] == row["actual"] else "normal"
             text = f"{row['class']} {100 * row['probability']:.0f} %"
-            axes.text(x + 0.36, y + 0.62 - 0.16 * line, text, va="center", fontsize=6.5, **style)
+            place = x + 0.36, y + 0.62 - 0.16 * line
+            axes.text(*place, text, va="center", fontsize=6.5, fontweight=weight)
     axes.set_xlim(0, ACROSS)
     axes.set_ylim(0, rows)
     axes.axis("off")
@@ -98,13 +96,7 @@ def _draw_examples(table: pd.DataFrame, axes: Axes) -> None:
 def _weights(evidence: Evidence) -> Figure:
     runs = [evidence.runs[name] for name in WEIGHTS if name in evidence.runs]
     panels = [
-        Panel(
-            label(run.settings),
-            partial(_draw_picture, run.weights),
-            left=0.1,
-            bottom=0.1,
-            height=2.2,
-        )
+        Panel(label(run.settings), partial(_draw_picture, run.weights), 0.1, 0.1, height=2.2)
         for run in (*runs, evidence.best)
     ]
     caption = (

@@ -1,9 +1,9 @@
 """Writes a page from templates: its sentences, then the whole as HTML and as Markdown.
 
 templates/questions/NAME.j2 has the sentences of a question in blocks: `answer`, one sentence, whose
-part up to a colon or semicolon stands in the contents list as well; `numbers`, which goes on from it;
-`how`, paragraphs that are folded. They are filled with what the question has computed; the functions
-of words.py are filters there.
+part up to a colon or semicolon stands in the contents list as well; `numbers`, which goes on from
+it; `how`, paragraphs that are folded. They are filled with what the question has computed; the
+functions of words.py are filters there.
 """
 
 from __future__ import annotations

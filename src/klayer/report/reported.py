@@ -42,8 +42,8 @@ def section(evidence: Evidence) -> Section:
     ]
     panel = seeds_panel("Test accuracy", bars, "ours less reported (points)")
     caption = (
-        "Ours less reported, of the networks that learn: with BN blue, without orange. The reported "
-        "number is at 0."
+        "Ours less reported, of the networks that learn: with BN blue, without orange. The "
+        "reported number is at 0."
     )
     rows = [_row(row, evidence) for row in ROWS]
     return question(
@@ -107,10 +107,10 @@ def _held(row: Reported, run: Run) -> bool | None:
 
 
 def _row(row: Reported, evidence: Evidence) -> tuple[str, ...]:
-    start, run = (_title(row), words.percent(row.test_accuracy)), evidence.runs.get(row.run)
+    reported, run = (_title(row), words.percent(row.test_accuracy)), evidence.runs.get(row.run)
     if run is None:
-        return (*start, "not run", "", "", "", "")
-    start = (*start, words.spread(run.test_accuracy), str(len(run.seeds)))
+        return (*reported, "not run", "", "", "", "")
+    start = (*reported, words.spread(run.test_accuracy), str(len(run.seeds)))
     if differs := unlike(row, run.settings):
         return (*start, "", "", f"not the report's experiment: {differs}")
     held = {True: "yes", False: "no", None: "not judged"}[_held(row, run)]

@@ -113,25 +113,22 @@ def section(evidence: Evidence) -> Section:
     """Every verdict of the study, of the fresh seeds, and of the earlier run."""
     if not FRESH.exists():
         raise Unanswered("`klayer stability`, which trains fresh seeds, has not been run")
-    close, again = close_verdicts(evidence), fresh_verdicts(evidence)
-    earlier = read_table(EARLIER, "question direction word settings") if EARLIER.exists() else again
-    earlier = earlier[earlier["settings"] == study_digest(evidence)]
-    rows, same, changed, changed_earlier = [], 0, {}, []
+    close, again, earlier = close_verdicts(evidence), fresh_verdicts(evidence), _earlier(evidence)
+    rows: list[tuple[str, ...]] = []
+    fresh: list[tuple[str, bool, str]] = []  # title, whether it is the same, certainty
+    before: list[tuple[str, bool, str]] = []
     for name, verdict in (close | _others(evidence)).items():
-        title = _title(evidence, name)
-        fresh = again[again["question"] == name].to_dict("records")
-        before = earlier[earlier["question"] == name].to_dict("records")
-        for row in fresh:
-            if NOT_JUDGED not in (verdict.direction, row["direction"]):
-                same += verdict.direction == row["direction"]
-                changed |= (
-                    {title: verdict.certainty} if verdict.direction != row["direction"] else {}
-                )
-        changed_earlier += [title for row in before if row["direction"] != verdict.direction]
-        told = [f"{_told(row)}, {words.points(row['estimate'] / 100)} points" for row in fresh]
-        missing = OUTDATED if name in close else ""
-        study = f"{verdict.direction} ({verdict.certainty})"
-        rows.append((title, study, "; ".join(told) or missing, "; ".join(map(_told, before))))
+        title, told = _title(evidence, name), []
+        for table, outcomes in ((again, fresh), (earlier, before)):
+            found = table[table["question"] == name]
+            told.append("; ".join(_told(row) for _, row in found.iterrows()))
+            if verdict.share is not None:
+                directions = found["direction"][found["direction"] != NOT_JUDGED]
+                equal = [direction == verdict.direction for direction in directions]
+                outcomes += [(title, same, verdict.certainty) for same in equal]
+        if name in close and not told[0]:
+            told[0] = OUTDATED
+        rows.append((title, f"{verdict.direction} ({verdict.certainty})", *told))
     seeds = ", ".join(dict.fromkeys(again["seeds"])) or "none"
     head = ("question", "the study", f"fresh seeds ({seeds})", "an earlier run of the study")
     caption = "Answers of the study, of seeds that it did not use, and of an earlier run"
@@ -139,10 +136,9 @@ def section(evidence: Evidence) -> Section:
         "stability",
         TITLE,
         blocks=[Table(caption, head, rows, f"{FRESH}, {EARLIER} · klayer stability")],
-        same=same,
-        changed=changed,
-        before=len(earlier),
-        changed_earlier=changed_earlier,
+        same=sum(same for _, same, _ in fresh),
+        changed={title: certainty for title, same, certainty in fresh if not same},
+        before=[same for _, same, _ in before],
     )
 
 
@@ -152,9 +148,18 @@ def fresh_verdicts(evidence: Evidence) -> pd.DataFrame:
     return table[table["settings"] == table["question"].map(settings_digests(evidence))]
 
 
-def _told(row: Mapping[str, Any]) -> str:
-    """A row of a table of verdicts: helps (clear)."""
-    return f"{row['direction']} ({CERTAINTY.get(row['word'], row['word'])})"
+def _earlier(evidence: Evidence) -> pd.DataFrame:
+    """The rows of plots/earlier.csv, if there is such a file, and it is of the present settings."""
+    columns = ["question", "direction", "word", "settings"]
+    table = read_table(EARLIER, " ".join(columns)) if EARLIER.exists() else None
+    table = pd.DataFrame(columns=columns) if table is None else table
+    return table[table["settings"] == study_digest(evidence)]
+
+
+def _told(row: pd.Series[Any]) -> str:
+    """A row of verdicts, by the rule's word: helps (clear), +0.63 points."""
+    said = f"{row['direction']} ({CERTAINTY.get(row['word'], row['word'])})"
+    return f"{said}, {words.points(row['estimate'] / 100)} points" if "estimate" in row else said
 
 
 def _others(evidence: Evidence) -> dict[str, Verdict]:
