@@ -20,6 +20,10 @@ from ruamel.yaml import YAML
 import browser
 from browser import Browser
 from evidence_files import EXPERIMENTS, MORE, write_evidence
+from klayer import params
+from klayer.report.page import page
+from klayer.report.studies.questions import document
+from klayer.report.studies.results import collect
 from klayer.stages import report as stage
 
 ROOT = Path(__file__).parents[1]
@@ -41,6 +45,9 @@ OUTSIDE = """[...document.querySelectorAll("td, th, img")].filter((element) =>
 # Where the first chart is, in the page.
 BOX = """(() => { const box = document.querySelector("img.chart").getBoundingClientRect();
   return { x: box.x + scrollX, y: box.y + scrollY, width: box.width, height: box.height }; })()"""
+# The height of letters in each chart, 9 points or 1/8 inch, in pixels of the screen.
+LETTERS = """[...document.querySelectorAll("img.chart")]
+  .map((image) => 160 / 8 * image.width / image.naturalWidth)"""
 SIDEWAYS = "document.documentElement.scrollWidth - window.innerWidth"
 # Charts of DVC's page that are wider than their place.
 CUT = """[...document.querySelectorAll(".charts > div")]
@@ -127,13 +134,25 @@ def test_charts_are_dark_on_a_light_screen_and_light_on_a_dark_one(
 
 
 def test_text_of_charts_can_be_read_on_a_phone(chromium: Browser, report: Path) -> None:
-    """A chart has letters of 9 points, 1/8 inch: at least 10 pixels of the screen."""
     chromium.open(report, 390)
     chromium.evaluate(UNFOLD)
-    widths = chromium.evaluate(
-        "[...document.querySelectorAll('img.chart')].map((i) => [i.width, i.naturalWidth])"
-    )
-    assert min(160 / 8 * shown / natural for shown, natural in widths) > 10
+    assert min(chromium.evaluate(LETTERS)) > 10
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
+def test_the_studies_page_is_drawn_whole(
+    chromium: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int, dark: bool
+) -> None:
+    monkeypatch.chdir(ROOT / "studies")
+    path = tmp_path / "index.html"
+    path.write_text(page(document(*collect(params.read()))))
+    chromium.open(path, width, dark)
+    if width == 1280:
+        assert chromium.evaluate("document.documentElement.scrollHeight") <= 8 * 900
+    chromium.evaluate(UNFOLD)
+    assert chromium.evaluate(BROKEN) == []
+    assert chromium.evaluate(SIDEWAYS) <= 0
+    assert min(chromium.evaluate(LETTERS)) > 10
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])

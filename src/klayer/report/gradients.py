@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from klayer.report import words
 from klayer.report.document import Figure, Panel, Section
-from klayer.report.drawing import INK, OTHERS, WIDE, logarithmic
+from klayer.report.drawing import INK, OTHERS, logarithmic
 from klayer.report.evidence import Evidence, read_numbers, read_table
 from klayer.report.page import question
 from klayer.report.reference import GRADIENT_TOLERANCE
@@ -25,7 +25,7 @@ def section(evidence: Evidence) -> Section:
     errors = read_table("plots/check_gradients.csv", "network l2 layer parameter relative entries")
     networks = words.several([str(name) for name in errors["network"].unique()])
     caption = f"Each array of small networks ({networks}), with and without L2."
-    panel = Panel("Relative errors by layer", partial(_draw, errors), width=WIDE)
+    panel = Panel("Relative errors by layer", partial(_draw, errors))
     return question(
         "gradients",
         "Are the gradients right?",

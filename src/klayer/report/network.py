@@ -47,6 +47,7 @@ def section(evidence: Evidence) -> Section:
         partial(_draw_examples, shown),
         left=0.1,
         bottom=0.0,
+        width=4.2,
         height=0.4 + 0.7 * -(-shown["image"].nunique() // ACROSS),
         photo=True,
     )

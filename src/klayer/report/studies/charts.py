@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -12,7 +14,7 @@ from matplotlib.axes import Axes
 from klayer.report.charts import Row, seeds_panel
 from klayer.report.document import Panel
 from klayer.report.drawing import BLUE, ORANGE, OTHERS, at_values
-from klayer.report.studies.results import Study, in_words
+from klayer.report.studies.results import Study
 
 ASIDE = 0.07  # of the distance of two values, between the variants
 
@@ -29,29 +31,26 @@ def differences_panel(first: str, gains: Mapping[str, pd.Series[float]]) -> Pane
     return replace(panel, left=1.4, width=4.3, height=1.5 + 0.36 * len(rows))
 
 
-def _colours(study: Study) -> dict[str, str]:
-    """Blue for BN, orange for the first without where there is one, others as in the legend."""
-    others = iter(OTHERS * len(study.variants))
-    plain = ORANGE if "bn" in study.variants else next(others)
-    colours = {"bn": BLUE, study.variants[0]: plain}
-    return {v: colours.get(v) or next(others) for v in study.variants}
-
-
 def _draw_values(study: Study, axes: Axes) -> None:
-    for i, (variant, colour) in enumerate(_colours(study).items()):
+    """Blue is BN, orange the first variant beside it; a line joins numbers, never categories."""
+    numbers = all(re.fullmatch(r"[\d.]+|\d\S*e-\d+", value) for value in study.values)
+    places = [float(v) for v in study.values] if numbers else range(len(study.values))
+    others = iter(OTHERS * len(study.variants))
+    colours = {"bn": BLUE} | ({study.variants[0]: ORANGE} if "bn" in study.variants else {})
+    for i, variant in enumerate(study.variants):
         aside = ASIDE * (i - (len(study.variants) - 1) / 2)
-        places = study.numbers or range(len(study.values))
-        at = [x * (1 + aside) if study.numbers else x + aside for x in places]
+        at = [x * (1 + aside) if numbers else x + aside for x in places]
+        style: dict[str, Any] = {"color": colours.get(variant) or next(others)}
         accuracies = [100 * study.at(variant, value) for value in study.values]
         for x, values in zip(at, accuracies, strict=True):
-            axes.plot([x] * len(values), values, "o", color=colour, ms=3.5, alpha=0.5)
-        means = [values.mean() for values in accuracies]
-        mark = {"lw": 1.6} if study.numbers else {"lw": 0, "marker": "_", "ms": 16, "mew": 2}
-        axes.plot(at, means, color=colour, label=study.label(variant), **mark)
-    if study.numbers:
-        at_values(axes, dict(zip(study.numbers, study.values, strict=True)))
+            axes.plot([x] * len(values), values, "o", ms=3.5, alpha=0.5, **style)
+        style |= {"ls": "-"} if numbers else {"ls": "", "marker": "_", "ms": 16, "mew": 2}
+        axes.plot(at, [a.mean() for a in accuracies], label=study.label(variant), **style)
+    if numbers:
+        at_values(axes, dict(zip(places, study.values, strict=True)))
     else:
-        axes.set_xticks(range(len(study.values)), map(in_words, study.values))
+        names = [study.place(v).removeprefix(f"at {study.setting} ") for v in study.values]
+        axes.set_xticks(places, [name.removeprefix("with ") for name in names])
         axes.set_xlim(-0.5, len(study.values) - 0.5)
     axes.set_xlabel(study.setting)
     axes.set_ylabel("test accuracy (%)")

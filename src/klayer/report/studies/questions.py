@@ -6,7 +6,7 @@ Sentences are in templates/questions/study_*.j2.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -42,7 +42,12 @@ class Comparison(NamedTuple):
     place: str  # at which value, or on which images; may be empty
     plain: pd.Series[float]
     other: pd.Series[float]
-    verdict: Verdict
+    directions: Mapping[int, str] = BETTER
+
+    @property
+    def verdict(self) -> Verdict:
+        """On the second less the first."""
+        return compared(self.plain, self.other, self.label, self.directions)
 
     @property
     def answer(self) -> str:
@@ -53,10 +58,10 @@ class Comparison(NamedTuple):
 def gain(study: Study) -> Section:
     """Each variant against the first, at each value."""
     first, *others = _variants(study)
-    pairs = [(v, x) for v in others for x in study.values]
     found = [
-        _compare(study.label(v), study.place(x), study.at(first, x), study.at(v, x))
-        for v, x in pairs
+        Comparison(study.label(v), study.place(x), study.at(first, x), study.at(v, x))
+        for v in others
+        for x in study.values
     ]
     return _gains(study, found, study.label(first))
 
@@ -72,7 +77,8 @@ def statistics(study: Study) -> Section:
     kinds = [s for s in STATISTICS if s and f"test_accuracy{s}" in study.networks]
     if not kinds:
         raise Unanswered("its training names no other statistics")
-    images = [c.removesuffix("_accuracy") for c in study.networks if c.endswith("_accuracy")]
+    columns = map(str, study.networks)
+    images = [c.removesuffix("_accuracy") for c in columns if c.endswith("_accuracy")]
     corrupted = [name for name in images if name not in ("train", "validation", "test")]
     places = {"on test images": ["test"], "on corrupted images": corrupted}
     found = [
@@ -95,7 +101,7 @@ def ranges(study: Study) -> Section:
     first, *others = _variants(study, values=2)
     tables = {v: pd.concat([study.at(v, x) for x in study.values], axis=1) for v in study.variants}
     spans = {v: (t.max(axis=1) - t.min(axis=1))[t.notna().all(axis=1)] for v, t in tables.items()}
-    found = [_compare(study.label(v), "", spans[first], spans[v], RANGE) for v in others]
+    found = [Comparison(study.label(v), "", spans[first], spans[v], RANGE) for v in others]
     means = {study.label(v): span.mean() for v, span in spans.items() if len(span)}
     return _section(study, "study_range", found, [accuracy_panel(study)], means=means)
 
@@ -104,25 +110,31 @@ def best_value(study: Study) -> Section:
     """Which value is best for a variant, by its validation accuracy, as a power of ten."""
     first, *others = _variants(study, values=2)
     best, limits = ({v: _near(study, v, below) for v in study.variants} for below in (0.0, WITHIN))
-    best = {v: near[~near.index.duplicated(keep=False)] for v, near in best.items()}  # no ties
     logs = {v: near.map(math.log10) for v, near in best.items()}
-    found = [_compare(study.label(v), "", logs[first], logs[v], VALUE) for v in others]
+    found = [Comparison(study.label(v), "", logs[first], logs[v], VALUE) for v in others]
     seeds = study.networks["seed"].nunique()
-    largest = {study.label(v): near.groupby("seed").max() for v, near in limits.items()}
-    facts = {
+    largest = {v: sorted(near.groupby("seed").max().unique()) for v, near in limits.items()}
+    facts: dict[str, Any] = {
         "at_best": _at_best(study),
         "left_out": {study.label(v): seeds - len(b) for v, b in best.items() if len(b) < seeds},
-        "largest": {label: tuple(sorted(values.unique())) for label, values in largest.items()},
+        "up_to": {
+            study.label(v): " to ".join({words.short(x): None for x in (ends[0], ends[-1])})
+            for v, ends in largest.items()
+            if ends
+        },
     }
     return _section(study, "study_best", found, [accuracy_panel(study)], judged=False, **facts)
 
 
 def _near(study: Study, variant: str, below: float) -> pd.Series[float]:
-    """The values, by seed, of networks that learn and are near the highest validation accuracy."""
-    table = study.networks[study.networks["variant"] == variant]
-    highest = table.groupby("seed")["validation_accuracy"].transform("max")
-    near = table["validation_accuracy"] >= highest - below - EQUAL
-    return table[near & (table["learnt"] == 1)].set_index("seed")["value"].astype(float)
+    """The values, by seed, of networks that learn and are near the highest validation accuracy;
+    of the best ones, those that are alone.
+    """
+    table = study.networks[study.networks["variant"] == variant].set_index("seed")
+    highest = table["validation_accuracy"].groupby("seed").transform("max")
+    near = table[table["validation_accuracy"] >= highest - below - EQUAL]
+    near = near if below else near[~near.index.duplicated(keep=False)]
+    return near[near["learnt"] == 1]["value"].astype(float)
 
 
 def level(study: Study) -> Section:
@@ -142,30 +154,23 @@ def level(study: Study) -> Section:
     )
 
 
-def _compare(
-    label: str,
-    place: str,
-    plain: pd.Series[float],
-    other: pd.Series[float],
-    directions: dict[int, str] = BETTER,
-) -> Comparison:
-    return Comparison(label, place, plain, other, compared(plain, other, label, directions))
-
-
 def _at_best(study: Study) -> list[Comparison]:
     first, *others = study.variants
-    return [_compare(study.label(v), "", study.chosen(first), study.chosen(v)) for v in others]
+    return [Comparison(study.label(v), "", study.chosen(first), study.chosen(v)) for v in others]
 
 
 def _of_statistics(
     study: Study, kind: str, place: str, images: Sequence[str], values: Sequence[str]
 ) -> Comparison:
     """Means over kinds of images and over values."""
-    (variant, *_), accuracies = study.variants, []
-    for suffix in ("", kind):
-        columns = [study.at(variant, v, f"{i}_accuracy{suffix}") for v in values for i in images]
-        accuracies.append(pd.concat(columns, axis=1, join="inner").mean(axis=1))
-    return _compare(STATISTICS[kind], place, *accuracies)
+    variant = study.variants[0]
+    plain, other = (
+        pd.concat(
+            [study.at(variant, v, f"{i}_accuracy{s}") for v in values for i in images], axis=1
+        )
+        for s in ("", kind)
+    )
+    return Comparison(STATISTICS[kind], place, plain.mean(axis=1), other.mean(axis=1))
 
 
 def _gains(
@@ -188,12 +193,8 @@ def _gains(
     head = ("kind", f"{first} (%)", "this (%)", "difference (points)", "answer, redrawn seeds")
     shown = [_row(comparison) for comparison in more or found]
     table = Table("Test accuracy, mean ± std over seeds", head, shown, study.source)
-    facts = {
-        "answers": {answer: members for answer, members in answers.items() if members},
-        "several": several,
-        "first": first,
-        "best": best,
-    }
+    facts: dict[str, Any] = {"answers": {key: group for key, group in answers.items() if group}}
+    facts |= {"several": several, "first": first, "best": best}
     return _section(study, "study_gain", found, panels, table, **facts)
 
 
@@ -239,16 +240,20 @@ def _networks(study: Study) -> Table:
         ["variant", "value", *study.varied], sort=False
     ):
         accuracies = [words.spread(group[measure]) for measure in measures]
-        counts = [
-            f"{count} of {len(group)}"
-            for count in (group["chosen"].sum(), (group["learnt"] == 0).sum())
-        ]
-        rows.append((study.label(variant), *map(str, settings[1:]), *accuracies, *counts))
+        counts = str(group["chosen"].sum()), str((group["learnt"] == 0).sum()), str(len(group))
+        rows.append(
+            (
+                study.label(str(variant)),
+                *(in_words(str(x)) for x in settings[1:]),
+                *accuracies,
+                *counts,
+            )
+        )
     caption = "Accuracies in per cent, mean ± std over seeds; chosen by validation accuracy"
     if len(rows) > LONGEST:
-        rows = [row for row in rows if not row[-2].startswith("0 ")]
+        rows = [row for row in rows if row[-3] != "0"]
         caption += " (those that were never chosen are left out)"
-    head = ("kind", *map(in_words, study.varied), *measures.values(), "chosen", "failed")
+    head = ("kind", *map(in_words, study.varied), *measures.values(), "chosen", "failed", "seeds")
     return Table(caption, head, rows, study.source)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,16 +16,8 @@ from klayer.report.evidence import read, read_numbers
 NETWORKS = "variant value seed chosen validation_accuracy learnt"
 SHA256 = "parameters_sha256"  # text, though it may look like a number
 DATA = "../metrics/data.json"  # of the pipeline that prepared the images
-WORDS = {
-    "adam": "Adam",
-    "bn": "BN",
-    "he": "He",
-    "hidden": "hidden layers",
-    "l2": "L2",
-    "no": "without",
-    "sgd": "SGD",
-    "xavier": "Xavier",
-}
+WORDS = {"adam": "Adam", "bn": "BN", "he": "He", "hidden": "hidden layers", "l2": "L2"}
+WORDS |= {"no": "without", "sgd": "SGD", "xavier": "Xavier"}
 
 
 @dataclass(frozen=True)
@@ -60,15 +51,6 @@ class Study:
         return in_words(self.varied[0]) if self.varied else ""
 
     @property
-    def numbers(self) -> list[float] | None:
-        """The values as numbers above 0; None where they are something else."""
-        try:
-            found = [float(value) for value in self.values]
-        except ValueError:
-            return None
-        return found if all(0 < number < math.inf for number in found) else None
-
-    @property
     def source(self) -> str:
         """How to get the numbers."""
         stage = f"study@{self.name}"
@@ -95,15 +77,15 @@ class Study:
 
     def at(self, variant: str, value: str, measure: str = "test_accuracy") -> pd.Series[float]:
         """A measure of a variant's networks at a value, by seed."""
-        table = self.networks
-        rows = table[(table["variant"] == variant) & (table["value"] == value)]
-        return rows.set_index("seed")[measure]
+        return self._by_seed(variant, "value", value, measure)
 
     def chosen(self, variant: str, measure: str = "test_accuracy") -> pd.Series[float]:
         """A measure of a variant's networks with the best validation accuracy, by seed."""
-        table = self.networks
-        rows = table[(table["variant"] == variant) & (table["chosen"] == 1)]
-        return rows.set_index("seed")[measure]
+        return self._by_seed(variant, "chosen", 1, measure)
+
+    def _by_seed(self, variant: str, column: str, cell: object, measure: str) -> pd.Series[float]:
+        rows = (self.networks["variant"] == variant) & (self.networks[column] == cell)
+        return self.networks[rows].set_index("seed")[measure]
 
 
 def in_words(name: str) -> str:
