@@ -24,7 +24,7 @@ def section(evidence: Evidence) -> Section:
     """The largest relative error, and all of them by layer."""
     errors = read_table("plots/check_gradients.csv", "network l2 layer parameter relative entries")
     networks = words.several([str(name) for name in errors["network"].unique()])
-    caption = f"Each array of small networks ({networks}), with and without L2."
+    caption = f"Each array of {networks}, small. Exact agreement is drawn at {SMALLEST:g}."
     panel = Panel("Relative errors by layer", partial(_draw, errors))
     return question(
         "gradients",
