@@ -125,12 +125,7 @@ def test_no_scatter_gives_no_verdict(seeds: int) -> None:
 def test_a_search_without_noise_gives_no_verdict(
     by_value: Sequence[float], by_seed: Sequence[float]
 ) -> None:
-    rows = [
-        ("fine", l2, seed, a + b)
-        for l2, a in zip((0.0, 1e-3, 1e-2), by_value, strict=True)
-        for seed, b in enumerate(by_seed)
-    ]
-    table = pd.DataFrame(rows, columns=["phase", "l2", "seed", "validation_accuracy"])
+    table = table_of(np.add.outer(by_value, by_seed))
     assert judged(table).direction == "not judged"
 
 
@@ -148,12 +143,21 @@ def test_hsu_s_quantile_is_that_of_the_multivariate_t() -> None:
     assert hsu(1, 24) == pytest.approx(stats.t.ppf(0.95, 24), abs=1e-3)  # a single comparison
 
 
-def search_of(gain_of_others: float, seeds: int = 3) -> Search:
-    luck = np.random.default_rng(3).normal(0, 0.003, (13, seeds))
-    values = 0.52 + luck + 0.01 * np.arange(seeds)
+def table_of(values: Values) -> pd.DataFrame:
+    """Of accuracies (values of λ, seeds), λ = 0 the first."""
+    rows = [
+        ("fine" if i else "none", l2, seed, values[i, seed])
+        for i, l2 in enumerate([0.0, *np.logspace(-3, -2, len(values) - 1)])
+        for seed in range(values.shape[1])
+    ]
+    columns = ["phase", "l2", "seed", "validation_accuracy"]
+    return pd.DataFrame([("coarse", 1e-3, 0, 0.5), *rows], columns=columns)
+
+
+def search_of(gain_of_others: float, of_seeds: Sequence[float] = (0, 0.01, 0.02)) -> Search:
+    values = 0.52 + np.random.default_rng(3).normal(0, 0.003, (13, 3)) + np.array(of_seeds)
     values[1:] += gain_of_others
-    fine = pd.DataFrame(values, index=[0.0, *np.logspace(-3, -2, 12)], columns=range(1, seeds + 1))
-    return Search(pd.Series({1e-3: 0.5}), fine)
+    return searched(table_of(values))
 
 
 def test_the_noise_of_the_search_leaves_values_and_seeds_out() -> None:
@@ -161,8 +165,7 @@ def test_the_noise_of_the_search_leaves_values_and_seeds_out() -> None:
     plain = found.fine.to_numpy()
     means = plain.mean(0) + plain.mean(1)[:, np.newaxis] - plain.mean()
     assert found.noise == pytest.approx(np.sqrt(((plain - means) ** 2).sum() / 24))
-    moved = Search(found.coarse, found.fine + np.array([0.1, -0.3, 0.2]))
-    assert moved.noise == pytest.approx(found.noise)
+    assert search_of(0.0, (0.1, -0.3, 0.2)).noise == pytest.approx(found.noise)
 
 
 def test_only_values_near_the_highest_may_be_the_best() -> None:
@@ -180,11 +183,11 @@ def test_the_smallest_gain_is_found_in_four_of_five_searches() -> None:
     assert stats.nct.sf(hsu(12, 24), 24, noncentrality) == pytest.approx(0.8, abs=1e-4)
 
 
-def test_a_search_without_zero_has_no_answer() -> None:
-    rows = [("fine", l2, seed, 0.5) for l2 in (1e-3, 2e-3) for seed in (1, 2)]
-    table = pd.DataFrame(rows, columns=["phase", "l2", "seed", "validation_accuracy"])
-    with pytest.raises(Unanswered):
-        searched(table)
+def test_a_search_without_zero_or_with_one_seed_has_no_answer() -> None:
+    table = table_of(np.full((3, 2), 0.5))
+    for left in (table[table["l2"] > 0], table[table["seed"] == 0]):
+        with pytest.raises(Unanswered):
+            judged(left)
 
 
 def test_the_highest_of_fifty_lies_where_the_evidence_file_says() -> None:

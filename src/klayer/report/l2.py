@@ -26,42 +26,15 @@ SOURCE = "plots/search_l2_runs.csv · stage search_l2 · dvc repro search_l2"
 
 @dataclass(frozen=True)
 class Search:
-    """Validation accuracies of the search."""
+    """Validation accuracies of the search, and what they tell."""
 
     coarse: pd.Series[float]  # of one seed, by λ, increasing
     fine: pd.DataFrame  # by λ, increasing, 0 the first; a column for each seed
-
-    @property
-    def table(self) -> Values:
-        """The fine search: a row for each λ, a column for each seed."""
-        return self.fine.to_numpy(np.float64)
-
-    @property
-    def freedom(self) -> int:
-        """Degrees of freedom of the noise."""
-        rows, columns = self.fine.shape
-        return (rows - 1) * (columns - 1)
-
-    @property
-    def noise(self) -> float:
-        """Deviation that values and seeds do not explain: the residual of the two-way table."""
-        return float(_noise(self.table))
-
-    @property
-    def means(self) -> pd.Series[float]:
-        """By λ, over the seeds."""
-        return self.fine.mean(axis=1)
-
-    @property
-    def width(self) -> float:
-        """How far below the highest mean a value may lie and still be the best."""
-        return float(_width(self.table))
-
-    @property
-    def candidates(self) -> list[float]:
-        """The values that may be the best, 95 % for all of them at once."""
-        means = self.means
-        return [float(l2) for l2 in means.index[means > means.max() - self.width]]
+    means: pd.Series[float]  # of the fine search, over the seeds
+    noise: float  # deviation that values and seeds do not explain
+    freedom: int  # of the noise
+    width: float  # how far below the highest mean a value may lie and still be the best
+    candidates: list[float]  # the values that may be the best, 95 % for all of them at once
 
     @property
     def smallest_gain(self) -> float:
@@ -112,22 +85,25 @@ def searched(runs: pd.DataFrame) -> Search:
     )
     if min(fine.shape) < 2 or fine.index[0] != 0 or fine.isna().any(axis=None):
         raise Unanswered("it takes λ = 0, another value and two seeds of each")
-    return Search(coarse, fine)
+    table, means = fine.to_numpy(np.float64), fine.mean(axis=1)
+    noise, width = float(_noise(table)), float(_width(table))
+    candidates = [float(l2) for l2 in means.index[means > means.max() - width]]
+    return Search(coarse, fine, means, noise, _freedom(table), width, candidates)
 
 
 def judged(runs: pd.DataFrame) -> Verdict:
     """Whether λ = 0 may be the best. Its stability is that of simulated tables: means + noise."""
     search = searched(runs)
     gain = float(search.means.iloc[1:].max() - search.means.iloc[0])
+    count = search.freedom + 1
     if search.noise <= EQUAL:
-        number = Estimate(gain, search.noise, search.freedom + 1, 0.0)
-        return Verdict("l2", NOT_JUDGED, number, why=NO_SCATTER)
+        return Verdict("l2", NOT_JUDGED, Estimate(gain, 0.0, count, 0.0), why=NO_SCATTER)
     error = search.width / float(quantile(search.freedom))  # so that the interval is Hsu's: ± width
-    number = Estimate(gain, search.noise, search.freedom + 1, error)
-    luck = np.random.default_rng(1).standard_normal((DRAWS, *search.fine.shape)) * search.noise
-    code = int(_directions(search.table))
-    means = search.means.to_numpy(np.float64)[:, np.newaxis]
-    share = float((_directions(means + luck) == code).mean())
+    table, means = search.fine.to_numpy(np.float64), search.means.to_numpy(np.float64)
+    luck = np.random.default_rng(1).standard_normal((DRAWS, *table.shape)) * search.noise
+    code = int(_directions(table))
+    share = float((_directions(means[:, np.newaxis] + luck) == code).mean())
+    number = Estimate(gain, search.noise, count, error)
     return Verdict("l2", WORDS[code], number, code != 0, share, draws="simulated searches")
 
 
@@ -138,17 +114,21 @@ def _directions(tables: Values) -> np.ndarray:
     return np.where(may[..., 0], -1 * ~may[..., 1:].any(axis=-1), 1)
 
 
-def _noise(tables: Values) -> Values:
+def _freedom(tables: Values) -> int:
     rows, columns = tables.shape[-2:]
+    return int((rows - 1) * (columns - 1))
+
+
+def _noise(tables: Values) -> Values:
+    """The residual of a two-way table of values and seeds."""
     of_rows, of_columns = (tables.mean(axis=axis, keepdims=True) for axis in (-1, -2))
     residual = tables - of_rows - of_columns + tables.mean(axis=(-1, -2), keepdims=True)
-    return np.asarray(np.sqrt((residual**2).sum(axis=(-1, -2)) / ((rows - 1) * (columns - 1))))
+    return np.asarray(np.sqrt((residual**2).sum(axis=(-1, -2)) / _freedom(tables)))
 
 
 def _width(tables: Values) -> Values:
     rows, columns = tables.shape[-2:]
-    critical = hsu(rows - 1, (rows - 1) * (columns - 1))
-    return np.asarray(critical * _noise(tables) * np.sqrt(2 / columns))
+    return np.asarray(hsu(rows - 1, _freedom(tables)) * _noise(tables) * np.sqrt(2 / columns))
 
 
 @cache

@@ -104,7 +104,14 @@ def _draw_examples(table: pd.DataFrame, axes: Axes) -> None:
 def _weights(evidence: Evidence) -> Figure:
     runs = [evidence.runs[name] for name in WEIGHTS if name in evidence.runs]
     panels = [
-        Panel(label(run.settings), partial(_draw_picture, run.weights), 0.1, 0.1, height=2.2, photo=True)
+        Panel(
+            label(run.settings),
+            partial(_draw_picture, run.weights),
+            0.1,
+            0.1,
+            height=2.2,
+            photo=True,
+        )
         for run in (*runs, evidence.best)
     ]
     caption = (

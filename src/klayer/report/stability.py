@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,27 +38,30 @@ IN_WORDS = {
 CERTAINTY = {"shown": "clear", "not shown": "clear", "suggested": "uncertain"}  # by the rule's word
 
 
+# The questions that a few tenths of a point decide, by their names in docs/evidence.md.
+CLOSE: Mapping[str, Callable[[Evidence], Verdict]] = {
+    "reported": reported.together,
+    "shallow": lambda evidence: batch_norm.gain(evidence, "three_layer"),
+    "sigma_1e-1": lambda evidence: batch_norm.gain(evidence, "sigma_1e-1"),
+    "start": batch_norm.start,
+    SEARCH: lambda evidence: l2.judged(evidence.search_runs),
+    "cycles": schedules.cycles,
+}
+
+
 def close_verdicts(evidence: Evidence) -> dict[str, Verdict]:
-    """The verdicts that a few tenths of a point decide, where their runs are there."""
-    found = (
-        attempt(reported.together, evidence),
-        attempt(batch_norm.gain, evidence, "three_layer"),
-        attempt(batch_norm.gain, evidence, "sigma_1e-1"),
-        attempt(batch_norm.start, evidence),
-        attempt(l2.judged, evidence.search_runs),
-        attempt(schedules.cycles, evidence),
-    )
-    return {verdict.question: verdict for verdict in found if verdict}
+    """Of the close questions, where their runs are there."""
+    found = {name: attempt(verdict, evidence) for name, verdict in CLOSE.items()}
+    return {name: verdict for name, verdict in found.items() if verdict}
 
 
 def close_runs(evidence: Evidence) -> dict[str, list[str]]:
     """The runs that each of those verdicts is computed from; none for the search's."""
-    sigmas = [name for name in evidence.runs if name.startswith("sigma_")]
     runs = {
         "reported": [row.run for row in reported.ROWS if row.learns and comparable(row, evidence)],
         "shallow": ["three_layer", "three_layer_bn"],
         "sigma_1e-1": ["sigma_1e-1", "sigma_1e-1_bn"],
-        "start": sigmas,
+        "start": [name for name in evidence.runs if name.startswith("sigma_")],
         SEARCH: [],
         "cycles": ["best_two_cycles", "best_three_cycles"],
     }
