@@ -68,7 +68,8 @@ def test_an_experiment(copy: Path) -> None:
     run(copy, "-m", "klayer", "report")
     text = (copy / "reports/report.md").read_text()
     row = next(line for line in text.splitlines() if line.startswith("| wide_bn "))
-    assert "hidden is [200, 200], block is [affine, batch_norm, relu]" in row
+    assert "3 layers, with BN" in row
+    assert "hidden layers of 200 and 200 units" in row
 
 
 GRADIENTS = """
@@ -109,16 +110,17 @@ def test_a_layer(copy: Path) -> None:
 
 def test_a_section_of_the_report(copy: Path) -> None:
     report = copy / "src/klayer/report"
+    (sentences,) = blocks("A section of the report", "jinja")
+    (report / "templates/questions/width.j2").write_text(sentences)
     (code,) = blocks("A section of the report", "python")
-    (report / "question_width.py").write_text(code)
+    (report / "width.py").write_text(code)
     contents = (report / "contents.py").read_text()
-    contents = contents.replace(
-        "    question_start,\n", "    question_start,\n    question_width,\n"
-    )
+    contents = contents.replace(", stability\n", ", stability, width\n")
+    contents = contents.replace("    l2.section,\n", "    l2.section,\n    width.section,\n")
     (report / "contents.py").write_text(contents)
     chosen = {"three_layer_bn": {"block": BN}} | experiments("An experiment")
     write_evidence(copy, experiments=chosen, accuracies=ACCURACIES | {"wide_bn": 0.56})
     run(copy, "-c", "from klayer.stages import report; report.run()")
     text = (copy / "reports/report.md").read_text()
-    assert "Does a wider 3-layer network do better?" in text
-    assert "Better (shown: 100 % of redrawn seeds say the same)" in text
+    assert "## Does a wider 3-layer network do better?" in text
+    assert "\n**Yes: +1.7" in text
