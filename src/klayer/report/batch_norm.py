@@ -70,7 +70,8 @@ def gain(evidence: Evidence, name: str) -> Verdict:
 def deep(evidence: Evidence) -> Section:
     """BN in the 9-layer network, why it dies without, and whether He initialisation saves it."""
     pair, verdict = evidence.pair("nine_layer"), trainable(evidence, "nine_layer_bn")
-    lines, he = deep_lines(evidence), evidence.runs.get("nine_layer_he")
+    lines, he = deep_lines(evidence), attempt(trainable, evidence, "nine_layer_he")
+    run = evidence.runs["nine_layer_he"] if he else None
     shown = [
         layers_panel(lines, "score_std", "Signal before training"),
         training_panel(lines, "accuracy"),
@@ -90,18 +91,21 @@ def deep(evidence: Evidence) -> Section:
         blocks=[Figure("nine_layer", caption, shown, CURVES)],
         details=[Figure("nine_layer_more", "The same networks.", folded, LAYERS)],
         pair=pair,
-        he=attempt(trainable, evidence, "nine_layer_he"),
-        he_run=he,
-        start=he and in_words("initialisation", he.settings["initialisation"]),
+        he=he,
+        he_run=run,
+        start=run and in_words("initialisation", run.settings["initialisation"]),
         fading=_fading,
     )
 
 
 def deep_lines(evidence: Evidence) -> list[Line]:
     """The 9-layer networks, without and with BN, and with He initialisation where it was run."""
-    he = [run for name, run in evidence.runs.items() if name == "nine_layer_he"]
-    lines = [Line("without BN, He initialisation", GREEN, run) for run in he]
-    return [*lines_of(evidence.pair("nine_layer")), *lines]
+    lines = lines_of(evidence.pair("nine_layer"))
+    if attempt(trainable, evidence, "nine_layer_he"):
+        run = evidence.runs["nine_layer_he"]
+        start = in_words("initialisation", run.settings["initialisation"])
+        lines.append(Line(f"without BN, {start}", GREEN, run))
+    return lines
 
 
 def readme_picture(evidence: Evidence) -> Figure:
@@ -125,8 +129,10 @@ def trainable(evidence: Evidence, better: str) -> Verdict:
     names = ("nine_layer", better)
     plain, other = (evidence.run(name) for name in names)
     if better == "nine_layer_he":
-        if told := differences(other.settings, plain.settings, ("initialisation", "sigma")):
-            raise Unanswered(f"{better} differs in more than its initial weights: {told}")
+        if other_settings := differences(
+            other.settings, plain.settings, ("initialisation", "sigma")
+        ):
+            raise Unanswered(f"{better} differs in more than its initial weights: {other_settings}")
     else:
         only_bn((plain, other))
     measures = [evidence.table(*names, measure=measure) for measure in ("test_accuracy", "learnt")]
@@ -186,8 +192,10 @@ def sigma_pairs(evidence: Evidence) -> list[Pair]:
     for plain, _ in pairs:
         if plain.settings["initialisation"] != "normal":
             raise Unanswered(f"the initial weights of {plain.name} are not normal")
-        if told := differences(plain.settings, pairs[0][0].settings, but=("sigma",)):
-            raise Unanswered(f"{plain.name} differs from {names[0]} in more than σ: {told}")
+        if other_settings := differences(plain.settings, pairs[0][0].settings, but=("sigma",)):
+            raise Unanswered(
+                f"{plain.name} differs from {names[0]} in more than σ: {other_settings}"
+            )
     return sorted(pairs, key=lambda pair: -pair[0].settings["sigma"])
 
 

@@ -44,8 +44,8 @@ def section(evidence: Evidence) -> Section:
 
 def _row(evidence: Evidence, run: Run) -> tuple[str, ...]:
     network = {**DEEP, "block": BN}  # what the label of a network says
-    said = [key for key, value in network.items() if run.settings[key] == value]
-    changes = differences(run.settings, evidence.sections["training"], [*said, *START])
+    labelled = [key for key, value in network.items() if run.settings[key] == value]
+    changes = differences(run.settings, evidence.sections["training"], [*labelled, *START])
     numbers = (run.failed, words.spread(run.test_accuracy), _gain(evidence, run))
     return (run.name, label(run.settings), changes, *numbers)
 

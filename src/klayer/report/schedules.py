@@ -37,33 +37,33 @@ HEAD = (
 def section(evidence: Evidence) -> Section:
     """Each schedule against the reported pair of accuracies."""
     runs = [evidence.runs[name] for name in evidence.schedules]
-    found = {schedule(run): (run, attempt(agreement, evidence, run)) for run in runs}
-    named = {name: (run, verdict) for name, (run, verdict) in found.items() if verdict}
-    if all(verdict.share is None for _, verdict in named.values()):
+    tried = {schedule(run): (run, attempt(agreement, evidence, run)) for run in runs}
+    judged = {name: (run, verdict) for name, (run, verdict) in tried.items() if verdict}
+    if all(verdict.share is None for _, verdict in judged.values()):
         raise Unanswered(agreement(evidence, runs[0]).why)
-    both = [name for name, (_, verdict) in named.items() if verdict.direction == "both"]
-    limits = {name: _highest_of(run) for name, (run, v) in named.items() if v.share is not None}
-    rows = [_row(name, run, verdict) for name, (run, verdict) in named.items()]
+    both = [name for name, (_, verdict) in judged.items() if verdict.direction == "both"]
+    limits = {name: _highest_of(run) for name, (run, v) in judged.items() if v.share is not None}
+    rows = [_row(name, run, verdict) for name, (run, verdict) in judged.items()]
     reported = f"reported {words.percent(BEST.test_accuracy)} and {words.percent(BEST_VALIDATION)}"
     table = Table(f"Accuracy with the best λ, mean ± std; {reported}", HEAD, rows, SOURCE)
     lines = [
-        Line(name, OTHERS[i % len(OTHERS)], run) for i, (name, (run, _)) in enumerate(found.items())
+        Line(name, OTHERS[i % len(OTHERS)], run) for i, (name, (run, _)) in enumerate(tried.items())
     ]
     lines.sort(key=lambda line: -line.run.curves["step"].iloc[-1])  # the shorter ones on top
     panels = [training_panel(lines, "accuracy"), *learning_rate_panels(lines)]
     return question(
         "schedules",
         TITLE,
-        named[both[0]][1] if len(both) == 1 else None,
+        judged[both[0]][1] if len(both) == 1 else None,
         blocks=[table],
         details=[Figure("train_best", "The best λ, trained by each schedule.", panels, CURVES)],
-        named={name: verdict for name, (_, verdict) in named.items()},
+        verdicts={name: verdict for name, (_, verdict) in judged.items()},
         both=both,
         under=[name for name, (_, high) in limits.items() if high < BEST_VALIDATION],
         above=[name for name, (low, _) in limits.items() if low > BEST_VALIDATION],
         cycles=attempt(cycles, evidence),
         reported=BEST_VALIDATION,
-        tried=TRIED,
+        of_search=TRIED,
     )
 
 
