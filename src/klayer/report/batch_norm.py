@@ -11,13 +11,12 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from klayer.report.charts import (
-    CURVES,
-    LAYERS,
     SMALLEST,
     Line,
     layers_panel,
     learning_rate_panels,
     lines_of,
+    source,
     training_panel,
 )
 from klayer.report.comparison import differences, in_words, layers, only_bn
@@ -28,7 +27,6 @@ from klayer.report.page import asks, attempt, question
 from klayer.report.statistics import Values, estimate, signs_of_means
 from klayer.report.verdicts import GAIN, Verdict, compared, judge
 
-SEEDS = "plots/seeds/NAME.csv, NAME_bn.csv · stage train@NAME · dvc repro train@NAME train@NAME_bn"
 TRAINABLE = {2: "makes it trainable", **GAIN}
 LEARNS = 0.5  # share of networks: more is trainable, no more is not
 LESS = {1: "less", 0: "no difference", -1: "more"}
@@ -42,11 +40,14 @@ def shallow(evidence: Evidence) -> Section:
     lines, depth = lines_of(pair), layers(pair[0].settings)
     panels = [training_panel(lines, "accuracy"), training_panel(lines, "loss")]
     caption = f"{depth}, trained with the same mini-batches; mean ± std over seeds."
+    panels += learning_rate_panels(lines)
     return question(
         "shallow",
         f"Does BN help the {_adjective(depth)} network?",
         gain(evidence, "three_layer"),
-        blocks=[Figure("three_layer", caption, panels + learning_rate_panels(lines), CURVES)],
+        blocks=[
+            Figure("three_layer", caption, panels, source("plots/train/three_layer*.csv", pair))
+        ],
         pair=pair,
     )
 
@@ -80,6 +81,8 @@ def deep(evidence: Evidence) -> Section:
         layers_panel(lines, "gradient_norm", "Gradients, first step"),
         training_panel(lines, "loss"),
     ]
+    files = "plots/runs/nine_layer*/layers.csv, plots/train/nine_layer*.csv"
+    how_to_get = source(files, [line.run for line in lines])
     caption = (
         "Left: how far the scores of a mini-batch spread at the first step, layer by layer (values "
         f"smaller than {SMALLEST:g} are drawn there). Right: mean ± std over seeds."
@@ -88,8 +91,8 @@ def deep(evidence: Evidence) -> Section:
         "deep",
         f"Does BN make the {_adjective(layers(pair[0].settings))} network trainable?",
         verdict,
-        blocks=[Figure("nine_layer", caption, shown, CURVES)],
-        details=[Figure("nine_layer_more", "The same networks.", folded, LAYERS)],
+        blocks=[Figure("nine_layer", caption, shown, how_to_get)],
+        details=[Figure("nine_layer_more", "The same networks.", folded, how_to_get)],
         pair=pair,
         he=he,
         he_run=run,
@@ -169,12 +172,16 @@ def initial_weights(evidence: Evidence) -> Section:
         Panel("Test accuracy of each seed", partial(_draw_sigma, pairs)),
         layers_panel(lines, "score_std", "Signal before training"),
     ]
+    files, runs = (
+        "plots/seeds/sigma_*.csv, plots/runs/sigma_*/layers.csv",
+        [line.run for line in lines],
+    )
     caption = f"{layers(pairs[0][0].settings)}, normal initial weights of standard deviation σ."
     return question(
         "start",
         "Does BN make the initial weights matter less?",
         verdict,
-        blocks=[Figure("sigma", caption, panels, SEEDS)],
+        blocks=[Figure("sigma", caption, panels, source(files, runs))],
         ranges=[float(np.ptp(half, axis=1).mean()) for half in halves],
         pairs=pairs,
     )

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import special
 
 from klayer.report import words
-from klayer.report.charts import CURVES, Line, learning_rate_panels, training_panel
+from klayer.report.charts import Line, learning_rate_panels, source, training_panel
 from klayer.report.comparison import differences, other_images, schedule, unlike
 from klayer.report.document import Figure, Section, Table
 from klayer.report.drawing import OTHERS
@@ -20,7 +20,7 @@ from klayer.report.verdicts import Verdict, compared, judge
 
 TITLE = "Which schedule explains the reported best λ?"
 WORDS = {0: "neither", 1: "test only", 2: "validation only", 3: "both"}
-SOURCE = "plots/seeds/best_SCHEDULE.csv · stage train_best@SCHEDULE · dvc repro train_best"
+SOURCE = "plots/seeds/best_*.csv · dvc repro train_best"
 HEAD = (
     "schedule",
     "test (%)",
@@ -50,13 +50,14 @@ def section(evidence: Evidence) -> Section:
         Line(name, OTHERS[i % len(OTHERS)], run) for i, (name, (run, _)) in enumerate(tried.items())
     ]
     lines.sort(key=lambda line: -line.run.curves["step"].iloc[-1])  # the shorter ones on top
+    caption = "The best λ, trained by each schedule."
     panels = [training_panel(lines, "accuracy"), *learning_rate_panels(lines)]
     return question(
         "schedules",
         TITLE,
         judged[both[0]][1] if len(both) == 1 else None,
         blocks=[table],
-        details=[Figure("train_best", "The best λ, trained by each schedule.", panels, CURVES)],
+        details=[Figure("train_best", caption, panels, source("plots/train/best_*.csv", runs))],
         verdicts={name: verdict for name, (_, verdict) in judged.items()},
         both=both,
         under=[name for name, (_, high) in limits.items() if high < BEST_VALIDATION],
