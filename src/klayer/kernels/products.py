@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from klayer.kernels.compiled import compiled
+from klayer.kernels.threads import both, two_threads
 from klayer.kernels.tiles import (
     BITS,
     DOTS,
@@ -33,6 +34,7 @@ ROWS, COLUMNS = DOTS
 OUT_ROWS, VECTORS = OUTER
 GROUP = 40  # rows of x whose partial sums stay in the second-level cache
 REGISTER = BITS // 8  # bytes
+LINE = 64  # columns: whole registers, whole lines of the cache
 
 _dot, _dot_row, _dot_column, _dot_one = (
     dots(r, c) for r, c in ((ROWS, COLUMNS), (1, COLUMNS), (ROWS, 1), (1, 1))
@@ -66,7 +68,6 @@ def with_room(array: Array) -> Array:
     )
 
 
-@compiled
 def scores(x: Array, w: Array, b: Array, out: Array) -> None:
     """out = x W^T + b, for b (units,) and out (n, units): the scores of an affine layer.
 
@@ -74,6 +75,15 @@ def scores(x: Array, w: Array, b: Array, out: Array) -> None:
     by fma(x, W, sum). The lanes are added by halves, lane l and l + 8, then l and l + 4, l and
     l + 2, 0 and 1; b[j] is added last.
     """
+    if two_threads(x.size * len(w)):
+        half = len(x) // 2
+        both(_scores, (x[:half], w, b, out[:half]), (x[half:], w, b, out[half:]))
+    else:
+        _scores(x, w, b, out)
+
+
+@compiled
+def _scores(x: Array, w: Array, b: Array, out: Array) -> None:
     check_types(x, w, b, out)
     n, d = x.shape
     units = w.shape[0]
@@ -147,9 +157,18 @@ def input_gradient(g: Array, w: Array, out: Array) -> None:
     _sum_rows(g, w, out, False, 0.0, 0.0)
 
 
-@compiled
 def _sum_rows(a: Array, x: Array, out: Array, updates: bool, rate: float, decay: float) -> None:
     """out = a x; in an update out <- out - rate (a x + decay out)."""
+    if two_threads(x.size * len(out)):
+        half, rest = x.shape[1] // 2 // LINE * LINE, (updates, rate, decay)
+        left = a, x[:, :half], out[:, :half], *rest
+        both(_sum_rows_of, left, (a, x[:, half:], out[:, half:], *rest))
+    else:
+        _sum_rows_of(a, x, out, updates, rate, decay)
+
+
+@compiled
+def _sum_rows_of(a: Array, x: Array, out: Array, updates: bool, rate: float, decay: float) -> None:
     count, d = x.shape
     rows = out.shape[0]
     if a.shape != (rows, count) or out.shape[1] != d:
