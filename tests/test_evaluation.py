@@ -13,7 +13,7 @@ from klayer.data.dataset import PIXELS, Dataset, Split
 from klayer.networks.batch_norm import BatchNorm
 from klayer.networks.layer import Mode, Start
 from klayer.training import evaluation
-from klayer.training.evaluation import SHIFTS, VIEWS, Evaluator, moved
+from klayer.training.evaluation import FLIPS_AND_SHIFTS, VIEWS, Evaluator, moved
 from klayer.training.loop import train
 from klayer.training.results import curves_table
 from klayer.training.settings import StatisticsName
@@ -203,9 +203,9 @@ def test_what_comes_into_a_view_is_the_mean_image() -> None:
 
 def test_measures_over_views_are_those_of_the_mean_probabilities(dataset: Dataset) -> None:
     trainer, test = some_training(dataset), dataset.test
-    found = Evaluator(trainer.network, dataset).over_views(test)
-    assert len(VIEWS) == len(set(VIEWS)) == 2 * len(SHIFTS) == 10
-    views = [moved(test.images, flip, *shift, dataset.mean) for flip, shift in VIEWS]
+    found = Evaluator(trainer.network, dataset).measure(test, 0.1, VIEWS)
+    assert len(set(FLIPS_AND_SHIFTS)) == 10
+    views = [moved(test.images, flip, *shift, dataset.mean) for flip, shift in FLIPS_AND_SHIFTS]
     mean = np.mean([by_averages(arrays(trainer), normalised(dataset, v)) for v in views], axis=0)
     assert found["accuracy"] == (mean.argmax(axis=1) == test.labels).mean()
     right = mean[np.arange(100), test.labels]

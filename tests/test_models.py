@@ -202,16 +202,16 @@ def test_the_order_of_the_numbers_of_an_image(dataset: Dataset, saved: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("images", "says"),
+    "images",
     [
-        (np.zeros((2, 100), np.uint8), r"the shape \(2, 100\), it has to be \(N, 3072\) or \(N, 3"),
-        (np.zeros((32, 32, 3), np.uint8), r"the shape \(32, 32, 3\), it has to be \(N, 3072\) or"),
-        (np.zeros((2, 3, 32, 32), np.uint8), r"the shape \(2, 3, 32, 32\), it has to be"),
-        (np.zeros((2, 3072)), "float64, they have to be uint8, 0 to 255"),
-        ([[1, 2], [3]], "the images are no array"),
+        np.zeros((2, 100), np.uint8),
+        np.zeros((32, 32, 3), np.uint8),
+        np.zeros((2, 3, 32, 32), np.uint8),
+        np.zeros((2, 3072)),
     ],
 )
-def test_wrong_images(saved: Path, images: Any, says: str) -> None:
+def test_wrong_images(saved: Path, images: Any) -> None:
+    says = rf"are {images.dtype} of the shape {re.escape(str(images.shape))}, they have to be uint8"
     with pytest.raises(KlayerError, match=says):
         klayer.load_networks(saved).probabilities(images)
 
