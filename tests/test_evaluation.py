@@ -10,8 +10,6 @@ import pytest
 from conftest import BATCH_NORM, one, tiny_training
 from klayer.data.corruptions import CORRUPTIONS, corrupted
 from klayer.data.dataset import PIXELS, Dataset, Split
-from klayer.networks.batch_norm import BatchNorm
-from klayer.networks.layer import Mode, Start
 from klayer.training import evaluation
 from klayer.training.evaluation import FLIPS_AND_SHIFTS, VIEWS, Evaluator, moved
 from klayer.training.loop import train
@@ -81,21 +79,6 @@ def test_the_size_of_the_chunks_changes_no_probability(
     whole = evaluator.probabilities(dataset.train)
     monkeypatch.setattr(evaluation, "CHUNK", 7)
     np.testing.assert_array_equal(evaluator.probabilities(dataset.train), whole)
-
-
-@pytest.mark.parametrize("count", [1, 2, 7])
-def test_collecting_gives_the_mean_and_variance_of_all_rows(
-    count: int, random: np.random.Generator
-) -> None:
-    rows = random.normal(5, 3, (count * 4, 3))
-    layer = BatchNorm(1e-12, 0.9)
-    layer.build(3, Start(np.dtype(np.float64), np.zeros, random))
-    layer.mean[:] = layer.variance[:] = np.nan  # whatever was there
-    for batch in np.split(rows, count):
-        out = layer.forward(batch, Mode.COLLECT)
-        np.testing.assert_allclose(out, (batch - batch.mean(0)) / batch.std(0), rtol=1e-6)
-    np.testing.assert_allclose(layer.mean, rows.mean(axis=0))
-    np.testing.assert_allclose(layer.variance, rows.var(axis=0))
 
 
 def test_own_statistics_are_those_of_the_whole_set(dataset: Dataset) -> None:
@@ -192,13 +175,9 @@ def test_a_pixel_of_a_view_comes_where_it_belongs(
     image[0, 1, 5, 7] = 200  # mirrored it stands in column 24
     seen = moved(image.reshape(1, PIXELS), flip, down, right, np.zeros(PIXELS))
     assert np.argwhere(seen.reshape(3, 32, 32)).tolist() == [[1, row, column]]
-
-
-def test_what_comes_into_a_view_is_the_mean_image() -> None:
-    images = np.zeros((2, PIXELS), np.uint8)
-    seen = moved(images, False, 2, 0, np.full(PIXELS, 99.6)).reshape(2, 3, 32, 32)
-    assert (seen[:, :, :2] == 100).all()
-    assert (seen[:, :, 2:] == 0).all()
+    black = moved(np.zeros((1, PIXELS), np.uint8), flip, down, right, np.full(PIXELS, 99.6))
+    edges = black.reshape(3, 32, 32) == 100  # the mean image comes in
+    assert edges.sum() == 3 * (32 * 32 - (32 - abs(down)) * (32 - abs(right)))
 
 
 def test_measures_over_views_are_those_of_the_mean_probabilities(dataset: Dataset) -> None:
