@@ -10,11 +10,11 @@ import pytest
 from conftest import BATCH_NORM, one, tiny_training
 from klayer.data.corruptions import CORRUPTIONS, corrupted
 from klayer.data.dataset import PIXELS, Dataset, Split
+from klayer.settings import StatisticsName
 from klayer.training import evaluation
 from klayer.training.evaluation import FLIPS_AND_SHIFTS, VIEWS, Evaluator, moved
 from klayer.training.loop import train
 from klayer.training.results import curves_table
-from klayer.training.settings import StatisticsName
 from klayer.training.trainer import Trainer
 
 STATISTICS = get_args(StatisticsName)

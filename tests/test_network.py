@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from conftest import block, tiny_training
+from klayer import settings
 from klayer.data.corruptions import CORRUPTIONS
 from klayer.data.dataset import Dataset
 from klayer.networks.architecture import Architecture, skips
@@ -17,7 +18,6 @@ from klayer.networks.layer import Array, Layer, Mode, Start
 from klayer.networks.network import LAYERS, Network
 from klayer.networks.optimizers import OPTIMIZERS
 from klayer.networks.schedules import SCHEDULES
-from klayer.training import settings
 from klayer.training.job import Job
 from klayer.training.loop import train
 from plain import copied, cost, forward, gradients

@@ -16,10 +16,10 @@ import requests
 from tqdm import tqdm
 
 from klayer.data.archive import FOLDER, RefusedError, take
-from klayer.data.sources import SYNTHETIC, DataConfig
 from klayer.errors import KlayerError
 from klayer.parallel.environment import projects_around
 from klayer.params import of_stage, read_settings
+from klayer.settings import SYNTHETIC, DataConfig
 
 VARIABLE = "CIFAR10_ARCHIVE"
 LARGEST_ARCHIVE = 300_000_000  # bytes; the seven files have 186 million

@@ -11,10 +11,10 @@ from PIL import Image
 
 from klayer.data.dataset import PROCESSED
 from klayer.data.pickles import read_files
-from klayer.data.sources import SYNTHETIC, DataConfig
 from klayer.data.synthetic import NAMES, synthetic_images
 from klayer.files import whole_file, write_metrics, write_picture, write_text
 from klayer.params import of_stage, read_settings
+from klayer.settings import SYNTHETIC, DataConfig
 
 METRICS = Path("metrics/data.json")
 PICTURE = Path("plots/examples.png")

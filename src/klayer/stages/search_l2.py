@@ -10,9 +10,8 @@ from klayer.files import write_metrics, write_table
 from klayer.parallel import checkpoints
 from klayer.parallel.runner import train_jobs
 from klayer.params import of_stage, section
+from klayer.settings import Search, Training
 from klayer.study import search
-from klayer.study.search_settings import Search
-from klayer.training.settings import Training
 
 STAGE = "search_l2"
 

@@ -13,7 +13,7 @@ from klayer.networks.layer import Labels
 from klayer.training.evaluation import VIEWS, Evaluator, Measures, chance_level, named
 from klayer.training.job import Arrays, Job, Outcome, Row
 from klayer.training.models import parameters_sha256
-from klayer.training.trainer import Trainer
+from klayer.training.trainer import Trainer, learning_rate
 
 PROBES = 6  # steps at which the layers are looked into
 EXAMPLES = 12  # test images whose probabilities are kept
@@ -52,7 +52,7 @@ class _Run:
         steps, interval = self.training.steps, self.training.evaluation_interval
         after = [*range(interval, steps, interval), steps]
         self.point_after = {step: point for point, step in enumerate(after)}
-        rates = [self.training.learning_rate(step - 1) for step in after]
+        rates = [learning_rate(self.training, step - 1) for step in after]
         self.curves: Arrays = {"step": np.array(after, int), "learning_rate": np.array(rates)}
         for name, value in self._chance(self.at_points).items():
             self.curves[name] = np.full(len(after), value)

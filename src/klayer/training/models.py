@@ -28,9 +28,10 @@ from klayer.data.dataset import PIXELS, Dataset, Split
 from klayer.errors import KlayerError
 from klayer.files import whole_file
 from klayer.networks.network import Network
+from klayer.settings import Training
 from klayer.training.evaluation import Evaluator
 from klayer.training.job import Arrays
-from klayer.training.settings import Training
+from klayer.training.trainer import architecture
 
 IMAGE = (32, 32, 3)  # rows, columns, colours
 
@@ -68,7 +69,7 @@ class Networks:
 
     def _network(self, m: int) -> Network:
         """Raises KeyError or ValueError where arrays are missing or do not fit."""
-        network = Network(self.training.architecture(PIXELS, len(self.classes)))
+        network = Network(architecture(self.training, PIXELS, len(self.classes)))
         network.load({name: values[m] for name, values in self.arrays.items()})
         return network
 
@@ -90,7 +91,7 @@ def save_networks(
     path: Path, training: Training, networks: Sequence[Arrays], dataset: Dataset
 ) -> None:
     """Writes trained networks, one for each of training's seeds; the same bytes for the same."""
-    network = Network(training.architecture(len(dataset.mean), len(dataset.classes)))
+    network = Network(architecture(training, len(dataset.mean), len(dataset.classes)))
     about = {
         "classes": dataset.classes,
         "layers": network.description(),
