@@ -12,10 +12,9 @@ from conftest import block, tiny_training
 from klayer import settings
 from klayer.data.corruptions import CORRUPTIONS
 from klayer.data.dataset import Dataset
-from klayer.networks.architecture import Architecture, skips
 from klayer.networks.initialisation import INITIALISATIONS
 from klayer.networks.layer import Array, Layer, Mode, Start
-from klayer.networks.network import LAYERS, Network
+from klayer.networks.network import LAYERS, Architecture, Network
 from klayer.networks.optimizers import OPTIMIZERS
 from klayer.networks.schedules import SCHEDULES
 from klayer.training.job import Job
@@ -132,8 +131,14 @@ def test_a_description_names_the_layers_and_their_arrays() -> None:
 
 
 def test_skips_go_over_hidden_layers_from_the_second_on() -> None:
-    assert skips((5,) * 6, 2) == [range(1, 3), range(3, 5)]  # what is left over has none
-    assert skips((5,) * 6, 0) == []
+    """What is left over at the end has none."""
+    layers = Network(Architecture(7, (5,) * 6, 4, ("affine", "relu"), skip=2)).description()
+    kinds = "affine relu residual relu residual relu affine relu affine"
+    assert [layer["layer"] for layer in layers] == kinds.split()
+    assert [inner["name"] for inner in layers[4]["layers"] if "name" in inner] == [
+        "affine4",
+        "affine5",
+    ]
 
 
 def test_a_network_takes_the_arrays_of_another(batch: Any) -> None:
