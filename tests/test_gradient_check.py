@@ -41,9 +41,8 @@ def check(l2: float = 0.1, **changes: Any) -> list[GradientError]:
     return check_gradients(architecture, images, labels, l2, generator)
 
 
-@pytest.mark.parametrize("hidden", [(), (5,), (5, 4), (3,) * 8])
-@pytest.mark.parametrize("batch_norm", [False, True])
-@pytest.mark.parametrize("l2", [0.0, 0.1])
+@pytest.mark.parametrize("hidden", [(), (5, 4), (3,) * 8])
+@pytest.mark.parametrize(("batch_norm", "l2"), [(False, 0.0), (True, 0.1)])
 def test_gradients_are_right(hidden: Any, batch_norm: bool, l2: float) -> None:
     errors = check(l2, hidden=hidden, block=block(batch_norm))
     assert max(error.relative for error in errors) < 1e-6
