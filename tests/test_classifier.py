@@ -138,11 +138,11 @@ def test_a_batch_larger_than_the_data_is_cut() -> None:
         ({"max_iter": 1.5}, "max_iter"),
         ({"batch_size": "all"}, "batch_size"),
         ({"cycles": 0}, "cycles"),
-        ({"hidden_layer_sizes": (8, 0)}, "hidden_layer_sizes cannot be"),
+        ({"hidden_layer_sizes": (8, 0)}, "hidden_layer_sizes is wrong"),
         ({"l2": 5.0}, "a step would take all of a weight"),
-        ({"optimizer": "lbfgs"}, "optimizer cannot be"),
-        ({"learning_rate_init": 1e7}, "learning_rate_init cannot be"),
-        ({"random_state": -1}, "random_state cannot be"),
+        ({"optimizer": "lbfgs"}, "optimizer is wrong"),
+        ({"learning_rate_init": 1e7}, "learning_rate_init is wrong"),
+        ({"random_state": -1}, "random_state is wrong"),
     ],
 )
 def test_a_wrong_parameter_is_named(changes: dict[str, Any], says: str) -> None:
