@@ -158,9 +158,9 @@ class StudentsBatchNorm(BatchNorm):
 
 MISTAKES = [
     ("", [], ""),
-    ("no mean", ["the input"], "a batch mean that is taken for a constant"),
-    ("no variance", ["the input"], "a batch variance that is taken for a constant"),
-    ("gamma by the output", ["gamma"], "take what this parameter multiplies instead of the output"),
+    ("no mean", ["the input"], "the mean of the batch is taken for a constant"),
+    ("no variance", ["the input"], "the variance of the batch is taken for a constant"),
+    ("gamma by the output", ["gamma"], "it is the sum of the output times its gradient"),
     ("unfilled", ["gamma"], "it is 0 everywhere"),
     ("accumulated", ["beta"], "it is 2 times the right one"),
 ]

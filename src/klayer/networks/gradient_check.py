@@ -160,11 +160,12 @@ def _hint(analytic: Array, numerical: Array, x: Array, weighted: Array) -> str:
         return f"; it is {factor:.4g} times the right one"
     if error.shape != x.shape:
         is_sum = analytic.shape == weighted.shape[1:] and near(analytic, weighted.sum(axis=0))
-        return "; take what this parameter multiplies instead of the output" if is_sum else ""
+        text = "; it is the sum of the output times its gradient: take what this multiplies instead"
+        return text if is_sum else ""
     if near(error, error[:1]):
-        return "; the error is that of a batch mean that is taken for a constant"
+        return "; it looks as if the mean of the batch is taken for a constant"
     if near(error, centred * (error * centred).sum(axis=0) / (centred**2).sum(axis=0)):
-        return "; the error is that of a batch variance that is taken for a constant"
+        return "; it looks as if the variance of the batch is taken for a constant"
     return ""
 
 
