@@ -160,7 +160,9 @@ def _hint(analytic: Array, numerical: Array, x: Array, weighted: Array) -> str:
         return f"; it is {factor:.4g} times the right one"
     if error.shape != x.shape:
         is_sum = analytic.shape == weighted.shape[1:] and near(analytic, weighted.sum(axis=0))
-        text = "; it is the sum of the output times its gradient: take what this multiplies instead"
+        text = (
+            "; it is the sum of the output times its gradient: take what the parameter multiplies"
+        )
         return text if is_sum else ""
     if near(error, error[:1]):
         return "; it looks as if the mean of the batch is taken for a constant"
