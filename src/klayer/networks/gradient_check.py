@@ -160,9 +160,7 @@ def _hint(analytic: Array, numerical: Array, x: Array, weighted: Array) -> str:
         return f"; it is {factor:.4g} times the right one"
     if error.shape != x.shape:
         is_sum = analytic.shape == weighted.shape[1:] and near(analytic, weighted.sum(axis=0))
-        text = (
-            "; it is the sum of the output times its gradient: take what the parameter multiplies"
-        )
+        text = "; it is the sum of the output times its gradient, not of what the parameter scales"
         return text if is_sum else ""
     if near(error, error[:1]):
         return "; it looks as if the mean of the batch is taken for a constant"
