@@ -260,11 +260,3 @@ def test_a_network_that_gives_one_answer_has_not_learnt(dataset: Dataset, dead: 
     assert float(outcome.row["train_accuracy"]) > 0.5
     assert (outcome.row["learnt"], outcome.row["diverged_at"]) == (0, -1)
     assert_finite(outcome)
-
-
-@pytest.mark.parametrize(("optimizer", "schedule"), [("momentum", "step"), ("adam", "cosine")])
-def test_other_optimisers_and_schedules_train(
-    dataset: Dataset, optimizer: str, schedule: str
-) -> None:
-    job = one(schedule=schedule, optimizer=optimizer, learning_rate_max=0.01)
-    assert float(train(job, dataset).row["train_loss"]) < 0.9 * np.log(10)
