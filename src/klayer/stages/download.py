@@ -17,11 +17,11 @@ import requests
 from tqdm import tqdm
 
 from klayer.data.archive import FOLDER, RefusedError, read
-from klayer.data.sources import SYNTHETIC, DataConfig
 from klayer.environment import projects_around
 from klayer.errors import KlayerError, NoArchiveError
 from klayer.files import write_folder
 from klayer.params import of_stage, read_settings
+from klayer.settings import SYNTHETIC, DataConfig
 
 VARIABLE = "CIFAR10_ARCHIVE"
 COPIES = "cifar-10-*"  # folders and archives of torchvision and Keras

@@ -13,11 +13,11 @@ from PIL import Image
 from klayer.data.archive import FOLDER, RefusedError, read
 from klayer.data.dataset import PROCESSED, Split
 from klayer.data.pickles import decode
-from klayer.data.sources import SYNTHETIC, DataConfig
 from klayer.data.synthetic import NAMES, synthetic_images
 from klayer.errors import KlayerError
 from klayer.files import whole_file, write_metrics, write_picture, write_text
 from klayer.params import of_stage, read_settings
+from klayer.settings import SYNTHETIC, DataConfig
 
 METRICS = Path("metrics/data.json")
 PICTURE = Path("plots/examples.png")

@@ -9,9 +9,8 @@ import pandas as pd
 from klayer.files import write_metrics, write_table
 from klayer.parallel.runner import checkpointed
 from klayer.params import of_stage, section
+from klayer.settings import Search, Training
 from klayer.study import search
-from klayer.study.search_settings import Search
-from klayer.training.settings import Training
 
 STAGE = "search_l2"
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from klayer.data.dataset import open_dataset
 from klayer.parallel.runner import checkpointed
 from klayer.params import of_stage
+from klayer.settings import Training
 from klayer.study.best import best_l2, best_name
 from klayer.training.job import one_for_each_seed
 from klayer.training.results import write_run
-from klayer.training.settings import Training
 
 
 def run(name: str) -> None:

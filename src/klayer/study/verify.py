@@ -16,6 +16,7 @@ from klayer import params
 from klayer.errors import KlayerError
 from klayer.files import table_text
 from klayer.parallel.runner import train_jobs
+from klayer.settings import Search, Training
 from klayer.study.runs import (
     Sections,
     experiment,
@@ -25,10 +26,8 @@ from klayer.study.runs import (
     schedules,
     searching,
 )
-from klayer.study.search_settings import Search
 from klayer.training.job import Job, Outcome
 from klayer.training.results import seeds_table
-from klayer.training.settings import Training
 
 
 @dataclass(frozen=True)
