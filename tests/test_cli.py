@@ -22,7 +22,7 @@ from click.testing import CliRunner
 from conftest import ROOT, tiny_settings, write_params, write_settings
 from klayer.cli import main
 from klayer.errors import KlayerError
-from klayer.study.dependencies import unchanged
+from klayer.stages.dependencies import unchanged
 
 COMMANDS = sorted(main.commands)
 KLAYER = [sys.executable, "-m", "klayer.cli"]
@@ -60,7 +60,8 @@ def test_the_readme_names_no_command_that_is_missing() -> None:
 def test_every_stage_has_a_command() -> None:
     modules = {path.stem for path in (ROOT / "src/klayer/stages").glob("[a-z]*.py")}
     of_studies = {name for name in modules if name.startswith("study")}
-    assert {name.replace("_", "-") for name in modules - of_studies} <= set(COMMANDS)
+    commands = {name.replace("_", "-") for name in modules - of_studies - {"dependencies"}}
+    assert commands <= set(COMMANDS)
     studies = main.commands["studies"]
     assert isinstance(studies, click.Group)
     assert {"study", "study_settings", "study_report"} == of_studies
@@ -95,7 +96,7 @@ def test_a_wrong_setting_stops_every_stage_at_once(project: Path) -> None:
     params["search"]["fine"]["count"] = 0
     write_params(params)
     for command in ("download", "preprocess", "check-gradients", "search-l2", "verify"):
-        assert "search.fine.count is 0, it has to be greater" in refusal(command)
+        assert "search.fine.count is 0: input should be greater" in refusal(command)
     for command in ("train", "train-best"):
         assert "search.fine.count is 0" in refusal(command, "plain")
     left = {path.name for path in project.iterdir()}
@@ -104,7 +105,7 @@ def test_a_wrong_setting_stops_every_stage_at_once(project: Path) -> None:
 
 @pytest.mark.parametrize("name", ["nobody", "../params", "a.b", ""])
 def test_an_unknown_experiment(project: Path, name: str) -> None:
-    assert f"experiments has no {name!r} (known: bn, plain)" in refusal("train", name)
+    assert f"has no {name!r} (known: bn, plain)" in refusal("train", name)
 
 
 def test_missing_data(project: Path) -> None:
@@ -119,7 +120,7 @@ def test_missing_search(project: Path) -> None:
 
 @pytest.mark.parametrize("name", ["nobody", "../params", "best_short", "plain", ""])
 def test_an_unknown_schedule(project: Path, name: str) -> None:
-    assert f"search.schedules has no {name!r} (known: long, short)" in refusal("train-best", name)
+    assert f"has no {name!r} (known: long, short)" in refusal("train-best", name)
 
 
 def test_outside_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

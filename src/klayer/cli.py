@@ -15,10 +15,8 @@ import click
 
 from klayer.errors import KlayerError, sentence
 
-CHECK, CHECK_STUDIES = "klayer.study.settings:check_all", "klayer.study.settings:check_studies"
 RECORDED = "klayer.stages.settings:check_recorded"
 STUDY_RECORDED = "klayer.stages.study_settings:check_recorded"
-READ_PARAMS = ("settings",)  # the other stages take what `settings` wrote for them
 PARENT = os.getppid()  # asked for early: it may end while the rest is imported
 
 
@@ -89,19 +87,17 @@ def _begin() -> None:
 
 
 @contextmanager
-def _stage(stage: str, check: str = CHECK, recorded: str = RECORDED) -> Iterator[None]:
+def _stage(stage: str, recorded: str = RECORDED) -> Iterator[None]:
     """Around a stage.
 
     By hand, all settings are checked, and have to be those that `settings` wrote for the stage.
     Where DVC runs it that has been done, and what the stage depends on must not change meanwhile.
     """
-    from klayer.study.dependencies import unchanged
+    from klayer.stages.dependencies import unchanged
 
     _begin()
     address = os.environ.get("DVC_STAGE")
-    if stage in READ_PARAMS or not address:
-        _call(check)
-    if stage not in READ_PARAMS and not address:
+    if stage != "settings" and not address:
         _call(recorded, stage)
     with unchanged(address) if address else nullcontext():
         yield
@@ -124,19 +120,17 @@ STUDIES = {
 }
 
 
-def _add_stage(
-    group: click.Group, name: str, what: str, module: str, check: str, recorded: str
-) -> None:
+def _add_stage(group: click.Group, name: str, what: str, module: str, recorded: str) -> None:
     @group.command(name, help=what)
     def command() -> None:
-        with _stage(name.replace("-", "_"), check, recorded):
+        with _stage(name.replace("-", "_"), recorded):
             _call(f"klayer.stages.{module}:run")
 
 
 for _name, _what in STAGES.items():
-    _add_stage(main, _name, _what, _name.replace("-", "_"), CHECK, RECORDED)
+    _add_stage(main, _name, _what, _name.replace("-", "_"), RECORDED)
 for _name, _what in STUDIES.items():
-    _add_stage(studies, _name, _what, f"study_{_name}", CHECK_STUDIES, STUDY_RECORDED)
+    _add_stage(studies, _name, _what, f"study_{_name}", STUDY_RECORDED)
 
 
 @main.command()
@@ -159,7 +153,7 @@ def train_best(schedule: str) -> None:
 @click.argument("name")
 def train_study(name: str) -> None:
     """Train and test all networks of the study NAME."""
-    with _stage(f"study@{name}", CHECK_STUDIES, STUDY_RECORDED):
+    with _stage(f"study@{name}", STUDY_RECORDED):
         _call("klayer.stages.study:run", name)
 
 
@@ -173,8 +167,7 @@ def verify(network: tuple[str, int] | None, networks: int) -> None:
     the one of RUN (such as three_layer_bn, best_two_cycles) with SEED.
     """
     _begin()
-    _call(CHECK)
-    from klayer.study.verify import verify_one, verify_some
+    from klayer.stages.verify import verify_one, verify_some
 
     if network:
         verify_one(*network)
@@ -199,7 +192,6 @@ class _Seeds(click.ParamType[list[int]]):
 def stability(seeds: list[int]) -> None:
     """Answer the study's close questions again with fresh seeds, into plots/stability.csv."""
     _begin()
-    _call(CHECK)
     from klayer.stages import stability as stage
 
     stage.run(seeds)
