@@ -93,12 +93,10 @@ def _stage(stage: str, of_studies: bool = False) -> Iterator[None]:
     By hand, all settings are checked, and have to be those that `settings` wrote for the stage.
     Where DVC runs it that has been done, and what the stage depends on must not change meanwhile.
     """
-    from klayer.study.dependencies import unchanged
+    from klayer.stages.dependencies import unchanged
 
     _begin()
     address = os.environ.get("DVC_STAGE")
-    if stage == "settings" or not address:
-        _call("study.settings:check_studies" if of_studies else "study.settings:check_all")
     if stage != "settings" and not address:
         module = "study_settings" if of_studies else "settings"
         _call(f"stages.{module}:check_recorded", stage)
@@ -168,11 +166,10 @@ def verify(network: tuple[str, int] | None, networks: int) -> None:
     the one of RUN (such as three_layer_bn, best_two_cycles) with SEED.
     """
     _begin()
-    _call("study.settings:check_all")
     if network:
-        _call("study.verify:verify_one", *network)
+        _call("stages.verify:verify_one", *network)
     else:
-        _call("study.verify:verify_some", networks)
+        _call("stages.verify:verify_some", networks)
 
 
 def _seeds(_ctx: click.Context, _option: click.Parameter, value: str) -> list[int]:
@@ -189,5 +186,4 @@ def _seeds(_ctx: click.Context, _option: click.Parameter, value: str) -> list[in
 def stability(seeds: list[int]) -> None:
     """Answer the study's close questions again with fresh seeds, into plots/stability.csv."""
     _begin()
-    _call("study.settings:check_all")
     _call("stages.stability:run", seeds)
