@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from klayer.kernels.compiled import compiled
+from klayer.kernels.threads import both, two_threads
 from klayer.kernels.tiles import TILES, check_types, dots, outer, sum_of_lanes
 from klayer.kernels.vectors import BITS, LANES
 
@@ -25,6 +26,7 @@ FEATURES = TILES.features  # a multiple of LANES
 GROUP = 40  # rows of x whose partial sums stay in the second-level cache
 OUT_ROWS, VECTORS = TILES.outer
 REGISTER = BITS // 8  # bytes
+LINE = 64  # columns: whole registers, whole lines of the cache
 
 _dot, _dot_row, _dot_column, _dot_one = (
     dots(r, c) for r, c in ((ROWS, COLUMNS), (1, COLUMNS), (ROWS, 1), (1, 1))
@@ -58,7 +60,6 @@ def with_room(array: Array) -> Array:
     )
 
 
-@compiled
 def scores(x: Array, w: Array, b: Array, out: Array) -> None:
     """out = x W^T + b, for b (units,) and out (n, units): the scores of an affine layer.
 
@@ -66,6 +67,15 @@ def scores(x: Array, w: Array, b: Array, out: Array) -> None:
     by fma(x, W, sum). The lanes are added by halves, lane l and l + 8, then l and l + 4, l and
     l + 2, 0 and 1; b[j] is added last.
     """
+    if two_threads(x.size * len(w)):
+        half = len(x) // 2
+        both(_scores, (x[:half], w, b, out[:half]), (x[half:], w, b, out[half:]))
+    else:
+        _scores(x, w, b, out)
+
+
+@compiled
+def _scores(x: Array, w: Array, b: Array, out: Array) -> None:
     check_types(x, w, b, out)
     n, d = x.shape
     units = w.shape[0]
@@ -139,11 +149,23 @@ def input_gradient(g: Array, w: Array, out: Array) -> None:
     _sum_rows(g, False, w, out, False, 0.0, 0.0)
 
 
-@compiled
 def _sum_rows(
     a: Array, transposed: bool, x: Array, out: Array, updates: bool, rate: float, decay: float
 ) -> None:
     """out = a x, or a^T x; in an update out <- out - rate (a x + decay out)."""
+    if two_threads(x.size * len(out)):
+        half = x.shape[1] // 2 // LINE * LINE
+        for_both = updates, rate, decay
+        one = a, transposed, x[:, :half], out[:, :half], *for_both
+        both(_sum_rows_of, one, (a, transposed, x[:, half:], out[:, half:], *for_both))
+    else:
+        _sum_rows_of(a, transposed, x, out, updates, rate, decay)
+
+
+@compiled
+def _sum_rows_of(
+    a: Array, transposed: bool, x: Array, out: Array, updates: bool, rate: float, decay: float
+) -> None:
     count, d = x.shape
     rows = out.shape[0]
     fits = a.shape == (count, rows) if transposed else a.shape == (rows, count)
