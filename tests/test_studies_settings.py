@@ -80,13 +80,13 @@ def test_a_study_is_trained_as_its_settings_say(
     """Also where params.yaml has been edited since, as while `dvc repro` runs."""
     found: dict[str, Any] = {}
 
-    def note(stage: str, jobs: list[Job]) -> None:
+    def note(stage: str, jobs: list[Job], kept: bool) -> None:
         found.update(stage=stage, asked={(job.training.sigma, job.test) for job in jobs})
         raise KeyboardInterrupt
 
     write(ask="level", test=False)
     study_settings.run()
-    monkeypatch.setattr(study, "train_jobs", note)
+    monkeypatch.setattr("klayer.parallel.runner.train_jobs", note)
     Path("params.yaml").write_text("not: klayer's")
     with pytest.raises(KeyboardInterrupt):
         study.run("one")

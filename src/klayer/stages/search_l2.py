@@ -24,8 +24,7 @@ from numpy.typing import NDArray
 
 from klayer.files import write_metrics, write_table
 from klayer.kernels.elementary import exp, log
-from klayer.parallel import checkpoints
-from klayer.parallel.runner import train_jobs
+from klayer.parallel.runner import checkpointed
 from klayer.params import of_stage, read_settings
 from klayer.settings import Coarse, Fine, Search, Training
 from klayer.training.job import Job, Outcome
@@ -45,22 +44,16 @@ def run() -> None:
     """
     training = read_settings(STAGE)["training"] | {"l2": 0.0, "seeds": [0]}  # each has its own
     settings = of_stage(STAGE, Search, training=training)
-    coarse = _phase("coarse", settings, coarse_values(settings.coarse), (settings.coarse.seed,))
-    tried = [*fine_values(settings.fine, centre(coarse)), 0.0]
-    fine = _phase("fine", settings, tried, settings.fine.seeds)
-    runs = pd.concat([coarse, fine], ignore_index=True)
-    means = means_table(runs)
-    write_table(Path(f"plots/{STAGE}_runs.csv"), runs)
-    write_table(Path(f"plots/{STAGE}.csv"), means)
-    write_metrics(Path(f"metrics/{STAGE}.json"), result(means))
-    checkpoints.forget(STAGE)
-
-
-def _phase(
-    phase: str, settings: Search, values: Sequence[float], seeds: Sequence[int]
-) -> pd.DataFrame:
-    networks = jobs(settings.training, values, seeds)
-    return runs_table(phase, networks, train_jobs(STAGE, networks))
+    with checkpointed(STAGE) as train:
+        tried = jobs(settings.training, coarse_values(settings.coarse), (settings.coarse.seed,))
+        coarse = runs_table("coarse", tried, train(tried))
+        values = [*fine_values(settings.fine, centre(coarse)), 0.0]
+        tried = jobs(settings.training, values, settings.fine.seeds)
+        runs = pd.concat([coarse, runs_table("fine", tried, train(tried))], ignore_index=True)
+        means = means_table(runs)
+        write_table(Path(f"plots/{STAGE}_runs.csv"), runs)
+        write_table(Path(f"plots/{STAGE}.csv"), means)
+        write_metrics(Path(f"metrics/{STAGE}.json"), result(means))
 
 
 def coarse_values(coarse: Coarse) -> list[float]:

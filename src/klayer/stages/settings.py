@@ -16,7 +16,7 @@ from typing import Any
 
 from klayer import params
 from klayer.errors import KlayerError
-from klayer.files import whole_folder
+from klayer.files import write_folder
 from klayer.params import SETTINGS, read_settings, show
 from klayer.settings import Params, Training
 
@@ -72,14 +72,13 @@ def _written(training: Training, but: set[str] | None = None) -> dict[str, Any]:
 
 def write(folder: Path, files: Mapping[str, Mapping[str, Any]], lock: Path, indent: int) -> None:
     """Writes a file of settings for each stage, with the versions of the libraries that compute."""
-    libraries = locked(lock)
-    with whole_folder(folder) as partial:
-        for name, settings in files.items():
-            ordered = indent == 2 and name != "report"  # the page has the order of params.yaml
-            text = json.dumps(
-                {**settings, "libraries": libraries}, indent=indent, sort_keys=ordered
-            )
-            (partial / f"{name}.json").write_text(f"{text}\n", encoding="utf-8", newline="\n")
+    libraries, contents = locked(lock), {}
+    for name, settings in files.items():
+        ordered = indent == 2 and name != "report"  # the page has the order of params.yaml
+        whole = {**settings, "libraries": libraries}
+        text = json.dumps(whole, indent=indent, sort_keys=ordered)
+        contents[f"{name}.json"] = f"{text}\n".encode()
+    write_folder(folder, contents)
 
 
 def name_leftovers(patterns: Iterable[str], known: Iterable[str]) -> None:

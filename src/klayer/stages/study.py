@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from klayer.files import write_metrics, write_table
-from klayer.parallel import checkpoints
-from klayer.parallel.runner import train_jobs
+from klayer.parallel.runner import checkpointed
 from klayer.params import of_stage
 from klayer.settings import Trial, Trials
 from klayer.training.job import Job, Outcome
@@ -26,14 +25,14 @@ def run(name: str) -> None:
     Raises KlayerError when its settings or the data are missing.
     """
     settings = of_stage(name, Trials, Path("settings"))
-    stage, trained = f"study@{name}", settings.networks
+    trained = settings.networks
     jobs = [Job(t.training, t.training.seeds[0], test=settings.test) for t in trained]
-    outcomes = train_jobs(stage, jobs)
-    table = networks_table(trained, outcomes)
-    write_table(Path(f"plots/seeds/{name}.csv"), table)
-    write_table(Path(f"plots/curves/{name}.csv"), curves_table(trained, outcomes))
-    write_metrics(Path(f"metrics/{name}.json"), summary(table))
-    checkpoints.forget(stage)
+    with checkpointed(f"study@{name}") as train:
+        outcomes = train(jobs)
+        table = networks_table(trained, outcomes)
+        write_table(Path(f"plots/seeds/{name}.csv"), table)
+        write_table(Path(f"plots/curves/{name}.csv"), curves_table(trained, outcomes))
+        write_metrics(Path(f"metrics/{name}.json"), summary(table))
 
 
 def networks_table(trained: Sequence[Trial], outcomes: Sequence[Outcome]) -> pd.DataFrame:

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from klayer.data.dataset import open_dataset
 from klayer.errors import KlayerError
-from klayer.parallel import checkpoints
-from klayer.parallel.runner import train_jobs
+from klayer.parallel.runner import checkpointed
 from klayer.params import of_stage
 from klayer.settings import BEST, Training
 from klayer.training.job import one_for_each_seed
@@ -48,6 +47,6 @@ def best_l2() -> float:
 
 
 def _run(stage: str, name: str, training: Training) -> None:
-    outcomes = train_jobs(stage, one_for_each_seed(training, keep=True))
-    write_run(name, training, outcomes, open_dataset())
-    checkpoints.forget(stage)
+    with checkpointed(stage) as train:
+        outcomes = train(one_for_each_seed(training, keep=True))
+        write_run(name, training, outcomes, open_dataset())
