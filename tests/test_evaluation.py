@@ -10,11 +10,9 @@ import pytest
 from conftest import BATCH_NORM, one, tiny_training
 from klayer.data.corruptions import CORRUPTIONS, corrupted
 from klayer.data.dataset import PIXELS, Dataset, Split
-from klayer.networks.batch_norm import BatchNorm
-from klayer.networks.layer import Mode, Start
 from klayer.settings import StatisticsName
 from klayer.training import evaluation
-from klayer.training.evaluation import SHIFTS, VIEWS, Evaluator, moved
+from klayer.training.evaluation import FLIPS_AND_SHIFTS, VIEWS, Evaluator, moved
 from klayer.training.loop import train
 from klayer.training.results import curves_table
 from klayer.training.trainer import Trainer
@@ -83,21 +81,6 @@ def test_the_size_of_the_chunks_changes_no_probability(
     np.testing.assert_array_equal(evaluator.probabilities(dataset.train), whole)
 
 
-@pytest.mark.parametrize("count", [1, 2, 7])
-def test_collecting_gives_the_mean_and_variance_of_all_rows(
-    count: int, random: np.random.Generator
-) -> None:
-    rows = random.normal(5, 3, (count * 4, 3))
-    layer = BatchNorm(1e-12, 0.9)
-    layer.build(3, Start(np.dtype(np.float64), np.zeros, random))
-    layer.mean[:] = layer.variance[:] = np.nan  # whatever was there
-    for batch in np.split(rows, count):
-        out = layer.forward(batch, Mode.COLLECT)
-        np.testing.assert_allclose(out, (batch - batch.mean(0)) / batch.std(0), rtol=1e-6)
-    np.testing.assert_allclose(layer.mean, rows.mean(axis=0))
-    np.testing.assert_allclose(layer.variance, rows.var(axis=0))
-
-
 def test_own_statistics_are_those_of_the_whole_set(dataset: Dataset) -> None:
     trainer = some_training(dataset)
     before = arrays(trainer)
@@ -130,13 +113,13 @@ def test_precise_statistics_are_of_training_images_in_batches(
 def test_the_averages_come_back_after_a_failure_and_training_goes_on(dataset: Dataset) -> None:
     trainer = some_training(dataset)
     before = arrays(trainer)
-    batches = [layer.batches for layer in trainer.network.batch_norms()]
+    batches = [layer.batches for layer in trainer.network.batch_norms]
     with (
         pytest.raises(RuntimeError),
         Evaluator(trainer.network, dataset).statistics("own", dataset.test),
     ):
         raise RuntimeError
-    assert [layer.batches for layer in trainer.network.batch_norms()] == batches == [10, 10]
+    assert [layer.batches for layer in trainer.network.batch_norms] == batches == [10, 10]
     for name, values in arrays(trainer).items():
         np.testing.assert_array_equal(values, before[name])
 
@@ -192,20 +175,16 @@ def test_a_pixel_of_a_view_comes_where_it_belongs(
     image[0, 1, 5, 7] = 200  # mirrored it stands in column 24
     seen = moved(image.reshape(1, PIXELS), flip, down, right, np.zeros(PIXELS))
     assert np.argwhere(seen.reshape(3, 32, 32)).tolist() == [[1, row, column]]
-
-
-def test_what_comes_into_a_view_is_the_mean_image() -> None:
-    images = np.zeros((2, PIXELS), np.uint8)
-    seen = moved(images, False, 2, 0, np.full(PIXELS, 99.6)).reshape(2, 3, 32, 32)
-    assert (seen[:, :, :2] == 100).all()
-    assert (seen[:, :, 2:] == 0).all()
+    black = moved(np.zeros((1, PIXELS), np.uint8), flip, down, right, np.full(PIXELS, 99.6))
+    edges = black.reshape(3, 32, 32) == 100  # the mean image comes in
+    assert edges.sum() == 3 * (32 * 32 - (32 - abs(down)) * (32 - abs(right)))
 
 
 def test_measures_over_views_are_those_of_the_mean_probabilities(dataset: Dataset) -> None:
     trainer, test = some_training(dataset), dataset.test
-    found = Evaluator(trainer.network, dataset).over_views(test)
-    assert len(VIEWS) == len(set(VIEWS)) == 2 * len(SHIFTS) == 10
-    views = [moved(test.images, flip, *shift, dataset.mean) for flip, shift in VIEWS]
+    found = Evaluator(trainer.network, dataset).measure(test, 0.1, VIEWS)
+    assert len(set(FLIPS_AND_SHIFTS)) == 10
+    views = [moved(test.images, flip, *shift, dataset.mean) for flip, shift in FLIPS_AND_SHIFTS]
     mean = np.mean([by_averages(arrays(trainer), normalised(dataset, v)) for v in views], axis=0)
     assert found["accuracy"] == (mean.argmax(axis=1) == test.labels).mean()
     right = mean[np.arange(100), test.labels]

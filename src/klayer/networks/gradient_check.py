@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from klayer.networks.architecture import Architecture
-from klayer.networks.layer import Array, Labels, Mode
-from klayer.networks.network import Network
+from klayer.networks.layer import Array, Labels, Layer, Mode, Start
+from klayer.networks.network import Architecture, Network
 
 EPSILON = np.finfo(np.float64).eps
 # Central differences err by step^2 from what they leave out and by EPSILON / step from rounding:
@@ -17,7 +16,8 @@ EPSILON = np.finfo(np.float64).eps
 STEP = 6.055454452393343e-06  # in digits, as powers are those of the C library
 ROUNDINGS = 4  # of the size of the cost, that may add up in its passes: ten times what was seen
 SUSPICIOUS = 1e-7  # a larger error may come from a ReLU that bends within the step: take a smaller
-FLOOR = 1e-3  # smaller gradients are compared by their absolute error, over this
+TOLERANCE = 1e-6  # of a relative error, in `check_layer`
+SMALL = 1e-3  # smaller gradients are compared by their absolute error, over this
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class GradientError:
 
     layer: int  # counted from 1
     parameter: str  # weight, bias, gamma or beta
-    relative: float  # largest |analytic - numerical| / max(floor, |analytic| + |numerical|)
+    relative: float  # largest |analytic - numerical| / max(SMALL, |analytic| + |numerical|)
     absolute: float  # largest |analytic - numerical|
     rounding: float  # what rounding and the step's length alone may do to `relative`
     entries: int
@@ -65,24 +65,135 @@ def check_gradients(
         name: p.grad + (2 * l2 * p.value if p.decays else 0)
         for name, p in network.parameters.items()
     }
-    return [_error(name, cost, size, network, analytic[name]) for name in analytic]
+    errors = []
+    for name, p in network.parameters.items():
+        layer, parameter = name.split(".")
+        number = int("".join(filter(str.isdigit, layer)))
+        difference = _difference(cost, size, p.value, analytic[name])
+        errors.append(GradientError(number, parameter, *difference, p.value.size))
+    return errors
 
 
-def _error(
-    name: str, cost: Callable[[], float], size: float, network: Network, analytic: Array
-) -> GradientError:
-    """Of one parameter; `size` is that of the cost."""
-    values = network.parameters[name].value
+@dataclass(frozen=True)
+class Derivative:
+    """Whether one derivative of a layer is right."""
 
-    def error(step: float) -> GradientError:
+    name: str  # "the input", or the name of a parameter, such as "gamma"
+    relative: float  # as in GradientError
+    is_right: bool
+    sentence: str  # the result in words
+
+
+def check_layer(
+    layer: Layer, generator: np.random.Generator, inputs: int = 5, rows: int = 8
+) -> list[Derivative]:
+    """Checks the backward pass of one layer that is not built yet: for its input and each of its
+    parameters, in this order.
+
+    The layer is built for so many inputs, in float64. With random numbers x (rows, inputs) and r
+    (rows, units) the cost is sum(r * output), so that r is the gradient of the output. Both passes
+    run twice: a gradient is that of the last pass, not a sum over passes. Raises ValueError where
+    an array is missing or has a wrong shape.
+    """
+    masks = generator.spawn(1)[0]
+    start = masks.bit_generator.state
+    x = generator.normal(0, 1, (rows, inputs))
+    draw = Start(x.dtype, lambda shape: generator.normal(0, 0.5, shape), masks)
+    units = layer.build(inputs, draw)
+    for p in layer.parameters.values():
+        p.value += generator.normal(0, 0.5, p.value.shape)
+    r = generator.normal(0, 1, (rows, units))
+
+    def forward() -> Array:
+        masks.bit_generator.state = start
+        return _checked("forward", layer.forward(x.copy(), Mode.TRAIN), r.shape)
+
+    def cost() -> float:
+        return float((r * forward()).sum())
+
+    for _ in range(2):
+        output = forward().copy()
+        grad = _checked("backward", layer.backward(r.copy()), x.shape).copy()
+    size = float(np.abs(r * output).sum())
+    derivatives: dict[str, tuple[Array, Array]] = {"the input": (x, grad)}
+    for name, p in layer.parameters.items():
+        shape = p.value.shape
+        derivatives[name] = p.value, _checked(f"the gradient of {name}", p.grad, shape).copy()
+    found = []
+    for name, (values, analytic) in derivatives.items():
+        relative, _, _ = _difference(cost, size, values, analytic)
+        is_right = relative <= TOLERANCE  # False for NaN
+        sentence = f"the gradient of {name} is {'right' if is_right else 'wrong'}"
+        if not is_right:
+            numerical = _numerical(cost, values, STEP)
+            worst = np.unravel_index(np.abs(analytic - numerical).argmax(), values.shape)
+            sentence += f": at {tuple(map(int, worst))} it is {analytic[worst]:.6g}, the numerical "
+            sentence += f"gradient {numerical[worst]:.6g}"
+            if hint := _hint(analytic, numerical, x, r, output):
+                sentence += f"; {hint}"
+        found.append(Derivative(name, relative, is_right, sentence))
+    return found
+
+
+def _checked(name: str, array: object, shape: tuple[int, ...]) -> Array:
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"{name} gives {type(array).__name__}, it has to give an array {shape}")
+    if array.shape != shape:
+        raise ValueError(f"{name} gives an array {array.shape}, it has to be {shape}")
+    return array
+
+
+def _hint(analytic: Array, numerical: Array, x: Array, r: Array, output: Array) -> str:
+    """What the error looks like; "" where it looks like nothing known."""
+
+    def near(a: Array, b: Array) -> bool:
+        return np.allclose(a, b, rtol=1e-5, atol=1e-6)
+
+    error = analytic - numerical
+    if not analytic.any():
+        return "it is 0 everywhere"
+    factor = float((analytic * numerical).sum() / max((numerical**2).sum(), SMALL**2))
+    if near(analytic, factor * numerical):
+        return f"it is {factor:.4g} times the right one"
+    if error.shape == x.shape:
+        centred = x - x.mean(axis=0)
+        slope = (error * centred).sum(axis=0) / (centred**2).sum(axis=0)
+        if near(error, error[:1]):
+            return (
+                "in each column the error is the same in all rows, as where the mean of the batch "
+                "is taken for a constant"
+            )
+        if near(error, slope * centred):
+            return (
+                "in each column the error is in proportion to x - mean, as where the variance of "
+                "the batch is taken for a constant"
+            )
+    elif analytic.shape == output.shape[1:] and near(analytic, (r * output).sum(axis=0)):
+        return (
+            "it is the sum of the output times its gradient: take what this parameter multiplies "
+            "instead of the output"
+        )
+    return ""
+
+
+def _difference(
+    cost: Callable[[], float], size: float, values: Array, analytic: Array
+) -> tuple[float, float, float]:
+    """Between the analytic and the numerical gradient of `values`: relative, absolute and rounding,
+    as in GradientError. `size` is that of the cost.
+    """
+
+    def with_step(step: float) -> tuple[float, float, float]:
         near, far = (_numerical(cost, values, h) for h in (step, 2 * step))
         rounding = np.abs(far - near) + ROUNDINGS * EPSILON * size / step
-        return _compare(name, analytic, near, rounding)
+        difference = np.abs(analytic - near)
+        scale = np.maximum(np.abs(analytic) + np.abs(near), SMALL)
+        worst = np.unravel_index((difference / scale).argmax(), scale.shape)
+        relative = float((difference / scale).max())
+        return relative, float(difference.max()), float((rounding / scale)[worst])
 
-    found = error(STEP)
-    if found.relative <= SUSPICIOUS:
-        return found
-    return min(found, error(STEP / 8), key=lambda e: e.relative)
+    found = with_step(STEP)
+    return found if found[0] <= SUSPICIOUS else min(found, with_step(STEP / 8))
 
 
 def _numerical(cost: Callable[[], float], values: Array, step: float) -> Array:
@@ -97,19 +208,3 @@ def _numerical(cost: Callable[[], float], values: Array, step: float) -> Array:
         values[entry] = before
         gradient[entry] = (above - below) / (2 * step)
     return gradient
-
-
-def _compare(name: str, analytic: Array, numerical: Array, rounding: Array) -> GradientError:
-    """`rounding` is what the numerical gradient itself may err by, in each entry."""
-    difference = np.abs(analytic - numerical)
-    size = np.maximum(np.abs(analytic) + np.abs(numerical), FLOOR)
-    worst = np.unravel_index((difference / size).argmax(), size.shape)
-    layer, parameter = name.split(".")
-    return GradientError(
-        layer=int(layer.lstrip("abcdefghijklmnopqrstuvwxyz_")),
-        parameter=parameter,
-        relative=float((difference / size).max()),
-        absolute=float(difference.max()),
-        rounding=float((rounding / size)[worst]),
-        entries=analytic.size,
-    )
