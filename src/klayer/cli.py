@@ -140,8 +140,8 @@ for _row in STUDIES:
 def verify(network: tuple[str, int] | None, networks: int) -> None:
     """Audit the results at hand: train networks again and compare every digit.
 
-    Draws some at random from all experiments and from the best L2 strength's schedules, or takes
-    the one of RUN (such as three_layer_bn, best_two_cycles) with SEED.
+    They are drawn at random from all experiments and from the best L2 strength's schedules. Or RUN
+    (such as three_layer_bn, best_two_cycles) and SEED name one.
     """
     _begin()
     if network:
