@@ -135,6 +135,14 @@ def test_a_mistake_in_params_loses_no_result(restored: Clone, right: str, wrong:
     assert restored.changed() == " M params.yaml\n"
 
 
+def test_a_failed_experiment_says_how_to_undo_its_settings(restored: Clone) -> None:
+    with pytest.raises(AssertionError, match=r"to undo what .* git checkout params"):
+        restored.run("dvc", "exp", "run", "-S", "training.bn_momentum=9")
+    assert restored.changed() == " M params.yaml\n"
+    restored.run("git", "checkout", "params.yaml")
+    assert restored.changed() == ""
+
+
 def test_what_others_pushed_needs_no_training(restored: Clone, tmp_path: Path) -> None:
     """A remote, a fresh clone, `dvc pull`: `dvc repro` has nothing to do."""
     remote = ("--default", "storage", str(tmp_path / "remote"))
