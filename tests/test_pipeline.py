@@ -92,6 +92,14 @@ def test_one_experiment_changed_runs_it_and_the_report_alone(restored: Clone) ->
     assert (change["old"], change["new"]) == (0.005, 0.5)
 
 
+def test_a_mistake_in_an_experiment_loses_no_result_and_says_how_to_undo_it(
+    restored: Clone,
+) -> None:
+    with pytest.raises(AssertionError, match=r"(?s)training.bn_momentum.*git checkout params.yaml"):
+        restored.run("dvc", "exp", "run", "-S", "training.bn_momentum=9")
+    assert restored.changed() == " M params.yaml\n"
+
+
 def edited(clone: Clone) -> str:
     """params.yaml with ten times the L2 strength in both experiments."""
     params = (clone.folder / "params.yaml").read_text()
