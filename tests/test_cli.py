@@ -20,6 +20,7 @@ from click.testing import CliRunner
 
 from conftest import ROOT, tiny_settings, write_params, write_settings
 from klayer.cli import main
+from klayer.environment import check_clone, check_code
 from klayer.errors import KlayerError
 from klayer.stages.dependencies import unchanged
 
@@ -93,6 +94,35 @@ def test_another_folder_than_the_command_s(
     assert "params.yaml has studies" in refusal("train", "plain")
     monkeypatch.chdir(tmp_path_factory.mktemp("empty"))
     assert "run klayer in the project's folder" in refusal("train", "plain")
+
+
+def test_the_code_of_another_folder_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in DVC's temporary experiments, worktrees and second clones with one environment."""
+    monkeypatch.chdir(ROOT)
+    check_code()
+    monkeypatch.chdir(tmp_path)
+    check_code()
+    Path("src/klayer").mkdir(parents=True)
+    with pytest.raises(KlayerError, match=r"would run, not that of this folder.*PYTHONPATH=src"):
+        check_code()
+
+
+def test_an_experiment_that_a_shallow_clone_would_lose_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Git takes nothing from a shallow clone, which DVC does not notice."""
+    temporary = tmp_path / ".dvc/tmp/exps/standalone/tmpabc"
+    temporary.mkdir(parents=True)
+    (tmp_path / ".git").mkdir()
+    monkeypatch.chdir(temporary)
+    check_clone()
+    (tmp_path / ".git/shallow").touch()
+    with pytest.raises(KlayerError, match="this clone is shallow"):
+        check_clone()
+    monkeypatch.chdir(tmp_path)
+    check_clone()
 
 
 @pytest.mark.parametrize("path", ["src/klayer/a/b.py", "src/klayer/new.py", "params.yaml"])
