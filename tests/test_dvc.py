@@ -160,6 +160,37 @@ def test_one_number_changed_shows_few_rows_and_columns(restored: Clone) -> None:
     assert columns(restored.run("dvc", "exp", "show", "--only-changed", "--csv")) <= 13
 
 
+# Back to what is committed, whatever was added, removed or changed; in studies/ as well.
+GO_BACK = (
+    "git restore params.yaml dvc.lock metrics plots reports && git clean -fdq metrics plots && "
+    "dvc checkout"
+)
+
+
+def test_one_line_goes_back_from_an_experiment(restored: Clone) -> None:
+    """From one that was added, and one that was taken away with its results."""
+    restored.run("dvc", "exp", "run", "-S", "+experiments.wide.hidden=[200, 200]")
+    path = restored.folder / "params.yaml"
+    path.write_text(re.sub(r"  nine_layer:\n(    .*\n)+", "", path.read_text()))
+    output = restored.run("dvc", "repro", "settings")
+    assert "params.yaml does not have nine_layer, whose results are still here" in output
+    restored.run("sh", "-c", re.findall(r"^ *(rm -r -- .*)$", output, re.MULTILINE)[0])
+    assert " D metrics/train/nine_layer.json" in restored.changed()
+    assert "?? metrics/train/wide.json" in restored.changed()
+    assert f"`{GO_BACK}`" in (ROOT / "docs/studies.md").read_text()
+    restored.run("sh", "-c", GO_BACK)
+    assert restored.changed() == ""
+    assert restored.stale() == set()
+    assert not (restored.folder / "data/models/wide.safetensors").exists()
+
+
+def test_a_failed_experiment_says_how_to_go_back(restored: Clone) -> None:
+    with pytest.raises(AssertionError, match=r"l2 is -1.*\n.*to go back: git checkout params.yaml"):
+        restored.run("dvc", "exp", "run", "-S", "training.l2=-1")
+    restored.run("git", "checkout", "params.yaml")
+    assert restored.changed() == ""
+
+
 def columns(table: str) -> int:
     return len(table.splitlines()[0].split(","))
 

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
-from klayer.environment import check_clone, check_code, end_with
+from klayer.environment import check_clone, check_code, end_with, params_changed
 from klayer.errors import KlayerError, one_line
 
 PARENT = os.getppid()  # asked for early: it may end while the rest is imported
@@ -50,6 +50,8 @@ class _Group(click.Group):
 
 def _end(ctx: click.Context, message: str, status: int = 1) -> NoReturn:
     click.echo(f"Error: {message}", err=True)
+    if "DVC_STAGE" in os.environ and params_changed():  # as `dvc exp run -S` leaves it
+        click.echo("params.yaml is changed; to go back: git checkout params.yaml", err=True)
     ctx.exit(status)
 
 
