@@ -76,11 +76,11 @@ def kept(stage: str) -> list[Path]:
 
 def test_a_kept_job_is_found_in_the_stage_it_was_kept_for(images: Path) -> None:
     keep("stage", one(), OUTCOME)
-    found = find("stage", one())
-    assert found is not None
-    assert list(found.row) == list(OUTCOME.row)  # the columns of a table
-    assert same(found, OUTCOME)
-    assert found.network["affine1.weight"].dtype == np.float32
+    outcome = find("stage", one())
+    assert outcome is not None
+    assert list(outcome.row) == list(OUTCOME.row)  # the columns of a table
+    assert same(outcome, OUTCOME)
+    assert outcome.network["affine1.weight"].dtype == np.float32
     assert find("other", one()) is None
 
 
@@ -101,15 +101,8 @@ def test_a_damaged_checkpoint_is_not_taken(images: Path, data: st.DataObject) ->
 
 def test_what_decides_a_checkpoint(images: Path) -> None:
     job = one()
-    changes: tuple[dict[str, Any], ...] = (
-        {"sigma": 0.5},
-        {"l2": 0.2},
-        {"block": BATCH_NORM},
-        {"evaluation_interval": 3},
-        {"statistics": ["own"]},
-    )
     others = [one(2), replace(job, test=False), replace(job, keep=False)]
-    others += [one(**change) for change in changes]
+    others += [one(l2=0.2), one(block=BATCH_NORM), one(statistics=["own"])]
     keep("stage", job, OUTCOME)
     assert all(find("stage", other) is None for other in others)
     assert same(find("stage", one()), OUTCOME)

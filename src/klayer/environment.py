@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import threading
 import time
 from pathlib import Path
@@ -29,16 +28,6 @@ def check_code() -> None:
 def projects_around() -> list[Path]:
     """Of an experiment's temporary folder, below `.dvc`, the project's own one; else none."""
     return [path.parent for path in Path.cwd().parents if path.name == ".dvc"]
-
-
-def params_changed() -> bool:
-    """Whether params.yaml differs from the one that is committed, outside of DVC's own folders."""
-    command = ["git", "diff", "--quiet", "HEAD", "--", "params.yaml"]
-    try:
-        done = subprocess.run(command, capture_output=True, check=False)
-    except OSError:  # no Git
-        return False
-    return done.returncode == 1 and not projects_around()
 
 
 def check_clone() -> None:
