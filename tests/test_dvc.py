@@ -53,4 +53,4 @@ def test_dvc_lock_holds_no_stage_of_the_past() -> None:
 def test_the_table_of_metrics_fits_a_screen() -> None:
     command = [str(Path(sys.executable).with_name("dvc")), "metrics", "show"]
     shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert 0 < max(map(len, shown.splitlines())) <= 140
+    assert 0 < max(map(len, shown.splitlines())) <= 130
