@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import re
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -188,3 +191,27 @@ def test_a_stage_ends_with_one_line() -> None:
     assert line == (
         "search_l2: 2 networks, 40 to 80 steps, 7 s: validation accuracy 20.0 to 60.0 %, 1 diverged"
     )
+
+
+def test_a_terminal_has_one_bar_over_the_networks(
+    images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    def slow(job: Job, _: object) -> Outcome:
+        time.sleep(0.11)  # the bar is drawn ten times a second at most
+        return outcome(job.seed / 10)
+
+    monkeypatch.setattr(loop, "train", slow)
+    monkeypatch.setattr("sys.stderr", terminal := Terminal())
+    train_jobs("train@plain", [one(1), one(2)])
+    drawn = terminal.getvalue().split("\r")
+    assert any(
+        re.fullmatch(
+            r"train@plain: 1 of 2 .* 00:00 left, \d+ steps/s, test accuracy 10.0 % *", line
+        )
+        for line in drawn
+    ), drawn
+    assert drawn[-2].strip() == ""  # it is wiped out at the end
