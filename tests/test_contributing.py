@@ -100,8 +100,9 @@ def test_a_layer(copy: Path) -> None:
     run(copy, "-m", "klayer", "settings")
     run(copy, "-m", "klayer", "train", "three_layer_tanh")
     numbers = json.loads((copy / "metrics/train/three_layer_tanh.json").read_text())
-    assert numbers["failed"] == 0
-    run(copy, "-m", "klayer.study.schema")
+    assert numbers["test_accuracy"] > 0.2
+    (copy / "studies").mkdir()
+    run(copy, str(ROOT / "tools/schema.py"))
     assert '"tanh"' in (copy / "params.schema.json").read_text()
     (copy / "gradients.py").write_text(GRADIENTS)
     run(copy, "gradients.py")

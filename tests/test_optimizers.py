@@ -18,7 +18,7 @@ from klayer.networks.network import Architecture, Network
 from klayer.networks.optimizers import OPTIMIZERS, SGD
 from klayer.networks.schedules import SCHEDULES, triangular
 from klayer.settings import Coarse
-from klayer.study.search import coarse_values
+from klayer.stages.search_l2 import coarse_values
 from plain import copied, descend
 
 ETA, L2 = 0.5, 0.25
