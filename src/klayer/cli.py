@@ -112,7 +112,6 @@ STAGES = {
     "settings": "Check params.yaml, before DVC deletes a result, and write each stage's settings.",
     "download": "Fetch CIFAR-10's files, unless they are there, and check them.",
     "preprocess": "Write images, labels, training mean and deviation; make synthetic images.",
-    "check-gradients": "Compare analytic with numerical gradients of networks of 2 to 9 layers.",
     "search-l2": "Search the L2 strength, coarse and then fine, by the validation images.",
     "report": "Write reports/ from metrics and plots.",
 }
@@ -137,6 +136,17 @@ for _name, _what in STAGES.items():
     _add_stage(main, _name, _what, _name.replace("-", "_"), CHECK, RECORDED)
 for _name, _what in STUDIES.items():
     _add_stage(studies, _name, _what, f"study_{_name}", CHECK_STUDIES, STUDY_RECORDED)
+
+
+@main.command("check-gradients")
+@click.option("--layer", metavar="FILE:CLASS", help="Check a layer of your own instead.")
+def check_gradients(layer: str | None) -> None:
+    """Compare analytic with numerical gradients of networks of 2 to 9 layers."""
+    if layer:
+        _call("klayer.stages.check_layer:run", layer)
+        return
+    with _stage("check_gradients"):
+        _call("klayer.stages.check_gradients:run")
 
 
 @main.command()
