@@ -17,6 +17,7 @@ from conftest import ROOT
 
 PROGRAMS = Path(sys.executable).parent
 LOCK = (ROOT / "requirements.lock").read_text()
+DEV_LOCK = (ROOT / "requirements-dev.lock").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -75,10 +76,17 @@ def test_the_lock_has_one_version_of_each_library_for_all_pythons() -> None:
 
 
 def test_the_lock_has_every_library_of_the_project_and_its_hashes() -> None:
-    needed = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]
-    for requirement in needed:
-        name = re.split(r"[><=\[]", requirement)[0].replace(".", "-")
-        assert re.search(rf"^{name}==\S+ .*\\\n    --hash=sha256:", LOCK, re.MULTILINE), name
+    extras = PROJECT["optional-dependencies"]
+    needed = [*PROJECT["dependencies"], *extras["build"]]
+    for lock, requirements in ((LOCK, needed), (DEV_LOCK, [*needed, *extras["dev"]])):
+        for requirement in requirements:
+            name = re.split(r"[><=\[]", requirement)[0].replace(".", "-")
+            assert re.search(rf"^{name}==\S+ .*\\\n    --hash=sha256:", lock, re.MULTILINE), name
+
+
+def test_what_both_locks_have_is_the_same() -> None:
+    running, developing = (re.findall(r"^\S+==\S+", lock, re.MULTILINE) for lock in (LOCK, DEV_LOCK))
+    assert set(running) < set(developing)
 
 
 # `make repro`: tools/repro.sh with a klayer and a dvc that only note how they are called.
