@@ -46,17 +46,6 @@ def test_every_command_has_help(command: str) -> None:
     assert CliRunner().invoke(main, [command, "-h"]).output == result.output
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_is_in_the_readme(command: str) -> None:
-    assert f"`klayer {command}" in (ROOT / "README.md").read_text()
-
-
-def test_the_readme_names_no_command_that_is_missing() -> None:
-    table = re.findall(r"^\| `klayer ([a-z0-9-]+)", (ROOT / "README.md").read_text(), re.MULTILINE)
-    assert table
-    assert set(table) <= set(COMMANDS)
-
-
 def test_every_stage_has_a_command() -> None:
     modules = {path.stem for path in (ROOT / "src/klayer/stages").glob("[a-z]*.py")}
     of_studies = {name for name in modules if name.startswith("study")}

@@ -85,7 +85,9 @@ def test_the_lock_has_every_library_of_the_project_and_its_hashes() -> None:
 
 
 def test_what_both_locks_have_is_the_same() -> None:
-    running, developing = (re.findall(r"^\S+==\S+", lock, re.MULTILINE) for lock in (LOCK, DEV_LOCK))
+    running, developing = (
+        re.findall(r"^\S+==\S+", lock, re.MULTILINE) for lock in (LOCK, DEV_LOCK)
+    )
     assert set(running) < set(developing)
 
 
