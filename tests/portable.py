@@ -22,12 +22,11 @@ from klayer.report import words
 from klayer.report.l2_search import hsu
 from klayer.report.statistics import estimate, rank
 from klayer.report.verdicts import compared
+from klayer.settings import Coarse, Fine, Training
 from klayer.study import search
-from klayer.study.search_settings import Coarse, Fine
 from klayer.training import results
 from klayer.training.job import Job, Outcome
 from klayer.training.loop import train
-from klayer.training.settings import Training
 
 BN, PLAIN = ("affine", "batch_norm", "relu"), ("affine", "relu")
 THREE, NINE = (50, 50), (50, 30, 20, 20, 10, 10, 10, 10)

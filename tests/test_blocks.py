@@ -9,13 +9,11 @@ import pytest
 
 from conftest import tiny_settings
 from klayer.data.dataset import Dataset
-from klayer.errors import KlayerError
 from klayer.networks.layer import Array, Layer, Mode, Start
 from klayer.networks.network import LAYERS
-from klayer.params import section
+from klayer.settings import Training
 from klayer.training.job import Job
 from klayer.training.loop import train
-from klayer.training.settings import Training
 
 
 class Tanh(Layer):
@@ -35,9 +33,7 @@ class Tanh(Layer):
 
 
 def settings(**changes: Any) -> Training:
-    sections = tiny_settings()
-    sections["training"] |= changes
-    return section(sections, "training", Training)
+    return Training.model_validate(tiny_settings()["training"] | changes)
 
 
 def trained(block: list[str], dataset: Dataset) -> Any:
@@ -61,13 +57,7 @@ def test_batch_norm_after_the_activation_trains(dataset: Dataset) -> None:
     assert "batch_norm2.gamma" in outcome.network
 
 
-@pytest.mark.parametrize(
-    ("block", "allowed"),
-    [
-        (["affine", "sigmoid"], r"block\.1 is 'sigmoid', it has to be 'affine', .* or 'dropout'"),
-        (["relu", "affine"], r"block is .*, it has to be a list that begins with affine"),
-    ],
-)
-def test_a_block_that_makes_no_hidden_layer_is_refused(block: object, allowed: str) -> None:
-    with pytest.raises(KlayerError, match=r"params\.yaml: training\." + allowed):
+@pytest.mark.parametrize("block", [["affine", "sigmoid"], ["relu", "affine"]])
+def test_a_block_that_makes_no_hidden_layer_is_refused(block: object) -> None:
+    with pytest.raises(ValueError, match="block"):
         settings(block=block)

@@ -25,11 +25,11 @@ import klayer.classifier
 from conftest import BATCH_NORM, ROOT
 from klayer import KLayerClassifier
 from klayer.data.dataset import Dataset
+from klayer.settings import Training
 from klayer.stages.preprocess import measure
 from klayer.training.job import Job
 from klayer.training.loop import train
 from klayer.training.models import parameters_sha256
-from klayer.training.settings import Training
 
 IRIS = load_iris(return_X_y=True)
 

@@ -90,7 +90,7 @@ def test_a_layer(copy: Path) -> None:
     for name, code in (("layers", layer), ("network", entry)):
         with (copy / f"src/klayer/networks/{name}.py").open("a") as file:
             file.write(f"\n\n{code}")
-    settings = copy / "src/klayer/training/settings.py"
+    settings = copy / "src/klayer/settings.py"
     known = re.sub(r"^LayerName = .*\n", names, settings.read_text(), flags=re.MULTILINE)
     settings.write_text(known)
     params = tiny_settings()

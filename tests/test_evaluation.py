@@ -12,11 +12,11 @@ from klayer.data.corruptions import CORRUPTIONS, corrupted
 from klayer.data.dataset import PIXELS, Dataset, Split
 from klayer.networks.batch_norm import BatchNorm
 from klayer.networks.layer import Mode, Start
+from klayer.settings import StatisticsName
 from klayer.training import evaluation
 from klayer.training.evaluation import SHIFTS, VIEWS, Evaluator, moved
 from klayer.training.loop import train
 from klayer.training.results import curves_table
-from klayer.training.settings import StatisticsName
 from klayer.training.trainer import Trainer
 
 STATISTICS = get_args(StatisticsName)

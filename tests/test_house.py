@@ -47,7 +47,7 @@ def test_imports_are_those_of_the_house(house: Path) -> None:
     ("module", "imports"),
     [
         ("networks/layers.py", "klayer.errors"),
-        ("networks/layers.py", "klayer.training.settings"),
+        ("networks/layers.py", "klayer.settings"),
         ("data/dataset.py", "klayer.networks.layers"),
         ("training/trainer.py", "klayer.parallel.workers"),
         ("training/trainer.py", "klayer.report.words"),

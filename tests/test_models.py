@@ -22,10 +22,10 @@ import klayer
 from conftest import BATCH_NORM, ROOT, block, tiny_training, write_processed
 from klayer.data.dataset import CLASSES, PROCESSED, Dataset, open_dataset
 from klayer.errors import KlayerError
+from klayer.settings import Training
 from klayer.training.job import Outcome, one_for_each_seed
 from klayer.training.loop import train
 from klayer.training.models import parameters_sha256, save_networks
-from klayer.training.settings import Training
 
 SKIPS = {"hidden": [7, 5, 7, 6], "skip": 2, "block": [*BATCH_NORM, "dropout"], "dropout": 0.1}
 AFTER = {"block": ["affine", "relu", "batch_norm"]}

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from conftest import block
+from klayer import settings
 from klayer.data.corruptions import CORRUPTIONS
 from klayer.networks.architecture import Architecture, skips
 from klayer.networks.initialisation import INITIALISATIONS
@@ -16,7 +17,6 @@ from klayer.networks.layer import Mode
 from klayer.networks.network import LAYERS, Network
 from klayer.networks.optimizers import OPTIMIZERS
 from klayer.networks.schedules import SCHEDULES
-from klayer.training import settings
 from plain import copied, cost, forward, gradients
 
 CASES = [

@@ -15,8 +15,8 @@ from klayer.networks.initialisation import INITIALISATIONS
 from klayer.networks.layer import Mode, Parameter, Weight
 from klayer.networks.network import Network
 from klayer.networks.optimizers import OPTIMIZERS, SGD
+from klayer.settings import Coarse
 from klayer.study.search import coarse_values
-from klayer.study.search_settings import Coarse
 from plain import copied, descend
 
 ETA, L2 = 0.5, 0.25

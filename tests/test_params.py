@@ -14,8 +14,8 @@ from ruamel.yaml import YAML
 
 from conftest import ROOT, tiny_settings, write_params
 from klayer.errors import KlayerError
+from klayer.settings import Training
 from klayer.study.settings import check_all
-from klayer.training.settings import Training
 
 PARAMS = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 import klayer
 from conftest import tiny_settings, tiny_training, write_settings
 from klayer.errors import KlayerError
+from klayer.settings import Coarse, Fine
 from klayer.stages import search_l2, train
 from klayer.study import search
-from klayer.study.search_settings import Coarse, Fine
 from klayer.training.job import Outcome, Row
 
 

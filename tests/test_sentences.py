@@ -31,8 +31,8 @@ from klayer.report.document import Document, Figure
 from klayer.report.drawing import pngs
 from klayer.report.evidence import collect
 from klayer.report.page import markdown
+from klayer.settings import Training
 from klayer.stages import report
-from klayer.training.settings import Training
 
 ALL = EXPERIMENTS | MORE
 EXPERIMENTS_LEFT: dict[str, dict[str, dict[str, Any]]] = {

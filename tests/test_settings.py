@@ -12,10 +12,10 @@ import pytest
 from conftest import tiny_settings, write_params
 from klayer.errors import KlayerError
 from klayer.params import of_stage, read_settings
+from klayer.settings import Training
 from klayer.stages import settings
 from klayer.stages.settings import LIBRARIES, check_recorded, leftovers, locked, of_stages
 from klayer.study.settings import SECTIONS
-from klayer.training.settings import Training
 
 # How images are fetched does not change what is fetched.
 ONLY_HOW = {"mirrors", "timeout"}

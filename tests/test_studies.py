@@ -24,12 +24,11 @@ from klayer.report.page import markdown
 from klayer.report.studies.contents import document
 from klayer.report.studies.questions import ASKS
 from klayer.report.studies.results import Study, collect, study_table
+from klayer.settings import Random, Training
 from klayer.stages.study import networks_table, summary
 from klayer.study.settings import check_studies
 from klayer.study.studies import SAME, draws, label, labels, study_names, trials
-from klayer.study.studies_settings import Random
 from klayer.training.job import Outcome
-from klayer.training.settings import Training
 
 PLAIN = ["affine", "relu"]
 

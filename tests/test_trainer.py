@@ -21,7 +21,7 @@ from klayer.networks.schedules import SCHEDULES
 from klayer.training.evaluation import Evaluator
 from klayer.training.job import Outcome, one_for_each_seed
 from klayer.training.loop import _Run, train
-from klayer.training.trainer import Trainer
+from klayer.training.trainer import Trainer, architecture
 
 CHANCE = {"loss": np.log(10), "accuracy": 0.1, "cost": np.log(10)}
 PARTS = ("train", "validation", "test")
@@ -167,7 +167,7 @@ def test_the_last_point_is_of_all_validation_images_and_as_many_training_images(
 ) -> None:
     job = one(block=BATCH_NORM, l2=0.01)
     outcome = train(job, dataset)
-    network = Network(job.training.architecture(3072, 10))
+    network = Network(architecture(job.training, 3072, 10))
     network.load(outcome.network)
     evaluator = Evaluator(network, dataset)
     for part, split in zip(

@@ -16,7 +16,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from klayer.errors import KlayerError, sentence
+from klayer.errors import KlayerError
 from klayer.study.settings import check_all
 
 FOLDER = Path(".klayer/quick")
@@ -98,5 +98,5 @@ def _images(settings: dict[str, Any]) -> str:
 if __name__ == "__main__":
     try:
         main()
-    except (Exception, KeyboardInterrupt) as error:
-        sys.exit(f"Error: {sentence(error)}")
+    except KlayerError as error:
+        sys.exit(f"Error: {error}")

@@ -18,9 +18,9 @@ from tqdm import tqdm
 
 from klayer.data.dataset import Dataset, Split
 from klayer.networks.network import Network
+from klayer.settings import Training
 from klayer.training.evaluation import Evaluator
-from klayer.training.settings import Training
-from klayer.training.trainer import Trainer
+from klayer.training.trainer import Trainer, architecture, learning_rate
 
 RATES = {"sgd": 0.1, "momentum": 0.01, "adam": 0.001}  # of learning_rate_init "auto"
 AS_IN_STUDY: dict[str, Any] = {
@@ -131,7 +131,7 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, order="C")
         dataset = self._dataset(X, np.zeros(len(X), np.uint8))
-        network = Network(self._training.architecture(self.n_features_in_, len(self.classes_)))
+        network = Network(architecture(self._training, self.n_features_in_, len(self.classes_)))
         network.load(self.arrays_)
         return Evaluator(network, dataset).probabilities(dataset.test)
 
@@ -176,7 +176,7 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             loss += float(output.losses(labels).sum())
             hits += int((output.predictions() == labels).sum())
             trainer.update(step)
-        n, rate = trainer.batches * size, self._training.learning_rate(step)
+        n, rate = trainer.batches * size, learning_rate(self._training, step)
         return {"epoch": epoch + 1, "learning_rate": rate, "loss": loss / n, "accuracy": hits / n}
 
     def _dataset(self, X: NDArray[Any], labels: Any) -> Dataset:

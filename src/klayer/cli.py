@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -13,47 +12,49 @@ from typing import Any, NoReturn
 
 import click
 
-from klayer.errors import KlayerError, sentence
+from klayer.environment import check_clone, check_code, end_with
+from klayer.errors import KlayerError, one_line
 
-CHECK, CHECK_STUDIES = "klayer.study.settings:check_all", "klayer.study.settings:check_studies"
-RECORDED = "klayer.stages.settings:check_recorded"
-STUDY_RECORDED = "klayer.stages.study_settings:check_recorded"
-READ_PARAMS = ("settings",)  # the other stages take what `settings` wrote for them
 PARENT = os.getppid()  # asked for early: it may end while the rest is imported
+STOPPED = (
+    "stopped: nothing is left half-written, and networks that were finished are kept: run the same "
+    "command again to go on"
+)
 
 
 class _Group(click.Group):
-    """Turns what goes wrong into one message and an exit status, without a traceback."""
+    """Ends a command that fails with one message and an exit status.
+
+    A fault of klayer itself is a traceback.
+    """
 
     def invoke(self, ctx: click.Context) -> Any:
-        from klayer.parallel.environment import mend_streams
-
-        mend_streams()
-        for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(kind) is not signal.SIG_IGN:  # as under nohup or behind &
-                signal.signal(kind, _terminate)
+        for kind in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(kind) is signal.SIG_DFL:  # SIGHUP is not, under nohup
+                signal.signal(kind, _interrupt)
         try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()  # what cannot be written is told here, not when Python ends
-            return result
+            return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
-            raise  # click ends quietly when nobody reads on
-        except (Exception, KeyboardInterrupt) as error:
-            if sys.flags.dev_mode and not isinstance(error, KlayerError):
-                raise
-            click.echo(f"Error: {sentence(error)}", err=True)
-            ctx.exit(error.exit_status if isinstance(error, KlayerError) else 1)
-        finally:
-            for kind in (signal.SIGINT, signal.SIGTERM):  # nothing is left that could be lost,
-                signal.signal(kind, signal.SIG_DFL)  # and an exit that is interrupted is noisy
+            raise
+        except KlayerError as error:
+            _end(ctx, str(error), error.exit_status)
+        except KeyboardInterrupt:
+            threading.excepthook = lambda _: None  # loky's threads would print what they miss
+            _end(ctx, STOPPED)
+        except (OSError, MemoryError) as error:
+            _end(ctx, one_line(error))
+        except Exception as error:
+            error.add_note("A fault of klayer: please report it with these lines.")
+            raise
 
 
-def _terminate(*_: object) -> NoReturn:
-    """Ends as on Ctrl-C, so that temporary files are removed.
+def _end(ctx: click.Context, message: str, status: int = 1) -> NoReturn:
+    click.echo(f"Error: {message}", err=True)
+    ctx.exit(status)
 
-    The thread of loky that hands out tasks may then find some gone, and would print a traceback.
-    """
-    threading.excepthook = lambda _: None
+
+def _interrupt(*_: object) -> NoReturn:
+    """Ends as on Ctrl-C, so that temporary files are removed."""
     raise KeyboardInterrupt
 
 
@@ -71,25 +72,22 @@ def studies() -> None:
     """The stages of the pipeline in studies/, where these run."""
 
 
-def _call(function: str, *arguments: str) -> None:
-    """Calls `module:function`, which is loaded only now."""
+def _call(function: str, *arguments: Any) -> None:
+    """Calls `module:function` of klayer, which is loaded only now."""
     module, _, name = function.partition(":")
-    getattr(import_module(module), name)(*arguments)
+    getattr(import_module(f"klayer.{module}"), name)(*arguments)
 
 
 def _begin() -> None:
-    """Before any work: puts the environment right."""
-    from klayer.parallel.environment import check_clone, check_code, end_with_dvc, isolate
-
-    if "DVC_STAGE" in os.environ:
-        end_with_dvc(PARENT)
-    isolate()
+    """Before any work: refuses what would change or lose a result."""
     check_code()
     check_clone()
+    if "DVC_STAGE" in os.environ:
+        end_with(PARENT)
 
 
 @contextmanager
-def _stage(stage: str, check: str = CHECK, recorded: str = RECORDED) -> Iterator[None]:
+def _stage(stage: str, of_studies: bool = False) -> Iterator[None]:
     """Around a stage.
 
     By hand, all settings are checked, and have to be those that `settings` wrote for the stage.
@@ -99,15 +97,16 @@ def _stage(stage: str, check: str = CHECK, recorded: str = RECORDED) -> Iterator
 
     _begin()
     address = os.environ.get("DVC_STAGE")
-    if stage in READ_PARAMS or not address:
-        _call(check)
-    if stage not in READ_PARAMS and not address:
-        _call(recorded, stage)
+    if stage == "settings" or not address:
+        _call("study.settings:check_studies" if of_studies else "study.settings:check_all")
+    if stage != "settings" and not address:
+        module = "study_settings" if of_studies else "settings"
+        _call(f"stages.{module}:check_recorded", stage)
     with unchanged(address) if address else nullcontext():
         yield
 
 
-# What each stage without an argument does; `klayer.stages` has a module for each.
+# Stages without an argument; `klayer.stages` has a module for each.
 STAGES = {
     "settings": "Check params.yaml, before DVC deletes a result, and write each stage's settings.",
     "download": "Fetch CIFAR-10's files, unless they are there, and check them.",
@@ -115,27 +114,23 @@ STAGES = {
     "search-l2": "Search the L2 strength, coarse and then fine, by the validation images.",
     "report": "Write reports/ from metrics and plots.",
 }
-
-
 STUDIES = {
     "settings": "Check params.yaml and write the settings of each study's networks.",
     "report": "Write reports/ from the plots of all studies.",
 }
 
 
-def _add_stage(
-    group: click.Group, name: str, what: str, module: str, check: str, recorded: str
-) -> None:
-    @group.command(name, help=what)
+def _add_stage(group: click.Group, name: str, text: str, module: str) -> None:
+    @group.command(name, help=text)
     def command() -> None:
-        with _stage(name.replace("-", "_"), check, recorded):
-            _call(f"klayer.stages.{module}:run")
+        with _stage(name.replace("-", "_"), of_studies=group is studies):
+            _call(f"stages.{module}:run")
 
 
-for _name, _what in STAGES.items():
-    _add_stage(main, _name, _what, _name.replace("-", "_"), CHECK, RECORDED)
-for _name, _what in STUDIES.items():
-    _add_stage(studies, _name, _what, f"study_{_name}", CHECK_STUDIES, STUDY_RECORDED)
+for _name, _text in STAGES.items():
+    _add_stage(main, _name, _text, _name.replace("-", "_"))
+for _name, _text in STUDIES.items():
+    _add_stage(studies, _name, _text, f"study_{_name}")
 
 
 @main.command("check-gradients")
@@ -154,7 +149,7 @@ def check_gradients(layer: str | None) -> None:
 def train(name: str) -> None:
     """Train and test the networks of the experiment NAME, one for each seed."""
     with _stage(f"train@{name}"):
-        _call("klayer.stages.train:run", name)
+        _call("stages.train:run", name)
 
 
 @main.command("train-best")
@@ -162,58 +157,47 @@ def train(name: str) -> None:
 def train_best(schedule: str) -> None:
     """Train and test the best L2 strength by a SCHEDULE of params.yaml, one network a seed."""
     with _stage(f"train_best@{schedule}"):
-        _call("klayer.stages.train:run_best", schedule)
+        _call("stages.train:run_best", schedule)
 
 
 @studies.command("train")
 @click.argument("name")
 def train_study(name: str) -> None:
     """Train and test all networks of the study NAME."""
-    with _stage(f"study@{name}", CHECK_STUDIES, STUDY_RECORDED):
-        _call("klayer.stages.study:run", name)
+    with _stage(f"study@{name}", of_studies=True):
+        _call("stages.study:run", name)
 
 
 @main.command()
 @click.argument("network", nargs=2, type=(str, int), required=False, metavar="[RUN SEED]")
 @click.option("--networks", default=3, type=click.IntRange(min=1), help="How many are drawn.")
 def verify(network: tuple[str, int] | None, networks: int) -> None:
-    """Audit the results at hand: train networks anew and compare every digit.
+    """Audit the results at hand: train networks again and compare every digit.
 
     Draws some at random from all experiments and from the best L2 strength's schedules, or takes
     the one of RUN (such as three_layer_bn, best_two_cycles) with SEED.
     """
     _begin()
-    _call(CHECK)
-    from klayer.study.verify import verify_one, verify_some
-
+    _call("study.settings:check_all")
     if network:
-        verify_one(*network)
+        _call("study.verify:verify_one", *network)
     else:
-        verify_some(networks)
+        _call("study.verify:verify_some", networks)
 
 
-class _Seeds(click.ParamType[list[int]]):
-    """Seeds as FIRST-LAST."""
-
-    name = "first-last"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> list[int]:
-        first, _, last = str(value).partition("-")
-        if not (first.isdigit() and last.isdigit() and int(first) < int(last)):
-            self.fail(f"{value!r} is not FIRST-LAST, such as 17-32", param, ctx)
-        return list(range(int(first), int(last) + 1))
+def _seeds(_ctx: click.Context, _option: click.Parameter, value: str) -> list[int]:
+    first, _, last = value.partition("-")
+    if not (first.isdigit() and last.isdigit() and int(first) < int(last)):
+        raise click.BadParameter(f"{value!r} is not FIRST-LAST, such as 17-32")
+    return list(range(int(first), int(last) + 1))
 
 
 @main.command()
-@click.option("--seeds", type=_Seeds(), default="17-32", show_default=True, help="Fresh seeds.")
+@click.option(
+    "--seeds", default="17-32", callback=_seeds, show_default=True, help="Fresh seeds, FIRST-LAST."
+)
 def stability(seeds: list[int]) -> None:
     """Answer the study's close questions again with fresh seeds, into plots/stability.csv."""
     _begin()
-    _call(CHECK)
-    from klayer.stages import stability as stage
-
-    stage.run(seeds)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    _call("study.settings:check_all")
+    _call("stages.stability:run", seeds)

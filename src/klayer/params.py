@@ -17,7 +17,7 @@ from typing import Any, ClassVar, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
 
-from klayer.errors import KlayerError, sentence
+from klayer.errors import KlayerError, one_line
 
 PARAMS = Path("params.yaml")
 SETTINGS = Path("data/settings")  # a file for each stage, of the stage `settings`
@@ -62,7 +62,7 @@ def read(path: Path = PARAMS) -> dict[str, Any]:
     except FileNotFoundError:
         raise KlayerError(f"{path} is missing here: run klayer in the project's folder") from None
     except OSError as error:
-        raise KlayerError(sentence(error)) from error
+        raise KlayerError(one_line(error)) from error
     except Exception as error:  # a text that is not YAML makes the reader raise almost anything
         reason = " ".join(str(error).split()) or type(error).__name__
         raise KlayerError(f"{path} cannot be read as YAML: {reason}") from error

@@ -15,7 +15,7 @@ from klayer.networks.architecture import Architecture
 from klayer.networks.gradient_check import check_gradients
 from klayer.networks.layer import Array, Labels
 from klayer.params import of_stage
-from klayer.study.gradient_settings import CheckGradients
+from klayer.settings import CheckGradients
 
 
 def run() -> None:

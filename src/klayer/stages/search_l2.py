@@ -7,12 +7,10 @@ from pathlib import Path
 import pandas as pd
 
 from klayer.files import write_metrics, write_table
-from klayer.parallel import checkpoints
-from klayer.parallel.runner import train_jobs
+from klayer.parallel.runner import checkpointed
 from klayer.params import of_stage, section
+from klayer.settings import Search, Training
 from klayer.study import search
-from klayer.study.search_settings import Search
-from klayer.training.settings import Training
 
 STAGE = "search_l2"
 
@@ -27,16 +25,16 @@ def run() -> None:
     own = {"training": {**settings.training, "l2": 0.0, "seeds": seeds}}  # each network has its own
     training = section(own, "training", Training)
 
-    jobs = search.jobs(training, search.coarse_values(settings.coarse), (settings.coarse.seed,))
-    coarse = search.runs_table("coarse", jobs, train_jobs(STAGE, jobs))
+    with checkpointed(STAGE) as train:
+        jobs = search.jobs(training, search.coarse_values(settings.coarse), (settings.coarse.seed,))
+        coarse = search.runs_table("coarse", jobs, train(jobs))
 
-    tried = [*search.fine_values(settings.fine, search.centre(coarse)), 0.0]
-    jobs = search.jobs(training, tried, seeds)
-    fine = search.runs_table("fine", jobs, train_jobs(STAGE, jobs))
-    runs = pd.concat([coarse, fine], ignore_index=True)
+        tried = [*search.fine_values(settings.fine, search.centre(coarse)), 0.0]
+        jobs = search.jobs(training, tried, seeds)
+        fine = search.runs_table("fine", jobs, train(jobs))
+        runs = pd.concat([coarse, fine], ignore_index=True)
 
-    means = search.means_table(runs)
-    write_table(Path(f"plots/{STAGE}_runs.csv"), runs)
-    write_table(Path(f"plots/{STAGE}.csv"), means)
-    write_metrics(Path(f"metrics/{STAGE}.json"), search.result(means))
-    checkpoints.forget(STAGE)
+        means = search.means_table(runs)
+        write_table(Path(f"plots/{STAGE}_runs.csv"), runs)
+        write_table(Path(f"plots/{STAGE}.csv"), means)
+        write_metrics(Path(f"metrics/{STAGE}.json"), search.result(means))

@@ -17,7 +17,7 @@ from typing import Any
 
 from klayer import params
 from klayer.errors import KlayerError
-from klayer.files import whole_folder
+from klayer.files import write_folder
 from klayer.params import SETTINGS, read_settings, show
 from klayer.study.runs import Sections, experiment, run_names, scheduled, schedules, searching
 
@@ -34,11 +34,12 @@ LIBRARIES = ("llvmlite", "numba", "numpy", "pandas", "pillow", "safetensors")
 def run() -> None:
     """Writes data/settings, and names the results of runs that params.yaml has no longer."""
     sections, libraries = params.read(), locked(LIBRARIES)
-    with whole_folder(SETTINGS) as folder:
-        for name, settings in of_stages(sections).items():
-            ordered = name != "report"  # which shows experiments in the order of params.yaml
-            text = json.dumps({**settings, "libraries": libraries}, indent=2, sort_keys=ordered)
-            (folder / f"{name}.json").write_text(f"{text}\n", encoding="utf-8", newline="\n")
+    files = {}
+    for name, settings in of_stages(sections).items():
+        ordered = name != "report"  # which shows experiments in the order of params.yaml
+        text = json.dumps({**settings, "libraries": libraries}, indent=2, sort_keys=ordered)
+        files[f"{name}.json"] = f"{text}\n".encode()
+    write_folder(SETTINGS, files)
     if left := leftovers(sections):
         gone = ", ".join(sorted({path.stem for path in left}))
         command = shlex.join(["rm", "-r", "--", *map(str, left)])

@@ -10,8 +10,7 @@ import pandas as pd
 from klayer import params
 from klayer.errors import KlayerError
 from klayer.files import write_table
-from klayer.parallel import checkpoints
-from klayer.parallel.runner import train_jobs
+from klayer.parallel.runner import Train, checkpointed
 from klayer.report.evidence import STABILITY, collect
 from klayer.report.stability import SEARCH, close_answers, close_runs, settings_digests, table
 from klayer.study import search
@@ -38,28 +37,33 @@ def run(seeds: Sequence[int]) -> None:
     if stale := sorted(used & set(seeds)):
         raise KlayerError(f"--seeds: {stale} are the study's own, fresh ones are needed")
     digests = settings_digests(study)
-    again = replace(
-        study,
-        runs={n: replace(run, seeds=_trained(sections, n, seeds)) for n, run in runs.items()},
-        search_runs=(
-            _searched(sections, study.search_runs, seeds)
-            if SEARCH in questions
-            else study.search_runs
-        ),
-    )
-    rows = table(close_answers(again), f"{min(seeds)}-{max(seeds)}", digests)
-    write_table(STABILITY, _beside(study.stability, rows, digests))
-    checkpoints.forget(STAGE)
+    with checkpointed(STAGE) as train:
+        again = replace(
+            study,
+            runs={
+                name: replace(run, seeds=_trained(train, sections, name, seeds))
+                for name, run in runs.items()
+            },
+            search_runs=(
+                _searched(train, sections, study.search_runs, seeds)
+                if SEARCH in questions
+                else study.search_runs
+            ),
+        )
+        rows = table(close_answers(again), f"{min(seeds)}-{max(seeds)}", digests)
+        write_table(STABILITY, _beside(study.stability, rows, digests))
     print(f"{STABILITY} is written: `dvc repro report` shows it")
 
 
-def _trained(sections: Sections, name: str, seeds: Sequence[int]) -> pd.DataFrame:
+def _trained(train: Train, sections: Sections, name: str, seeds: Sequence[int]) -> pd.DataFrame:
     training = run_training(sections, name).model_copy(update={"seeds": tuple(seeds)})
     print(f"{name}, {len(seeds)} seeds", flush=True)
-    return seeds_table(train_jobs(STAGE, one_for_each_seed(training))).set_index("seed")
+    return seeds_table(train(one_for_each_seed(training))).set_index("seed")
 
 
-def _searched(sections: Sections, known: pd.DataFrame, seeds: Sequence[int]) -> pd.DataFrame:
+def _searched(
+    train: Train, sections: Sections, known: pd.DataFrame, seeds: Sequence[int]
+) -> pd.DataFrame:
     """The fine search at the values of the study's, with as many seeds as it had."""
     coarse = known[known["phase"] == "coarse"]
     others = known[known["phase"] != "coarse"]
@@ -67,7 +71,7 @@ def _searched(sections: Sections, known: pd.DataFrame, seeds: Sequence[int]) -> 
     fresh = list(seeds)[: others["seed"].nunique()]
     jobs = search.jobs(searching(sections), values, fresh)
     print(f"fine search, {len(fresh)} seeds", flush=True)
-    fine = search.runs_table("fine", jobs, train_jobs(STAGE, jobs))
+    fine = search.runs_table("fine", jobs, train(jobs))
     return pd.concat([coarse, fine], ignore_index=True)
 
 

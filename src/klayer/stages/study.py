@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from klayer.files import write_metrics, write_table
-from klayer.parallel import checkpoints
-from klayer.parallel.runner import train_jobs
+from klayer.parallel.runner import checkpointed
 from klayer.study.trial import Trial, read_trials
 from klayer.training.job import Job, Outcome
 from klayer.training.results import curves_table as curves
@@ -25,14 +24,14 @@ def run(name: str) -> None:
     Raises KlayerError when its settings or the data are missing.
     """
     settings = read_trials(name)
-    stage, trained = f"study@{name}", settings.networks
+    trained = settings.networks
     jobs = [Job(t.training, t.training.seeds[0], test=settings.test) for t in trained]
-    outcomes = train_jobs(stage, jobs)
-    table = networks_table(trained, outcomes)
-    write_table(Path(f"plots/seeds/{name}.csv"), table)
-    write_table(Path(f"plots/curves/{name}.csv"), curves_table(trained, outcomes))
-    write_metrics(Path(f"metrics/{name}.json"), summary(table))
-    checkpoints.forget(stage)
+    with checkpointed(f"study@{name}") as train:
+        outcomes = train(jobs)
+        table = networks_table(trained, outcomes)
+        write_table(Path(f"plots/seeds/{name}.csv"), table)
+        write_table(Path(f"plots/curves/{name}.csv"), curves_table(trained, outcomes))
+        write_metrics(Path(f"metrics/{name}.json"), summary(table))
 
 
 def networks_table(trained: Sequence[Trial], outcomes: Sequence[Outcome]) -> pd.DataFrame:

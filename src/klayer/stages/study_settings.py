@@ -15,7 +15,7 @@ from typing import Any
 from klayer import params
 from klayer.data.dataset import open_dataset
 from klayer.errors import KlayerError
-from klayer.files import whole_folder
+from klayer.files import write_folder
 from klayer.params import read_settings, show
 from klayer.stages.settings import LIBRARIES, locked
 from klayer.study.studies import Sections, study_names, study_of, trials
@@ -35,14 +35,11 @@ def run() -> None:
     sections = params.read()
     names = study_names(sections)
     _check_batches(sections, images)
-    with whole_folder(SETTINGS) as folder:
-        for name in names:
-            text = json.dumps(written(settings_of(sections, name)), indent=1)  # in order
-            path = folder / settings_file(name).name
-            path.write_text(f"{text}\n", encoding="utf-8", newline="\n")
-        every = {"studies": sections["studies"], "libraries": locked(LIBRARIES, LOCK)}
-        text = json.dumps(every, indent=1)  # for the page, in order
-        (folder / f"{ALL}.json").write_text(f"{text}\n", encoding="utf-8", newline="\n")
+    every = {"studies": sections["studies"], "libraries": locked(LIBRARIES, LOCK)}
+    contents = {f"{ALL}.json": every}  # for the page
+    contents |= {settings_file(name).name: written(settings_of(sections, name)) for name in names}
+    texts = {name: json.dumps(content, indent=1) for name, content in contents.items()}  # in order
+    write_folder(SETTINGS, {name: f"{text}\n".encode() for name, text in texts.items()})
     if left := " ".join(map(str, left_over(names))):
         print(f"no study of params.yaml has these files: `rm {left}` removes them", file=sys.stderr)
 

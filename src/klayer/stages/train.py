@@ -6,13 +6,12 @@ A run is an experiment, or the best L2 strength with one schedule; both write th
 from __future__ import annotations
 
 from klayer.data.dataset import open_dataset
-from klayer.parallel import checkpoints
-from klayer.parallel.runner import train_jobs
+from klayer.parallel.runner import checkpointed
 from klayer.params import of_stage
+from klayer.settings import Training
 from klayer.study.best import best_l2, best_name
 from klayer.training.job import one_for_each_seed
 from klayer.training.results import write_run
-from klayer.training.settings import Training
 
 
 def run(name: str) -> None:
@@ -34,6 +33,6 @@ def run_best(schedule: str) -> None:
 
 
 def _run(stage: str, name: str, training: Training) -> None:
-    outcomes = train_jobs(stage, one_for_each_seed(training, keep=True))
-    write_run(name, training, outcomes, open_dataset())
-    checkpoints.forget(stage)
+    with checkpointed(stage) as train:
+        outcomes = train(one_for_each_seed(training, keep=True))
+        write_run(name, training, outcomes, open_dataset())

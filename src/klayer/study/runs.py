@@ -12,8 +12,8 @@ from typing import Any
 from klayer import params
 from klayer.errors import KlayerError
 from klayer.params import show
+from klayer.settings import Training
 from klayer.study.best import BEST, best_l2, best_name
-from klayer.training.settings import Training
 
 Sections = Mapping[str, Any]  # of params.yaml
 

@@ -10,13 +10,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from klayer.data.sources import DataConfig
 from klayer.files import write_text
 from klayer.params import NAME
-from klayer.study.gradient_settings import CheckGradients
-from klayer.study.search_settings import Search
-from klayer.study.studies_settings import Own, Study
-from klayer.training.settings import Training
+from klayer.settings import CheckGradients, DataConfig, Own, Search, Study, Training
 
 SCHEMA, STUDIES = Path("params.schema.json"), Path("studies/params.schema.json")
 

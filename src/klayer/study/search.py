@@ -22,10 +22,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from klayer.kernels.elementary import exp, log
-from klayer.study.search_settings import Coarse, Fine
+from klayer.settings import Coarse, Fine, Training
 from klayer.training.job import Job, Outcome
 from klayer.training.results import deviation
-from klayer.training.settings import Training
 
 NEIGHBOURS = 5  # values of the coarse search that are averaged: half a decade of the study's six
 MEASURES = ("validation_accuracy", "validation_loss", "train_accuracy", "diverged_at")

@@ -7,15 +7,12 @@ from difflib import get_close_matches
 
 from klayer import params
 from klayer.data.archive import BATCH, TRAINING
-from klayer.data.sources import DataConfig
 from klayer.errors import KlayerError
 from klayer.params import show
+from klayer.settings import CheckGradients, DataConfig, Search, Training, l2_limit
 from klayer.study.best import best_name
-from klayer.study.gradient_settings import CheckGradients
 from klayer.study.runs import experiment, scheduled, schedules, searching
-from klayer.study.search_settings import Search
 from klayer.study.studies import study_names, trials
-from klayer.training.settings import Training, l2_limit
 
 SECTIONS = ("data", "training", "experiments", "check_gradients", "search")
 STUDIES = ("training", "studies")

@@ -20,9 +20,8 @@ import numpy as np
 from klayer import params
 from klayer.errors import KlayerError
 from klayer.params import show
-from klayer.study.studies_settings import Changes, Lists, Own, Random, Study
+from klayer.settings import Changes, Lists, Own, Random, Study, Training
 from klayer.study.trial import Trial
-from klayer.training.settings import Training
 
 Sections = Mapping[str, Any]  # of studies/params.yaml
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from klayer.errors import KlayerError
 from klayer.params import Section
-from klayer.training.settings import Training
+from klayer.settings import Training
 
 SETTINGS = Path("settings")
 

@@ -11,7 +11,7 @@ from klayer.data.dataset import Dataset, Split
 from klayer.training.evaluation import Evaluator, Measures, chance_level
 from klayer.training.job import Arrays, Job, Outcome, Row
 from klayer.training.models import parameters_sha256
-from klayer.training.trainer import Trainer
+from klayer.training.trainer import Trainer, learning_rate
 
 PROBES = 6  # steps at which the layers are looked into
 EXAMPLES = 12  # test images whose probabilities are kept
@@ -39,7 +39,7 @@ class _Run:
         steps, interval = self.training.steps, self.training.evaluation_interval
         after = [*range(interval, steps, interval), steps]
         self.point_after = {step: point for point, step in enumerate(after)}
-        rates = [self.training.learning_rate(step - 1) for step in after]
+        rates = [learning_rate(self.training, step - 1) for step in after]
         self.curves: Arrays = {"step": np.array(after, int), "learning_rate": np.array(rates)}
         for part in self.parts:
             for name, value in self._chance().items():

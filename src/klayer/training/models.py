@@ -28,8 +28,9 @@ from safetensors.numpy import save_file
 from klayer.data.dataset import PIXELS, Dataset, Split
 from klayer.errors import KlayerError
 from klayer.files import whole_file
+from klayer.settings import Training
 from klayer.training.job import Arrays
-from klayer.training.settings import Training
+from klayer.training.trainer import architecture
 
 IMAGE = (32, 32, 3)  # rows, columns, colours
 
@@ -65,7 +66,7 @@ class Networks:
             return np.empty((0, len(self.seeds), len(self.classes)), np.float32)
         part = Split(rows, np.zeros(len(rows), np.uint8))
         dataset = Dataset(part, part, part, self.mean, self.deviation, self.classes)
-        network = Network(self.training.architecture(len(self.mean), len(self.classes)))
+        network = Network(architecture(self.training, len(self.mean), len(self.classes)))
         each = []
         for m in range(len(self.seeds)):
             network.load({name: values[m] for name, values in self.arrays.items()})
@@ -97,7 +98,7 @@ def save_networks(
     """Writes trained networks, one for each of training's seeds; the same bytes for the same."""
     from klayer.networks.network import Network
 
-    network = Network(training.architecture(len(dataset.mean), len(dataset.classes)))
+    network = Network(architecture(training, len(dataset.mean), len(dataset.classes)))
     about = {
         "classes": dataset.classes,
         "layers": network.description(),
@@ -130,7 +131,7 @@ def _networks(about: Mapping[str, Any], tensors: Arrays) -> Networks:
     from klayer.networks.network import Network
 
     training, classes = Training(**about["training"]), tuple(about["classes"])
-    network, count = Network(training.architecture(PIXELS, len(classes))), len(training.seeds)
+    network, count = Network(architecture(training, PIXELS, len(classes))), len(training.seeds)
     wanted = {name: (count, *values.shape) for name, values in network.arrays().items()}
     for name, shape in {"mean": (PIXELS,), "deviation": (PIXELS,), **wanted}.items():
         if tensors[name].shape != shape:

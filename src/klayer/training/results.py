@@ -12,9 +12,9 @@ from PIL import Image
 
 from klayer.data.dataset import Dataset
 from klayer.files import write_metrics, write_picture, write_table
+from klayer.settings import Training
 from klayer.training.job import Arrays, Outcome
 from klayer.training.models import save_networks
-from klayer.training.settings import Training
 
 TILES = 10  # units in a row of the picture of the weights
 
