@@ -12,18 +12,14 @@ from benchmarks.contest import MANY, ONE, Result, contest, contestants, peak_mem
 from benchmarks.team import ROOT
 
 CASES = click.Choice(["three_layer_bn", "three_layer", "nine_layer_bn", "nine_layer"])
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 @click.command()
 @click.option("--case", "names", multiple=True, type=CASES, default=["three_layer_bn"])
 @click.option("--rounds", type=click.IntRange(1), default=9, show_default=True)
 @click.option("--seconds", type=float, default=1.0, show_default=True, help="Of a turn.")
-@click.option("--before", type=FOLDER, help="A working tree of commit ad3deaf, to compare with.")
 @click.option("--classifier", "only", is_flag=True, help="KLayerClassifier's contest.")
-def main(
-    names: tuple[str, ...], rounds: int, seconds: float, before: Path | None, only: bool
-) -> None:
+def main(names: tuple[str, ...], rounds: int, seconds: float, only: bool) -> None:
     """Compares klayer with PyTorch and JAX, where installed.
 
     Prints the table, writes it into docs/performance.md and draws docs/contest.png.
@@ -40,7 +36,7 @@ def main(
             settings = params["training"] | params["experiments"][name]
             case, rates = Case(name, settings, str(folder)), {}
             for question in (ONE, MANY):
-                entrants = contestants(question, case, before)
+                entrants = contestants(question, case)
                 rates[question] = contest(case, entrants, rounds, seconds)
             results.append(Result(case, rates, peak_memory(case)))
     output.write_table(ROOT / "docs" / "performance.md", results)

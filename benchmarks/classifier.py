@@ -19,11 +19,11 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
+from benchmarks.output import put
 from benchmarks.team import ROOT
 from klayer import KLayerClassifier
 from klayer.data.dataset import PROCESSED, open_dataset
 from klayer.errors import KlayerError
-from klayer.files import write_text
 from klayer.report.statistics import Estimate, estimate
 
 BEGIN, END = "<!-- the classifier's table -->", "<!-- the classifier's end -->"
@@ -123,10 +123,8 @@ def table(results: Sequence[Result]) -> str:
 
 def write_table(page: Path, results: Sequence[Result]) -> str:
     """Puts the table into its place in a page of the documentation, and returns it."""
-    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
-    _, after = rest.split(END)
     text = table(results)
-    write_text(page, f"{before}{BEGIN}\n{text}\n{END}{after}")
+    put(page, BEGIN, END, text)
     return text
 
 

@@ -20,22 +20,22 @@ from benchmarks.team import ROOT, Contestant, Team
 
 ONE, MANY = "one network soonest", "most networks per hour"
 ALONE = "a network a process"
-KLAYER = {ONE: "klayer, one process", MANY: f"klayer, {ALONE}"}
+KLAYER = {ONE: "klayer", MANY: f"klayer, {ALONE}"}
 LIMIT, EVALUATION = "limit: the matrix products at the speed of sgemm", "evaluation"
-ENSEMBLE, POPULATION = 8, 13  # networks in a process of PyTorch and JAX, and of klayer before
+ENSEMBLE = 8  # networks in a process of PyTorch and JAX
 SHORT = {"half_cycle": 225, "cycles": 1, "seeds": list(range(1, 9))}  # an epoch of 8 networks
 
 Rates = dict[str, list[float]]  # network-steps per second in each round, by contestant
 
 
-def contestants(question: str, case: Case, before: Path | None) -> list[Contestant]:
+def contestants(question: str, case: Case) -> list[Contestant]:
     """All that answer a question, klayer first: the forms in which users train such networks. Of
     several with one name, compiled or not, with more or fewer threads, the fastest counts.
     """
     m, cores, torch = ENSEMBLE, joblib.cpu_count(), "pytorch.Descent"
     eager, compiled = ({"threads": 1, "compiled": way} for way in (False, True))
     if question == ONE:
-        found = [
+        return [
             Contestant(KLAYER[ONE], "ours.Klayer"),
             Contestant("PyTorch, eager", torch, eager),
             Contestant("PyTorch, eager", torch, eager | {"threads": cores}),
@@ -43,23 +43,17 @@ def contestants(question: str, case: Case, before: Path | None) -> list[Contesta
             Contestant("PyTorch, compiled", torch, compiled | {"threads": cores}),
             Contestant("JAX, scan", "jax.Scan"),
         ]
-        forms = {"one process": (1, 1)}
-    else:
-        found = [
-            Contestant(KLAYER[MANY], "ours.Klayer", {}, cores),
-            Contestant(EVALUATION, "ours.Evaluation", {}, cores),
-            Contestant(LIMIT, "ours.Product", {}, cores, 2 * SIZE**3 / case.flop),
-            Contestant(f"JAX, vmap of {m}", "jax.Scan", {"networks": m}, cores, m),
-        ]
-        for way in (eager, compiled):
-            name = f"PyTorch, ensembles of {m} by hand"
-            found.append(Contestant(f"PyTorch, {ALONE}", torch, way, cores))
-            found.append(Contestant(name, torch, way | {"networks": m}, cores, m))
-        forms = {ALONE: (cores, 1), f"populations of {POPULATION}": (cores, POPULATION)}
-    for form, (n, m) in forms.items() if before else ():
-        name = f"klayer before, {form}"
-        found.append(Contestant(name, "ours.Population", {"networks": m}, n, m, before))
-    return found
+    entrants = [
+        Contestant(KLAYER[MANY], "ours.Klayer", {}, cores),
+        Contestant(EVALUATION, "ours.Evaluation", {}, cores),
+        Contestant(LIMIT, "ours.Product", {}, cores, 2 * SIZE**3 / case.flop),
+        Contestant(f"JAX, vmap of {m}", "jax.Scan", {"networks": m}, cores, m),
+    ]
+    for way in (eager, compiled):
+        name = f"PyTorch, ensembles of {m} by hand"
+        entrants.append(Contestant(f"PyTorch, {ALONE}", torch, way, cores))
+        entrants.append(Contestant(name, torch, way | {"networks": m}, cores, m))
+    return entrants
 
 
 def contest(case: Case, entrants: Sequence[Contestant], rounds: int, seconds: float) -> Rates:

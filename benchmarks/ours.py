@@ -1,6 +1,4 @@
-"""klayer, also before its own matrix products; its evaluation; the product that is the limit."""
-
-from typing import Any
+"""klayer, its evaluation, and the product that is the limit."""
 
 import numpy as np
 
@@ -8,7 +6,6 @@ from benchmarks.case import ORDER, SIZE, Case
 from klayer.data.dataset import open_dataset
 from klayer.settings import Training
 from klayer.training.evaluation import Evaluator
-from klayer.training.job import Job
 from klayer.training.trainer import Trainer
 
 
@@ -19,7 +16,7 @@ class Klayer:
 
     def __init__(self, case: Case, network: int = 0) -> None:
         training = Training.model_validate(case.settings)
-        self.trainer: Any = Trainer(training, 0, open_dataset(case.folder))
+        self.trainer = Trainer(training, 0, open_dataset(case.folder))
         self.trainer.shuffling = np.random.default_rng(ORDER)
         arrays = self.trainer.network.arrays()
         for name, values in case.start(network + 1).items():
@@ -37,23 +34,6 @@ class Klayer:
         rows = self.trainer.order[start : start + self.trainer.training.batch_size]
         labels = self.trainer.dataset.train.labels[rows]
         return float(self.trainer.network.output.losses(labels).mean())
-
-
-class Population(Klayer):
-    """Networks that klayer of commit ad3deaf, which then is imported, trains together."""
-
-    def __init__(self, case: Case, networks: int) -> None:
-        settings = dict(case.settings)
-        settings["momentum"] = settings.pop("bn_momentum")
-        training, job, older = Training.model_validate(settings), Job, Trainer  # type: Any, Any, Any
-        jobs = job(training, (training.l2,) * networks, tuple(range(networks)))
-        self.trainer = older(jobs, open_dataset(case.folder))
-        self.trainer.shuffling = np.random.default_rng(ORDER)
-        named = self.trainer.parameters.named()  # W1 (M, inputs, units), b1, gamma1, beta1, ...
-        for name, values in case.start(networks).items():
-            layer, kind = name.split(".")
-            old = {"weight": "W", "bias": "b"}.get(kind, kind) + layer[-1]
-            named[old][:] = values.swapaxes(1, 2) if kind == "weight" else values
 
 
 class Evaluation(Klayer):

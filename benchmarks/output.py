@@ -28,11 +28,16 @@ def table(results: Sequence[Result]) -> str:
 
 def write_table(page: Path, results: Sequence[Result]) -> None:
     """Puts the table into its place in a page of the documentation."""
-    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
-    _, after = rest.split(END)
     rounds = len(results[0].rates[ONE][KLAYER[ONE]])
     how = f"Medians of {rounds} rounds on {joblib.cpu_count()} cores:"
-    write_text(page, f"{before}{BEGIN}\n{how}\n\n{table(results)}\n{END}{after}")
+    put(page, BEGIN, END, f"{how}\n\n{table(results)}")
+
+
+def put(page: Path, begin: str, end: str, text: str) -> None:
+    """Replaces what stands between two comments of a page."""
+    before, rest = page.read_text(encoding="utf-8").split(begin)
+    _, after = rest.split(end)
+    write_text(page, f"{before}{begin}\n{text}\n{end}{after}")
 
 
 def draw(path: Path, results: Sequence[Result]) -> None:

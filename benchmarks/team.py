@@ -1,6 +1,6 @@
 """A contestant at work: one or more processes that train when told to, and else sleep.
 
-Processes of their own keep the thread pools of the libraries, and two versions of klayer, apart.
+Processes of their own keep the thread pools of the libraries apart.
 `python -m benchmarks.team ORDER` is such a process: it reads a number of steps from each line of
 its input, and answers with a line of JSON: whether it works, and the loss or what is wrong.
 """
@@ -19,8 +19,12 @@ from typing import Any
 from benchmarks.case import Case
 
 ROOT = Path(__file__).parents[1]
-ONE_THREAD = {"NPROC": "1", "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"}  # of JAX, and
-ONE_THREAD["OPENBLAS_NUM_THREADS"] = "1"  # of NumPy; PyTorch is told its number
+ONE_THREAD = {  # of klayer, NumPy and JAX; PyTorch is told its number
+    "NUMBA_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "NPROC": "1",
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
+}
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,6 @@ class Contestant:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     processes: int = 1
     network_steps: float = 1  # in a step of a process
-    klayer: Path | None = None  # an older one's folder
 
 
 class Team:
@@ -41,11 +44,7 @@ class Team:
     def __init__(self, contestant: Contestant, case: Case) -> None:
         self.contestant, self.steps = contestant, 8  # of a turn
         self.unit = contestant.network_steps * contestant.processes  # network-steps in each
-        environment = dict(os.environ)
-        if contestant.processes > 1 or contestant.trainer.startswith("ours."):
-            environment |= ONE_THREAD
-        if contestant.klayer:
-            environment["PYTHONPATH"] = str(contestant.klayer.absolute() / "src")
+        environment = os.environ | (ONE_THREAD if contestant.processes > 1 else {})
         order = json.dumps([contestant.trainer, dict(contestant.arguments), asdict(case)])
         command = [sys.executable, "-m", "benchmarks.team", order]
         self.processes = [

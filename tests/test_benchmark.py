@@ -28,7 +28,7 @@ STUDY = Case("study", SETTINGS | {"block": BATCH_NORM}, "")
 PEERS = {
     f"{c.name}, {c.arguments}": c
     for question in (ONE, MANY)
-    for c in contestants(question, STUDY, None)
+    for c in contestants(question, STUDY)
     if not c.trainer.startswith("ours.")
 }
 

@@ -130,13 +130,13 @@ def test_precise_statistics_are_of_training_images_in_batches(
 def test_the_averages_come_back_after_a_failure_and_training_goes_on(dataset: Dataset) -> None:
     trainer = some_training(dataset)
     before = arrays(trainer)
-    batches = [layer.batches for layer in trainer.network.batch_norms()]
+    batches = [layer.batches for layer in trainer.network.batch_norms]
     with (
         pytest.raises(RuntimeError),
         Evaluator(trainer.network, dataset).statistics("own", dataset.test),
     ):
         raise RuntimeError
-    assert [layer.batches for layer in trainer.network.batch_norms()] == batches == [10, 10]
+    assert [layer.batches for layer in trainer.network.batch_norms] == batches == [10, 10]
     for name, values in arrays(trainer).items():
         np.testing.assert_array_equal(values, before[name])
 

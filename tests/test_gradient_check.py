@@ -18,7 +18,7 @@ from klayer.networks.batch_norm import BatchNorm
 from klayer.networks.gradient_check import GradientError, check_gradients, check_layer
 from klayer.networks.layer import Layer, Mode, Parameter, Residual, Start, Weight
 from klayer.networks.layers import Affine, Dropout, ReLU
-from klayer.networks.output import SoftmaxCrossEntropy
+from klayer.networks.loss import SoftmaxCrossEntropy
 from klayer.stages import check_gradients as stage
 
 BN, BN_AFTER = block(True), ("affine", "relu", "batch_norm")

@@ -18,8 +18,7 @@ from numba.core.errors import TypingError
 
 from klayer.kernels.elementary import exp, log
 from klayer.kernels.products import descend, gradient, input_gradient, matrix, scores
-from klayer.kernels.tiles import dots, outer
-from klayer.kernels.vectors import BITS
+from klayer.kernels.tiles import BITS, dots, outer
 
 DTYPES = [np.float32, np.float64]
 LANES = 16
@@ -165,9 +164,9 @@ def _by_tiles(rows: int, columns: int) -> Any:
     def by_tiles(x: Any, w: Any, z: Any, part: Any, out: Any, rate: Any) -> None:
         for i in range(0, 6, rows):
             for j in range(0, 6, columns):
-                dot(x, w, part, i, j, i, 0, 6, True)
+                dot(x, w, part, i, j, 0, 6, True)
             for f in range(0, 96, columns * width):
-                product(w, False, z, out, i, f, 6, True, rate, rate)
+                product(w, z, out, i, f, True, rate, rate)
 
     return by_tiles
 

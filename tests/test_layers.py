@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from klayer.networks.batch_norm import BatchNorm
 from klayer.networks.layer import Layer, Mode, Residual, Sequential, Start
 from klayer.networks.layers import Affine, Dropout, ReLU
-from klayer.networks.output import SoftmaxCrossEntropy
+from klayer.networks.loss import SoftmaxCrossEntropy
 
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
 

@@ -15,7 +15,7 @@ from conftest import BATCH_NORM, block, one, tiny_training
 from klayer.data.dataset import Dataset, Split
 from klayer.errors import KlayerError
 from klayer.kernels.products import GROUP
-from klayer.kernels.vectors import LANES
+from klayer.kernels.tiles import LANES
 from klayer.networks.network import Network
 from klayer.networks.schedules import SCHEDULES
 from klayer.training.evaluation import Evaluator

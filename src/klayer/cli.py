@@ -138,10 +138,10 @@ for _name, _text in STUDIES.items():
 def check_gradients(layer: str | None) -> None:
     """Compare analytic with numerical gradients of networks of 2 to 9 layers."""
     if layer:
-        _call("klayer.stages.check_layer:run", layer)
+        _call("stages.check_layer:run", layer)
         return
     with _stage("check_gradients"):
-        _call("klayer.stages.check_gradients:run")
+        _call("stages.check_gradients:run")
 
 
 @main.command()

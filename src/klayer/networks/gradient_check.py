@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
@@ -70,9 +69,9 @@ def check_gradients(
     errors = []
     for name, p in network.parameters.items():
         layer, parameter = name.split(".")
-        number = int(layer.lstrip("abcdefghijklmnopqrstuvwxyz_"))
-        differences = _difference(cost, size, p.value, analytic[name])
-        errors.append(GradientError(number, parameter, *differences, p.value.size))
+        number = int("".join(filter(str.isdigit, layer)))
+        difference = _difference(cost, size, p.value, analytic[name])
+        errors.append(GradientError(number, parameter, *difference, p.value.size))
     return errors
 
 
@@ -123,7 +122,7 @@ def check_layer(
         derivatives[name] = p.value, _checked(f"the gradient of {name}", p.grad, shape).copy()
     found = []
     for name, (values, analytic) in derivatives.items():
-        relative = _difference(cost, size, values, analytic).relative
+        relative, _, _ = _difference(cost, size, values, analytic)
         is_right = relative <= TOLERANCE  # False for NaN
         sentence = f"the gradient of {name} is {'right' if is_right else 'wrong'}"
         if not is_right:
@@ -178,30 +177,24 @@ def _hint(analytic: Array, numerical: Array, x: Array, r: Array, output: Array) 
     return ""
 
 
-class _Difference(NamedTuple):
-    """See GradientError."""
-
-    relative: float
-    absolute: float
-    rounding: float
-
-
 def _difference(
     cost: Callable[[], float], size: float, values: Array, analytic: Array
-) -> _Difference:
-    """Between the analytic and the numerical gradient of `values`; `size` is that of the cost."""
+) -> tuple[float, float, float]:
+    """Between the analytic and the numerical gradient of `values`: relative, absolute and rounding,
+    as in GradientError. `size` is that of the cost.
+    """
 
-    def with_step(step: float) -> _Difference:
+    def with_step(step: float) -> tuple[float, float, float]:
         near, far = (_numerical(cost, values, h) for h in (step, 2 * step))
         rounding = np.abs(far - near) + ROUNDINGS * EPSILON * size / step
         difference = np.abs(analytic - near)
         scale = np.maximum(np.abs(analytic) + np.abs(near), SMALL)
         worst = np.unravel_index((difference / scale).argmax(), scale.shape)
         relative = float((difference / scale).max())
-        return _Difference(relative, float(difference.max()), float((rounding / scale)[worst]))
+        return relative, float(difference.max()), float((rounding / scale)[worst])
 
     found = with_step(STEP)
-    return found if found.relative <= SUSPICIOUS else min(found, with_step(STEP / 8))
+    return found if found[0] <= SUSPICIOUS else min(found, with_step(STEP / 8))
 
 
 def _numerical(cost: Callable[[], float], values: Array, step: float) -> Array:

@@ -67,7 +67,7 @@ class Evaluator:
                  normalised by itself: PreciseBN, Wu and Johnson (2021), "Rethinking 'Batch' in
                  BatchNorm"
         """
-        layers = self.network.batch_norms()
+        layers = self.network.batch_norms
         before = [(layer.mean.copy(), layer.variance.copy(), layer.batches) for layer in layers]
         try:
             for layer in layers:
