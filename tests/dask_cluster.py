@@ -34,49 +34,41 @@ def free_port() -> int:
 class Cluster:
     """Use as a context. Everything is killed at the end."""
 
-    def __init__(
-        self, folder: Path, protocol: str = "tcp", env: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, folder: Path, env: Mapping[str, str] | None = None) -> None:
         folder.mkdir(exist_ok=True)
         self.folder, self.processes = folder, list[subprocess.Popen[bytes]]()
         self.env = os.environ | {"PYTHONPATH": str(ROOT / "src")} | dict(env or {})
         self.env["DASK_LOGGING__DISTRIBUTED"] = "info"
-        self.address = f"{protocol}://127.0.0.1:{free_port()}"
-        self.protocol, self.workers = protocol, 0
+        self.port = str(free_port())
+        self.address = f"tcp://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Cluster:
-        self.scheduler = self._start("scheduler", "--no-dashboard", *self._where())
+        where = ("--host", "127.0.0.1", "--port", self.port)
+        self.scheduler = self._start("scheduler", "scheduler", *where)
         until(lambda: b"Scheduler at" in self.log("scheduler"), "the scheduler")
         return self
 
-    def _where(self) -> list[str]:
-        host, port = self.address.rpartition("/")[2].split(":")
-        return ["--host", f"{self.protocol}://{host}", "--port", port]
-
-    def _start(self, kind: str, *options: str, name: str = "") -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", *options]
-        with (self.folder / f"{name or kind}.log").open("wb") as log:
-            started = subprocess.Popen(
-                command,
+    def _start(self, kind: str, name: str, *options: str) -> subprocess.Popen[bytes]:
+        module = f"distributed.cli.dask_{kind}"
+        with (self.folder / f"{name}.log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", module, "--no-dashboard", *options],
                 cwd=self.folder,
                 env=self.env,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self.processes.append(started)
-        return started
+        self.processes.append(process)
+        return process
 
-    def worker(self, *options: str, waits: bool = True) -> subprocess.Popen[bytes]:
+    def worker(self, *options: str) -> subprocess.Popen[bytes]:
         """Starts a worker with its nanny, in a folder of its own."""
-        self.workers += 1
-        name = f"worker{self.workers}"
-        local = ["--local-directory", str(self.folder / name), "--no-dashboard"]
-        options = ("--nthreads", "1", *options)
-        started = self._start("worker", self.address, *local, *options, name=name)
-        if waits:
-            until(lambda: b"Registered to" in self.log(name), "a worker")
-        return started
+        name = f"worker{len(self.processes)}"
+        local = ("--local-directory", str(self.folder / name))
+        process = self._start("worker", name, self.address, *local, "--nthreads", "1", *options)
+        until(lambda: b"Registered to" in self.log(name), "a worker")
+        return process
 
     def log(self, name: str) -> bytes:
         return (self.folder / f"{name}.log").read_bytes()

@@ -105,7 +105,7 @@ def test_refuses_an_archive_in_one_line(content: bytes, reason: str) -> None:
 
 def test_refuses_files_that_are_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archive, "LARGEST_FILE", 1000)
-    with pytest.raises(RefusedError, match="has no batches.meta"):
+    with pytest.raises(RefusedError, match="has no batches"):
         read(io.BytesIO(CONTENT), DIGESTS)
 
 

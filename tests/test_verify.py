@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +13,8 @@ from click.testing import CliRunner
 from conftest import tiny_settings, write_params, write_processed, write_settings
 from klayer.cli import main
 from klayer.data.dataset import PROCESSED
-from klayer.parallel.checkpoints import CHECKPOINTS, Checkpoints
+from klayer.parallel.checkpoints import CHECKPOINTS
 from klayer.stages import train
-from klayer.training.job import Job
 
 
 @pytest.fixture(scope="module")
@@ -63,27 +61,12 @@ def change(path: str, column: str, row: int, value: str) -> str:
     return before
 
 
-def test_one_network_is_repeated_each_time_anew(
-    study: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Also where an audit that was killed has left its networks."""
-    found: list[object] = []
-    find = Checkpoints.find
-
-    def noted(self: Checkpoints, job: Job) -> object:
-        found.append(find(self, job))
-        return found[-1]
-
-    monkeypatch.setattr(Checkpoints, "find", noted)
-    with monkeypatch.context() as killed:
-        killed.setattr("klayer.parallel.checkpoints.forget", lambda stage: None)
-        verify("bn", "2")
-    assert list(CHECKPOINTS.glob("*/*.kept"))
+def test_one_network_is_trained_again_each_time(study: Path) -> None:
+    """No checkpoint answers for it."""
     text = verify("bn", "2")
-    assert found == [None, None]
+    assert not CHECKPOINTS.exists()
     assert "drawn: bn 2" in text
     assert "repeated exactly: all 13 entries" in text
-    shutil.rmtree(CHECKPOINTS)
 
 
 def test_networks_are_drawn_over_all_runs(study: Path) -> None:

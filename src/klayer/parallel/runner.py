@@ -37,7 +37,7 @@ def checkpointed(name: str) -> Iterator[Train]:
 
     def train(more: Sequence[Job]) -> list[Outcome]:
         jobs.extend(more)
-        outcomes.extend(trained := train_jobs(name, more, keep=True))
+        outcomes.extend(trained := train_jobs(name, more, kept=True))
         return trained
 
     yield train
@@ -45,13 +45,13 @@ def checkpointed(name: str) -> Iterator[Train]:
     print(summary(name, jobs, outcomes, time.monotonic() - begun))
 
 
-def train_jobs(name: str, jobs: Sequence[Job], keep: bool = False) -> list[Outcome]:
-    """The outcome of each job, in order; `keep` finds and writes checkpoints of the stage `name`.
+def train_jobs(name: str, jobs: Sequence[Job], kept: bool = False) -> list[Outcome]:
+    """The outcome of each job, in order. With `kept` finished ones are checkpoints of stage `name`.
 
     Raises KlayerError as `open_dataset`, `train` and the workers do.
     """
     open_dataset()  # a missing file is named once, not by every worker
-    outcomes = {i: o for i, job in enumerate(jobs) if keep and (o := checkpoints.find(name, job))}
+    outcomes = {i: o for i, job in enumerate(jobs) if kept and (o := checkpoints.find(name, job))}
     tasks = [(index, job) for index, job in enumerate(jobs) if index not in outcomes]
     begun, steps = time.monotonic(), 0
     bar = tqdm(
@@ -66,7 +66,7 @@ def train_jobs(name: str, jobs: Sequence[Job], keep: bool = False) -> list[Outco
     with bar:
         for index, outcome in _results(name, tasks):
             outcomes[index] = outcome
-            if keep:
+            if kept:
                 checkpoints.keep(name, jobs[index], outcome)
             steps += jobs[index].training.steps
             rate = steps / (time.monotonic() - begun)
