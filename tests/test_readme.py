@@ -15,6 +15,7 @@ import pytest
 from conftest import ROOT
 from klayer import cli
 from klayer.report.statistics import estimate
+from tools.notebook import cells
 
 README = (ROOT / "README.md").read_text()
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md")]
@@ -67,3 +68,13 @@ def test_links_commands_and_targets_exist(page: Path) -> None:
 def test_the_readme_is_short() -> None:
     assert README.count("\n") <= 150
     assert len(README.split()) <= 900
+
+
+def test_the_notebook_is_made_of_the_tour() -> None:
+    """`python tools/notebook.py` writes it; test_classifier.py runs the tour."""
+    tour = (ROOT / "docs/tour.py").read_text()
+    notebook = json.loads((ROOT / "docs/tour.ipynb").read_text())["cells"]
+    assert [cell["source"] for cell in notebook] == [cell["source"] for cell in cells(tour)]
+    outputs = [o for cell in notebook for o in cell.get("outputs", [])]
+    printed = "".join(output.get("text", "") for output in outputs).splitlines()
+    assert set(re.findall(r"^# → (.*)", tour, re.MULTILINE)) <= set(printed)
