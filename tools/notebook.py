@@ -53,7 +53,7 @@ def run(code: list[dict[str, Any]]) -> None:
 
 def main() -> None:
     """Runs docs/tour.py and writes docs/tour.ipynb."""
-    plt.show = lambda: None
+    plt.show = lambda: None  # type: ignore[assignment]
     found = cells(TOUR.read_text())
     run([cell for cell in found if cell["cell_type"] == "code"])
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
