@@ -23,7 +23,7 @@ from klayer.report.l2_search import hsu
 from klayer.report.statistics import estimate, rank
 from klayer.report.verdicts import compared
 from klayer.settings import Coarse, Fine, Training
-from klayer.study import search
+from klayer.stages import search_l2 as search
 from klayer.training import results
 from klayer.training.job import Job, Outcome
 from klayer.training.loop import train

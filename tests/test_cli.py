@@ -21,7 +21,7 @@ from click.testing import CliRunner
 from conftest import ROOT, tiny_settings, write_params, write_settings
 from klayer.cli import main
 from klayer.errors import KlayerError
-from klayer.study.dependencies import unchanged
+from klayer.stages.dependencies import unchanged
 
 COMMANDS = sorted(main.commands)
 OUTPUTS = ("metrics/train/plain.json", "plots", "data/models/plain.safetensors")
@@ -73,8 +73,8 @@ def test_a_wrong_setting_stops_every_stage_at_once(project: Path) -> None:
 
 @pytest.mark.parametrize("name", ["nobody", "../params", "plain.x", ""])
 def test_an_unknown_experiment_or_schedule(project: Path, name: str) -> None:
-    assert f"experiments has no {name!r}" in refusal("train", name)
-    assert f"search.schedules has no {name!r}" in refusal("train-best", name)
+    assert f"has no {name!r} (known: bn, plain)" in refusal("train", name)
+    assert f"has no {name!r} (known: long, short)" in refusal("train-best", name)
 
 
 def test_what_a_stage_needs_is_missing(project: Path) -> None:

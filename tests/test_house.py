@@ -51,7 +51,7 @@ def test_imports_are_those_of_the_house(house: Path) -> None:
         ("data/dataset.py", "klayer.networks.layers"),
         ("training/trainer.py", "klayer.parallel.workers"),
         ("training/trainer.py", "klayer.report.words"),
-        ("parallel/runner.py", "klayer.study.search"),
+        ("parallel/runner.py", "klayer.stages.search_l2"),
         ("training/results.py", "klayer.report.words"),
         ("report/words.py", "klayer.training.results"),
         ("report/words.py", "klayer.data.dataset"),

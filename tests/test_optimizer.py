@@ -16,7 +16,7 @@ from klayer.networks.layer import Mode, Parameter, Weight
 from klayer.networks.network import Network
 from klayer.networks.optimizers import OPTIMIZERS, SGD
 from klayer.settings import Coarse
-from klayer.study.search import coarse_values
+from klayer.stages.search_l2 import coarse_values
 from plain import copied, descend
 
 ETA, L2 = 0.5, 0.25

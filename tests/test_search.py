@@ -16,7 +16,7 @@ from conftest import tiny_settings, tiny_training, write_settings
 from klayer.errors import KlayerError
 from klayer.settings import Coarse, Fine
 from klayer.stages import search_l2, train
-from klayer.study import search
+from klayer.stages import search_l2 as search
 from klayer.training.job import Outcome, Row
 
 
@@ -136,9 +136,9 @@ def test_the_best_by_a_schedule_equals_an_experiment_of_the_same_settings(projec
         assert of_best == of_same
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"best_l2": null}', '{"best_l2": "x"}'])
-def test_a_search_that_tells_no_best_value(project: Path, text: str) -> None:
+@pytest.mark.parametrize("text", ["", "{}", '{"best_l2": null}'])
+def test_a_search_without_a_best_value(project: Path, text: str) -> None:
     Path("metrics").mkdir()
     Path("metrics/search_l2.json").write_text(text)
-    with pytest.raises(KlayerError, match=r"tells no best_l2 .*run `dvc repro search_l2`"):
+    with pytest.raises(KlayerError, match=r"has no best_l2 .*run `dvc repro search_l2`"):
         train.run_best("long")

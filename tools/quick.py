@@ -17,7 +17,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from klayer.errors import KlayerError
-from klayer.study.settings import check_all
+from klayer.stages.settings import check
 
 FOLDER = Path(".klayer/quick")
 IMAGES = Path("data/cifar-10-batches-py")
@@ -28,7 +28,7 @@ EXPERIMENTS = ("three_layer", "three_layer_bn", "nine_layer", "nine_layer_bn")
 def main() -> None:
     """Copies, runs the pipeline there, and says where the report is."""
     start = time.monotonic()
-    check_all()
+    check()
     shutil.rmtree(FOLDER, ignore_errors=True)
     copy_tree(Path(), FOLDER)
     params = YAML()

@@ -23,10 +23,7 @@ STOPPED = (
 
 
 class _Group(click.Group):
-    """Ends a command that fails with one message and an exit status.
-
-    A fault of klayer itself is a traceback.
-    """
+    """Ends a failed command with one message and a status; a fault of klayer is a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         for kind in (signal.SIGTERM, signal.SIGHUP):
@@ -37,20 +34,17 @@ class _Group(click.Group):
         except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
             raise
         except KlayerError as error:
-            _end(ctx, str(error), error.exit_status)
+            message, status = str(error), error.exit_status
         except KeyboardInterrupt:
+            message, status = STOPPED, 1
             threading.excepthook = lambda _: None  # loky's threads would print what they miss
-            _end(ctx, STOPPED)
         except (OSError, MemoryError) as error:
-            _end(ctx, one_line(error))
+            message, status = one_line(error), 1
         except Exception as error:
             error.add_note("A fault of klayer: please report it with these lines.")
             raise
-
-
-def _end(ctx: click.Context, message: str, status: int = 1) -> NoReturn:
-    click.echo(f"Error: {message}", err=True)
-    ctx.exit(status)
+        click.echo(f"Error: {message}", err=True)
+        raise click.exceptions.Exit(status)
 
 
 def _interrupt(*_: object) -> NoReturn:
@@ -73,9 +67,9 @@ def studies() -> None:
 
 
 def _call(function: str, *arguments: Any) -> None:
-    """Calls `module:function` of klayer, which is loaded only now."""
+    """Calls `module:function` of klayer.stages, which is loaded only now."""
     module, _, name = function.partition(":")
-    getattr(import_module(f"klayer.{module}"), name)(*arguments)
+    getattr(import_module(f"klayer.stages.{module}"), name)(*arguments)
 
 
 def _begin() -> None:
@@ -87,85 +81,67 @@ def _begin() -> None:
 
 
 @contextmanager
-def _stage(stage: str, of_studies: bool = False) -> Iterator[None]:
-    """Around a stage.
+def _stage(stage: str, settings: str) -> Iterator[None]:
+    """Around a stage, whose settings the module `settings` writes.
 
-    By hand, all settings are checked, and have to be those that `settings` wrote for the stage.
-    Where DVC runs it that has been done, and what the stage depends on must not change meanwhile.
+    By hand, all settings are checked, and have to be those that were written for the stage. Where
+    DVC runs it that has been done, and what the stage depends on must not change meanwhile.
     """
-    from klayer.study.dependencies import unchanged
+    from klayer.stages.dependencies import unchanged
 
     _begin()
     address = os.environ.get("DVC_STAGE")
-    if stage == "settings" or not address:
-        _call("study.settings:check_studies" if of_studies else "study.settings:check_all")
     if stage != "settings" and not address:
-        module = "study_settings" if of_studies else "settings"
-        _call(f"stages.{module}:check_recorded", stage)
+        _call(f"{settings}:check_recorded", stage)
     with unchanged(address) if address else nullcontext():
         yield
 
 
-# Stages without an argument; `klayer.stages` has a module for each.
-STAGES = {
-    "settings": "Check params.yaml, before DVC deletes a result, and write each stage's settings.",
-    "download": "Fetch CIFAR-10's files, unless they are there, and check them.",
-    "preprocess": "Write images, labels, training mean and deviation; make synthetic images.",
-    "search-l2": "Search the L2 strength, coarse and then fine, by the validation images.",
-    "report": "Write reports/ from metrics and plots.",
-}
-STUDIES = {
-    "settings": "Check params.yaml and write the settings of each study's networks.",
-    "report": "Write reports/ from the plots of all studies.",
-}
+# The command of each stage, with its argument; its function in klayer.stages; its help.
+STAGES = (
+    ("settings", "settings:run", "Check params.yaml and write the settings of each stage."),
+    ("download", "download:run", "Fetch CIFAR-10's files, unless they are there, and check them."),
+    ("preprocess", "preprocess:run", "Write images, labels, mean and deviation of CIFAR-10."),
+    ("train NAME", "train:run", "Train and test the experiment NAME, a network for each seed."),
+    ("search-l2", "search_l2:run", "Search the L2 strength, coarse and then fine."),
+    ("train-best SCHEDULE", "train:run_best", "Train and test the best L2 strength by a SCHEDULE."),
+    ("report", "report:run", "Write reports/ from metrics and plots."),
+)
+STUDIES = (
+    ("settings", "study_settings:run", "Check params.yaml and write the settings of each study."),
+    ("train NAME", "study:run", "Train and test all networks of the study NAME."),
+    ("report", "study_report:run", "Write reports/ from the plots of all studies."),
+)
 
 
-def _add_stage(group: click.Group, name: str, text: str, module: str) -> None:
-    @group.command(name, help=text)
-    def command() -> None:
-        with _stage(name.replace("-", "_"), of_studies=group is studies):
-            _call(f"stages.{module}:run")
+def _add_stage(group: click.Group, usage: str, function: str, text: str) -> None:
+    command, _, argument = usage.partition(" ")
+    settings = "study_settings" if group is studies else "settings"
+    stage = "study" if function == "study:run" else command.replace("-", "_")
+
+    def run(**names: str) -> None:
+        with _stage("@".join([stage, *names.values()]), settings):
+            _call(function, *names.values())
+
+    arguments: list[click.Parameter] = [click.Argument([argument.lower()])] if argument else []
+    group.add_command(click.Command(command, callback=run, params=arguments, help=text))
 
 
-for _name, _text in STAGES.items():
-    _add_stage(main, _name, _text, _name.replace("-", "_"))
-for _name, _text in STUDIES.items():
-    _add_stage(studies, _name, _text, f"study_{_name}")
+for _row in STAGES:
+    _add_stage(main, *_row)
+for _row in STUDIES:
+    _add_stage(studies, *_row)
 
 
 @main.command("check-gradients")
 @click.option("--layer", metavar="FILE:CLASS", help="Check a layer of your own instead.")
 def check_gradients(layer: str | None) -> None:
-    """Compare analytic with numerical gradients of networks of 2 to 9 layers."""
+    """Compare analytic with numerical gradients."""
     if layer:
-        _call("stages.check_layer:run", layer)
+        _call("check_layer:run", layer)
         return
-    with _stage("check_gradients"):
-        _call("stages.check_gradients:run")
-
-
-@main.command()
-@click.argument("name")
-def train(name: str) -> None:
-    """Train and test the networks of the experiment NAME, one for each seed."""
-    with _stage(f"train@{name}"):
-        _call("stages.train:run", name)
-
-
-@main.command("train-best")
-@click.argument("schedule")
-def train_best(schedule: str) -> None:
-    """Train and test the best L2 strength by a SCHEDULE of params.yaml, one network a seed."""
-    with _stage(f"train_best@{schedule}"):
-        _call("stages.train:run_best", schedule)
-
-
-@studies.command("train")
-@click.argument("name")
-def train_study(name: str) -> None:
-    """Train and test all networks of the study NAME."""
-    with _stage(f"study@{name}", of_studies=True):
-        _call("stages.study:run", name)
+    with _stage("check_gradients", "settings"):
+        _call("check_gradients:run")
 
 
 @main.command()
@@ -178,11 +154,10 @@ def verify(network: tuple[str, int] | None, networks: int) -> None:
     the one of RUN (such as three_layer_bn, best_two_cycles) with SEED.
     """
     _begin()
-    _call("study.settings:check_all")
     if network:
-        _call("study.verify:verify_one", *network)
+        _call("verify:verify_one", *network)
     else:
-        _call("study.verify:verify_some", networks)
+        _call("verify:verify_some", networks)
 
 
 def _seeds(_ctx: click.Context, _option: click.Parameter, value: str) -> list[int]:
@@ -193,11 +168,8 @@ def _seeds(_ctx: click.Context, _option: click.Parameter, value: str) -> list[in
 
 
 @main.command()
-@click.option(
-    "--seeds", default="17-32", callback=_seeds, show_default=True, help="Fresh seeds, FIRST-LAST."
-)
+@click.option("--seeds", default="17-32", callback=_seeds, show_default=True, help="Fresh seeds.")
 def stability(seeds: list[int]) -> None:
     """Answer the study's close questions again with fresh seeds, into plots/stability.csv."""
     _begin()
-    _call("study.settings:check_all")
-    _call("stages.stability:run", seeds)
+    _call("stability:run", seeds)

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-from klayer.params import Section
 
-Positive = Annotated[int, Field(ge=1)]
-Hidden = Annotated[tuple[Positive, ...], Field(strict=False)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
+class Section(BaseModel):
+    """A section of params.yaml: no unknown and no missing keys, no conversions, finite numbers."""
+
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+    )
+    renamed: ClassVar[Mapping[str, str]] = {}  # old names of keys, and the new ones
+
 
 # The names of the tables of klayer.networks and klayer.data (tests hold them equal): to import
 # those takes half a second, which commands that train nothing do without.
@@ -25,24 +42,29 @@ CorruptionName = Literal["brightness", "contrast", "noise", "translation"]
 
 def _different(values: tuple[Any, ...]) -> tuple[Any, ...]:
     if len(set(values)) < len(values):
-        raise ValueError("without duplicates")
+        raise ValueError("should be without duplicates")
     return values
 
 
 def _begins_with_affine(block: tuple[str, ...]) -> tuple[str, ...]:
     if block[0] != "affine":
-        raise ValueError("a list that begins with affine, which reads the images")
+        raise ValueError("should begin with affine, which reads the images")
     return block
 
 
+List = Field(strict=False)  # a tuple, which YAML and JSON write as a list
+Positive = Annotated[int, Field(ge=1)]
+Above0 = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Hidden = Annotated[tuple[Positive, ...], List]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Seeds = Annotated[tuple[Seed, ...], Field(min_length=1, strict=False), AfterValidator(_different)]
 Block = Annotated[
     tuple[LayerName, ...],
     Field(min_length=1, strict=False),
     AfterValidator(_begins_with_affine),
 ]
-Unordered = Field(strict=False)
-Share = Annotated[float, Field(ge=0, lt=1)]
+Name = Annotated[str, Field(pattern="^[A-Za-z0-9_][A-Za-z0-9_-]{0,99}$")]  # a part of file names
 
 
 class Training(Section):
@@ -106,9 +128,9 @@ class Training(Section):
     """Whether half of the training images, drawn anew each time, are mirrored."""
     augment_shift: Annotated[int, Field(ge=0, le=16)] = 0
     """Largest number of pixels by which training images are shifted, drawn anew each time."""
-    statistics: Annotated[tuple[StatisticsName, ...], Unordered, AfterValidator(_different)] = ()
+    statistics: Annotated[tuple[StatisticsName, ...], List, AfterValidator(_different)] = ()
     """For inference beside the running averages: own of the evaluated set, precise (PreciseBN)."""
-    corruptions: Annotated[tuple[CorruptionName, ...], Unordered, AfterValidator(_different)] = ()
+    corruptions: Annotated[tuple[CorruptionName, ...], List, AfterValidator(_different)] = ()
     """Corrupted test images that are evaluated at the end, with all statistics."""
     views: bool = False
     """Whether networks are at the end also evaluated by their mean over views of each image."""
@@ -118,7 +140,7 @@ class Training(Section):
     def _above_the_smallest(cls, value: float, info: ValidationInfo) -> float:
         smallest = info.data.get("learning_rate_min", 0)  # missing when it is itself wrong
         if value < smallest:
-            raise ValueError(f"at least learning_rate_min, {smallest}")
+            raise ValueError(f"should be at least learning_rate_min, {smallest}")
         return value
 
     @field_validator("l2")
@@ -127,7 +149,8 @@ class Training(Section):
         limit = l2_limit(info.data.get("learning_rate_max", 0))
         if not value < limit:
             raise ValueError(
-                f"below 1 / (2 learning_rate_max) = {limit:g}: a step would take all of a weight"
+                f"should be below 1 / (2 learning_rate_max) = {limit:g}: a step takes all of a "
+                "weight"
             )
         return value
 
@@ -136,14 +159,16 @@ class Training(Section):
     def _fits_the_widths(cls, value: int, info: ValidationInfo) -> int:
         hidden = info.data.get("hidden", ())
         if hidden and value >= len(hidden):
-            raise ValueError(f"at most {len(hidden) - 1}, the hidden layers after the first")
+            raise ValueError(
+                f"should be at most {len(hidden) - 1}, the hidden layers after the first"
+            )
         starts = range(1, len(hidden) - value + 1, value) if value else ()  # as the network has it
         for first in starts:
             before, after = hidden[first - 1], hidden[first + value - 1]
             if before != after:
                 raise ValueError(
-                    f"0, or go from one hidden layer to another of equal width: layer {first} "
-                    f"has {before} units, layer {first + value} has {after}"
+                    f"should be 0, or go over layers from one width to the same: layer {first} has "
+                    f"{before} units, layer {first + value} has {after}"
                 )
         return value
 
@@ -151,7 +176,7 @@ class Training(Section):
     @classmethod
     def _has_its_layer(cls, value: float, info: ValidationInfo) -> float:
         if value and "dropout" not in info.data.get("block", ("dropout",)):
-            raise ValueError("0.0 where block does not name the layer dropout")
+            raise ValueError("should be 0.0 where block does not name the layer dropout")
         return value
 
     @property
@@ -167,34 +192,25 @@ def l2_limit(learning_rate_max: float) -> float:
 
 SYNTHETIC = "synthetic"
 FILES = ("batches.meta", *(f"data_batch_{n}" for n in range(1, 6)), "test_batch")
-
-
-def _digest(line: str) -> str:
-    if not re.fullmatch(r"[0-9a-f]{64} +\S+", line):
-        raise ValueError("a SHA-256 (64 of 0-9 and a-f), a space and a file's name")
-    return line
+IMAGES = 50_000  # of data_batch_1 to 5: for training and validation
 
 
 def _one_for_each(lines: list[str]) -> list[str]:
     if sorted(line.split()[1] for line in lines) != sorted(FILES):
-        raise ValueError(f"one line for each of {', '.join(FILES)}")
+        raise ValueError(f"should have one line for each of {', '.join(FILES)}")
     return lines
 
 
-def _url(url: str) -> str:
-    if not re.fullmatch(r"https?://[^\s/\[\]]+(/\S*)?", url):
-        raise ValueError("an address that begins with https:// or http:// and names a host")
-    return url
-
-
 class DataConfig(Section):
-    """The section `data`."""
+    """Where the images come from and how they are divided."""
 
     source: Literal["cifar10", "synthetic"]
     """The images of CIFAR-10, or synthetic ones that the project makes itself."""
-    sha256: Annotated[list[Annotated[str, AfterValidator(_digest)]], AfterValidator(_one_for_each)]
+    sha256: Annotated[
+        list[Annotated[str, Field(pattern=r"^[0-9a-f]{64} +\S+$")]], AfterValidator(_one_for_each)
+    ]
     """The seven files that are accepted, each `DIGEST NAME`, as sha256sum prints them."""
-    mirrors: list[Annotated[str, AfterValidator(_url)]]
+    mirrors: list[Annotated[str, Field(pattern=r"^https?://[^\s/\[\]]+(/\S*)?$")]]
     """Addresses of the archive, tried in this order."""
     timeout: float = Field(gt=0, le=3600)
     """Seconds without an answer, or without a byte, after which a mirror is skipped."""
@@ -220,7 +236,7 @@ class CheckGradients(Section):
     """The networks: units of the hidden layers of each."""
     l2: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1, strict=False)]
     """Values of lambda."""
-    tolerance: Annotated[float, Field(gt=0)]
+    tolerance: Above0
     """Largest relative error."""
     seed: Annotated[int, Field(ge=0)]
     """Of the random weights."""
@@ -231,12 +247,19 @@ class Coarse(Section):
 
     count: Positive
     """How many values."""
-    largest: Annotated[float, Field(gt=0)]
+    largest: Above0
     """The largest value."""
-    smallest: Annotated[float, Field(gt=0)]
+    smallest: Above0
     """The smallest value."""
     seed: Seed
     """Of all networks of the phase."""
+
+    @field_validator("smallest")
+    @classmethod
+    def _at_most_the_largest(cls, smallest: float, info: ValidationInfo) -> float:
+        if smallest > info.data.get("largest", smallest):
+            raise ValueError("should be at most search.coarse.largest")
+        return smallest
 
 
 class Fine(Section):
@@ -251,23 +274,124 @@ class Fine(Section):
 
 
 class Search(Section):
-    """The section `search`."""
+    """How lambda is searched, as the stage reads it."""
 
-    training: dict[str, Any]
+    training: Training
     """What differs from the section `training`."""
     coarse: Coarse
     """The first phase."""
     fine: Fine
     """The second phase."""
-    schedules: dict[str, dict[str, Any]]
+
+
+BEST = "best_"  # before a schedule's name: the run that trains the best lambda by it
+
+
+class SearchAndSchedules(Search):
+    """The search of lambda, and how the best one is trained."""
+
+    schedules: Annotated[dict[Name, Training], Field(min_length=1)]
     """What differs from both in training the best lambda, by the name of the schedule."""
 
 
-Changes = dict[str, Any]
-Lists = dict[str, Annotated[list[Any], Field(min_length=1)]]
-Range = Annotated[tuple[float, float], Field(strict=False)]
+def over(defaults: Any, changes: Any) -> Any:
+    """A section with what another one changes; what is not a section stays, to be refused."""
+    both = isinstance(defaults, dict) and isinstance(changes, dict)
+    return {**defaults, **changes} if both else changes
 
+
+def each_over(defaults: Any, sections: Any) -> Any:
+    """The same of each of several sections."""
+    if not isinstance(sections, dict):
+        return sections
+    return {name: over(defaults, changes) for name, changes in sections.items()}
+
+
+class Params(Section):
+    """params.yaml, in which each run has all its settings: those of `training`, and its own.
+
+    Other sections, of stages of the user's own, are left alone.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    data: DataConfig
+    training: Training
+    experiments: dict[Name, Training]
+    """What each experiment changes of `training`, by its name."""
+    check_gradients: CheckGradients
+    search: SearchAndSchedules
+
+    @model_validator(mode="before")
+    @classmethod
+    def _over_training(cls, sections: dict[str, Any]) -> dict[str, Any]:
+        training = sections.get("training")
+        merged = dict(sections)
+        if "experiments" in merged:
+            merged["experiments"] = each_over(training, merged["experiments"])
+        if isinstance(search := merged.get("search"), dict) and isinstance(training, dict):
+            searching = over(training, search.get("training"))
+            points = {"evaluation_interval": training.get("evaluation_interval")}
+            schedules = search.get("schedules")
+            for name, changes in schedules.items() if isinstance(schedules, dict) else ():
+                if isinstance(changes, dict) and "l2" in changes:
+                    raise ValueError(
+                        f"search.schedules.{name}.l2 has to be left out: a schedule trains the l2 "
+                        "that the search finds"
+                    )
+            schedules = each_over(over(searching, points), schedules)
+            merged["search"] = search | {"training": searching, "schedules": schedules}
+        return merged
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        search, images = self.search, IMAGES - self.data.validation
+        limit = l2_limit(search.training.learning_rate_max) / 10 ** (search.fine.decades / 2)
+        if search.coarse.largest >= limit:
+            raise ValueError(
+                f"search.coarse.largest should be below {limit:g}: around it a step takes all of a "
+                "weight"
+            )
+        if both := self.experiments.keys() & {f"{BEST}{name}" for name in search.schedules}:
+            raise ValueError(f"experiments.{min(both)} is the name of a schedule's run: rename it")
+        of_search = {"training": search.training, **search.schedules}
+        for path, training in {"training": self.training, **self.experiments, **of_search}.items():
+            if training.batch_size > images:
+                raise ValueError(
+                    f"batch_size of {path} should be at most the {images} training images"
+                )
+        return self
+
+    @property
+    def runs(self) -> dict[str, Training]:
+        """Every run by its name: the experiments, then best_SCHEDULE, the best lambda trained by
+        each schedule. The l2 of the latter is not known before the search.
+        """
+        return self.experiments | {f"{BEST}{n}": t for n, t in self.search.schedules.items()}
+
+
+def _may_vary(settings: dict[str, Any]) -> dict[str, Any]:
+    for key in _known(settings):
+        if key in SAME:
+            raise ValueError(
+                f"{key} has to be the same for all networks of a study: move it to its training"
+            )
+    return settings
+
+
+def _known(settings: dict[str, Any]) -> dict[str, Any]:
+    for key in settings:
+        if key not in Training.model_fields:
+            raise ValueError(f"{key} is not a setting of training: remove it")
+    return settings
+
+
+SAME = ("seeds", "statistics", "corruptions", "views")  # what is measured
 COMPARING = ("gain", "range", "best_value", "best_gain")  # other variants with the first
+BY_CHOICE = ("best_gain", "level")  # of chosen values: a variant may have its own
+Changes = Annotated[dict[str, Any], AfterValidator(_known)]
+Lists = Annotated[dict[str, Annotated[list[Any], Field(min_length=1)]], AfterValidator(_may_vary)]
+Range = Annotated[tuple[float, float], List]
 
 
 class Random(Section):
@@ -275,31 +399,43 @@ class Random(Section):
 
     count: Annotated[int, Field(ge=1, le=10_000)]
     """How many."""
-    ranges: Annotated[dict[str, Range], Field(min_length=1)]
+    ranges: Annotated[dict[str, Range], Field(min_length=1), AfterValidator(_may_vary)]
     """Smallest and largest value of each setting, above 0."""
 
     @field_validator("ranges")
     @classmethod
     def _rise(cls, ranges: dict[str, Range]) -> dict[str, Range]:
         if not all(0 < low < high for low, high in ranges.values()):
-            raise ValueError("ranges from a value above 0 to a larger one")
+            raise ValueError("should go from a value above 0 to a larger one")
         return ranges
 
 
-class Own(Section):
-    """Values that a variant has for itself."""
+class Variant(Section):
+    """What a variant changes of `training`, and the values that it has for itself."""
+
+    model_config = ConfigDict(extra="allow")
 
     grid: Lists = Field(default={})
     """Values of each setting, all combinations of them."""
     random: Random | None = None
     """Drawn values, instead of a grid."""
 
-    @field_validator("random")
-    @classmethod
-    def _instead(cls, random: Random | None, info: ValidationInfo) -> Random | None:
-        if random and info.data.get("grid"):
-            raise ValueError("left out beside a grid: make two variants of them")
-        return random
+    @property
+    def changes(self) -> dict[str, Any]:
+        """Of the section `training`."""
+        return self.model_extra or {}
+
+    @property
+    def own(self) -> Mapping[str, object]:
+        """Its own values, by setting."""
+        return self.random.ranges if self.random else self.grid
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        _may_vary(self.changes)
+        if self.random and self.grid:
+            raise ValueError("has random values beside a grid: make two variants of them")
+        return self
 
 
 class Study(Section):
@@ -309,57 +445,75 @@ class Study(Section):
     """The title of its section on the page."""
     ask: Literal["gain", "range", "best_value", "best_gain", "statistics", "level"]
     """What the answer is computed of, see docs/studies.md."""
-    variants: Annotated[dict[str, Changes | None], Field(min_length=1)]
+    variants: Annotated[
+        dict[Name, Annotated[Variant, BeforeValidator(lambda changes: changes or {})]],
+        Field(min_length=1),
+    ]
     """What each changes, by its name; the first is the one that others are compared with."""
     training: Changes = Field(default={})
     """What all variants change of the section `training`."""
-    across: Lists = Field(default={}, validate_default=True)
+    across: Lists = Field(default={})
     """Values of a setting, all for each variant; further lists go along with the first one."""
     test: bool = True
     """Whether the test images are looked at; a search leaves them alone (ask: level)."""
 
-    @field_validator("variants", mode="before")
-    @classmethod
-    def _texts(cls, variants: object) -> object:
-        for key in variants if isinstance(variants, dict) else ():
-            if not isinstance(key, str):
-                raise ValueError(f"a section of names: write {key!r} in quotes")
-        return variants
-
-    @field_validator("variants")
-    @classmethod
-    def _enough(cls, variants: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-        ask = info.data.get("ask")
-        if ask in COMPARING and len(variants) < 2:
-            raise ValueError(f"at least two to compare, where ask is {ask} (for one, ask: level)")
-        if ask == "statistics" and len(variants) > 1:
-            raise ValueError("one alone, where ask is statistics: make a study of each")
-        return variants
-
-    @field_validator("across")
-    @classmethod
-    def _fits(cls, across: Lists, info: ValidationInfo) -> Lists:
-        ask = info.data.get("ask")
-        if len({len(values) for values in across.values()}) > 1:
-            raise ValueError("lists of equal length")
-        if ask in ("range", "best_value") and not (across and len(_first(across)) > 1):
-            raise ValueError(f"a list of at least two values, where ask is {ask}")
-        if ask == "best_value" and not all(_positive(value) for value in _first(across)):
-            raise ValueError("a list of numbers above 0, where ask is best_value")
-        return across
-
-    @field_validator("test")
-    @classmethod
-    def _needed(cls, test: bool, info: ValidationInfo) -> bool:
-        ask = info.data.get("ask", "level")
-        if not test and ask != "level":
-            raise ValueError(f"true, where ask is {ask}: without test images, ask: level")
-        return test
+    @model_validator(mode="after")
+    def _can_be_answered(self) -> Self:
+        ask, values = self.ask, next(iter(self.across.values()), [])
+        if ask in COMPARING and len(self.variants) < 2:
+            raise ValueError(f"variants: {ask} compares at least two (for one, ask: level)")
+        if ask == "statistics" and len(self.variants) > 1:
+            raise ValueError("variants: statistics takes one alone, make a study of each")
+        if ask == "statistics" and not self.training.get("statistics"):
+            raise ValueError("training: statistics needs `statistics: [own, precise]`")
+        if len(set(map(len, self.across.values()))) > 1:
+            raise ValueError("across: should have lists of equal length")
+        if ask in ("range", "best_value") and len(values) < 2:
+            raise ValueError(f"across: {ask} compares at least two values")
+        if ask == "best_value" and not all(isinstance(v, int | float) and v > 0 for v in values):
+            raise ValueError("across: best_value compares numbers above 0")
+        if not self.test and ask != "level":
+            raise ValueError(f"test: {ask} needs the test images (without them, ask: level)")
+        for name, variant in self.variants.items():
+            if variant.own and ask not in BY_CHOICE:
+                raise ValueError(
+                    f"variants.{name} has values of its own, which {ask} cannot compare: move them "
+                    "to across, or ask best_gain"
+                )
+            if both := variant.changes.keys() & (variant.own or self.across).keys():
+                raise ValueError(
+                    f"variants.{name}.{min(both)} has no effect, as {min(both)} varies: remove one"
+                )
+        return self
 
 
-def _first(across: Lists) -> list[Any]:
-    return next(iter(across.values()))
+class Studies(Section):
+    """studies/params.yaml."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    training: Training
+    studies: dict[Name, Study]
+    """The studies, by their names."""
 
 
-def _positive(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+class Trial(Section):
+    """A network of a study."""
+
+    variant: str
+    """Name of its variant."""
+    value: str
+    """Of the setting that varies, as the tables show it; empty where none does."""
+    varied: dict[str, str]
+    """All settings that vary besides the variant, as the tables show them."""
+    training: Training
+    """With one seed."""
+
+
+class Trials(Section):
+    """All networks of a study, as the stage that trains them reads them."""
+
+    networks: Annotated[tuple[Trial, ...], List]
+    """By variant, value and seed."""
+    test: bool
+    """Whether they are tested."""

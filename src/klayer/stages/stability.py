@@ -7,14 +7,15 @@ from dataclasses import replace
 
 import pandas as pd
 
-from klayer import params
 from klayer.errors import KlayerError
 from klayer.files import write_table
 from klayer.parallel.runner import Train, checkpointed
 from klayer.report.evidence import STABILITY, collect
 from klayer.report.stability import SEARCH, close_answers, close_runs, settings_digests, table
-from klayer.study import search
-from klayer.study.runs import Sections, run_training, searching
+from klayer.settings import Training
+from klayer.stages import search_l2
+from klayer.stages.settings import check
+from klayer.stages.verify import training_of
 from klayer.training.job import one_for_each_seed
 from klayer.training.results import seeds_table
 
@@ -26,7 +27,7 @@ def run(seeds: Sequence[int]) -> None:
 
     Raises KlayerError when the study has not been run, or when one of its seeds is not fresh.
     """
-    sections, study = params.read(), collect()
+    searching, study = check().search.training, collect()
     questions = close_runs(study)
     runs = {name: study.runs[name] for names in questions.values() for name in names}
     used = {seed for run in runs.values() for seed in run.seeds.index}
@@ -40,38 +41,35 @@ def run(seeds: Sequence[int]) -> None:
     with checkpointed(STAGE) as train:
         again = replace(
             study,
-            runs={
-                name: replace(run, seeds=_trained(train, sections, name, seeds))
-                for name, run in runs.items()
-            },
+            runs={n: replace(run, seeds=_trained(train, n, seeds)) for n, run in runs.items()},
             search_runs=(
-                _searched(train, sections, study.search_runs, seeds)
+                _searched(train, searching, study.search_runs, seeds)
                 if SEARCH in questions
                 else study.search_runs
             ),
         )
-        rows = table(close_answers(again), f"{min(seeds)}-{max(seeds)}", digests)
-        write_table(STABILITY, _beside(study.stability, rows, digests))
+    rows = table(close_answers(again), f"{min(seeds)}-{max(seeds)}", digests)
+    write_table(STABILITY, _beside(study.stability, rows, digests))
     print(f"{STABILITY} is written: `dvc repro report` shows it")
 
 
-def _trained(train: Train, sections: Sections, name: str, seeds: Sequence[int]) -> pd.DataFrame:
-    training = run_training(sections, name).model_copy(update={"seeds": tuple(seeds)})
+def _trained(train: Train, name: str, seeds: Sequence[int]) -> pd.DataFrame:
+    training = training_of(name).model_copy(update={"seeds": tuple(seeds)})
     print(f"{name}, {len(seeds)} seeds", flush=True)
     return seeds_table(train(one_for_each_seed(training))).set_index("seed")
 
 
 def _searched(
-    train: Train, sections: Sections, known: pd.DataFrame, seeds: Sequence[int]
+    train: Train, training: Training, known: pd.DataFrame, seeds: Sequence[int]
 ) -> pd.DataFrame:
     """The fine search at the values of the study's, with as many seeds as it had."""
     coarse = known[known["phase"] == "coarse"]
     others = known[known["phase"] != "coarse"]
     values = others["l2"].drop_duplicates().tolist()
     fresh = list(seeds)[: others["seed"].nunique()]
-    jobs = search.jobs(searching(sections), values, fresh)
+    jobs = search_l2.jobs(training, values, fresh)
     print(f"fine search, {len(fresh)} seeds", flush=True)
-    fine = search.runs_table("fine", jobs, train(jobs))
+    fine = search_l2.runs_table("fine", jobs, train(jobs))
     return pd.concat([coarse, fine], ignore_index=True)
 
 

@@ -10,7 +10,8 @@ import pandas as pd
 
 from klayer.files import write_metrics, write_table
 from klayer.parallel.runner import checkpointed
-from klayer.study.trial import Trial, read_trials
+from klayer.params import of_stage
+from klayer.settings import Trial, Trials
 from klayer.training.job import Job, Outcome
 from klayer.training.results import curves_table as curves
 from klayer.training.results import deviation, seeds_table
@@ -23,7 +24,7 @@ def run(name: str) -> None:
 
     Raises KlayerError when its settings or the data are missing.
     """
-    settings = read_trials(name)
+    settings = of_stage(name, Trials, Path("settings"))
     trained = settings.networks
     jobs = [Job(t.training, t.training.seeds[0], test=settings.test) for t in trained]
     with checkpointed(f"study@{name}") as train:
