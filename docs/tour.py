@@ -14,8 +14,8 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from klayer import KLayerClassifier, load_networks
-from klayer.networks.architecture import Architecture
 from klayer.networks.gradient_check import check_gradients
+from klayer.networks.network import Architecture
 
 here = Path.cwd().resolve()
 project = next(folder for folder in (here, *here.parents) if (folder / "dvc.yaml").exists())

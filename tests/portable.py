@@ -16,8 +16,8 @@ import pandas as pd
 
 from klayer.data.dataset import PIXELS, Dataset, Split
 from klayer.files import table_text
-from klayer.networks.architecture import Architecture
 from klayer.networks.gradient_check import check_gradients
+from klayer.networks.network import Architecture
 from klayer.report import words
 from klayer.report.l2_search import hsu
 from klayer.report.statistics import estimate, rank

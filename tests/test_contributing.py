@@ -73,7 +73,7 @@ def test_an_experiment(copy: Path) -> None:
 
 GRADIENTS = """
 import numpy as np
-from klayer.networks.architecture import Architecture
+from klayer.networks.network import Architecture
 from klayer.networks.gradient_check import check_gradients
 
 random = np.random.default_rng(1)

@@ -76,25 +76,21 @@ def test_older_processors(processor: dict[str, str]) -> None:
 
 @of_x86
 def test_variables_of_blas_and_numpy_change_nothing() -> None:
-    for kernels in ("Haswell", "Prescott"):
-        other = {"OPENBLAS_CORETYPE": kernels, "OPENBLAS_NUM_THREADS": "2"}
-        assert digests(*FEW, **other) == committed(*FEW)
     features = "X86_V3 X86_V4 AVX512_ICL AVX512_SPR"
-    assert digests(*FEW, NPY_DISABLE_CPU_FEATURES=features) == committed(*FEW)
+    other = {"OPENBLAS_CORETYPE": "Prescott", "NPY_DISABLE_CPU_FEATURES": features}
+    assert digests(*FEW, **other) == committed(*FEW)
 
 
-@pytest.mark.parametrize("imports", ["numpy, klayer", "klayer, numpy"])
-def test_the_order_of_imports_changes_nothing(imports: str) -> None:
-    code = f"import {imports}; from portable import item; print(dict(map(item, {FEW})))"
+def test_numpy_may_be_imported_after_klayer() -> None:
+    code = f"import klayer, numpy; from portable import item; print(dict(map(item, {FEW})))"
     env = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT / 'tests'}"}
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str({name: DIGESTS[name] for name in FEW})
 
 
-@pytest.mark.parametrize("processes", ["1", "2"])
-def test_one_or_two_processes(processes: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", processes)
+def test_two_processes_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "2")
     assert dict(map_tasks(item, list(ITEMS))) == DIGESTS
 
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from klayer.networks.architecture import Architecture
 from klayer.networks.layer import Array, Labels, Layer, Mode, Start
-from klayer.networks.network import Network
+from klayer.networks.network import Architecture, Network
 
 EPSILON = np.finfo(np.float64).eps
 # Central differences err by step^2 from what they leave out and by EPSILON / step from rounding:

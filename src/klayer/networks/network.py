@@ -4,16 +4,38 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from klayer.networks.architecture import Architecture, skips
 from klayer.networks.batch_norm import BatchNorm
 from klayer.networks.layer import Array, Labels, Layer, Mode, Parameter, Residual, Sequential, Start
 from klayer.networks.layers import Affine, Dropout, ReLU
 from klayer.networks.loss import SoftmaxCrossEntropy
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What a k-layer network is made of.
+
+    hidden  units of each hidden layer
+    block   the layers that a hidden layer is made of, names of LAYERS; the first one is `affine`
+    skip    how many hidden layers each skip connection goes over, from the second one on, as the
+            first one reads the images; what is left over at the end has none; 0 without
+    """
+
+    inputs: int
+    hidden: tuple[int, ...]
+    classes: int = 10
+    block: tuple[str, ...] = ("affine", "relu")
+    epsilon: float = 2.0**-52
+    bn_momentum: float = 0.9
+    skip: int = 0
+    dropout: float = 0.0
+    label_smoothing: float = 0.0
+
 
 # For each name that `block` in params.yaml may use: makes the layer of so many units.
 LAYERS: dict[str, Callable[[int, Architecture], Layer]] = {
@@ -107,8 +129,9 @@ def _layers(architecture: Architecture) -> list[Layer]:
     first, last = (hidden or [[]])[0], Affine(architecture.classes, reads_images=not hidden)
     if hidden:
         first[0] = Affine(architecture.hidden[0], reads_images=True)
-    for over in reversed(skips(architecture.hidden, architecture.skip)):
-        hidden[over.start : over.stop] = [_skip(hidden[over.start : over.stop])]
+    skip = architecture.skip
+    for start in reversed(range(1, len(hidden) - skip + 1, skip) if skip else ()):
+        hidden[start : start + skip] = [_skip(hidden[start : start + skip])]
     return [*chain.from_iterable(hidden), last]
 
 

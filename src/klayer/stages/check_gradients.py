@@ -11,9 +11,9 @@ import pandas as pd
 from klayer.data.dataset import Dataset, open_dataset
 from klayer.errors import KlayerError
 from klayer.files import write_metrics, write_table
-from klayer.networks.architecture import Architecture
 from klayer.networks.gradient_check import check_gradients
 from klayer.networks.layer import Array, Labels
+from klayer.networks.network import Architecture
 from klayer.params import of_stage
 from klayer.settings import CheckGradients
 

@@ -13,6 +13,7 @@ from PIL import Image
 from klayer.data.dataset import Dataset
 from klayer.files import write_metrics, write_picture, write_table
 from klayer.settings import Training
+from klayer.training.evaluation import MEASURES
 from klayer.training.job import Arrays, Outcome
 from klayer.training.models import save_networks
 
@@ -44,7 +45,7 @@ def curves_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     """A row for each point: step, learning_rate, and each measure's mean and std over the seeds."""
     first = outcomes[0].curves
     table = {"step": first["step"], "learning_rate": first["learning_rate"]}
-    usual = [f"{p}_{m}" for p in ("train", "validation") for m in ("cost", "loss", "accuracy")]
+    usual = [f"{part}_{measure}" for part in ("train", "validation") for measure in MEASURES]
     for name in dict.fromkeys([*usual, *(name for name in first if name not in table)]):
         values = np.stack([o.curves[name] for o in outcomes])  # (seeds, P)
         table[name] = values.mean(axis=0)

@@ -9,10 +9,9 @@ import numpy as np
 
 from klayer.data.dataset import Dataset
 from klayer.errors import KlayerError
-from klayer.networks.architecture import Architecture
 from klayer.networks.initialisation import INITIALISATIONS
 from klayer.networks.layer import Labels, Mode
-from klayer.networks.network import Network
+from klayer.networks.network import Architecture, Network
 from klayer.networks.optimizers import OPTIMIZERS
 from klayer.networks.schedules import SCHEDULES
 from klayer.settings import Training
