@@ -8,4 +8,6 @@ echo "## Metrics that change"
 echo
 dvc metrics diff --md "$base" HEAD
 echo
-sed -n '/^## In short/,/^## [^I]/{/^## [^I]/d;p;}' reports/report.md
+echo "## Answers"
+echo
+sed -n 's/^- \[\(.*\)\](#.*) \*\*/- \1 **/p' reports/report.md
