@@ -76,11 +76,11 @@ def kept(stage: str) -> list[Path]:
 
 def test_a_kept_job_is_found_in_the_stage_it_was_kept_for(images: Path) -> None:
     keep("stage", one(), OUTCOME)
-    found = find("stage", one())
-    assert found is not None
-    assert list(found.row) == list(OUTCOME.row)  # the columns of a table
-    assert same(found, OUTCOME)
-    assert found.network["affine1.weight"].dtype == np.float32
+    outcome = find("stage", one())
+    assert outcome is not None
+    assert list(outcome.row) == list(OUTCOME.row)  # the columns of a table
+    assert same(outcome, OUTCOME)
+    assert outcome.network["affine1.weight"].dtype == np.float32
     assert find("other", one()) is None
 
 

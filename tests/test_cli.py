@@ -73,8 +73,8 @@ def test_a_wrong_setting_stops_every_stage_at_once(project: Path) -> None:
 
 @pytest.mark.parametrize("name", ["nobody", "../params", "plain.x", ""])
 def test_an_unknown_experiment_or_schedule(project: Path, name: str) -> None:
-    assert f"has no {name!r} (known: bn, plain)" in refusal("train", name)
-    assert f"has no {name!r} (known: long, short)" in refusal("train-best", name)
+    assert f"params.yaml has no {name!r} (known: bn, plain)" in refusal("train", name)
+    assert f"params.yaml has no {name!r} (known: long, short)" in refusal("train-best", name)
 
 
 def test_what_a_stage_needs_is_missing(project: Path) -> None:

@@ -169,9 +169,9 @@ def test_no_password_is_printed(
     write_data("http://you:secret@one.invalid/a")
     with pytest.raises(NoArchiveError) as error:
         download.run()
-    said = capsys.readouterr().out
-    assert re.fullmatch(r"one\.invalid: \w+\n", said)
-    assert "secret" not in f"{said}{error.value}"
+    output = capsys.readouterr().out
+    assert re.fullmatch(r"one\.invalid: \w+\n", output)
+    assert "secret" not in f"{output}{error.value}"
 
 
 def test_without_any_source_both_ways_are_named_and_the_old_files_stay() -> None:

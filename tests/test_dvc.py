@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import shutil
 import sys
 from collections.abc import Iterator
 from copy import copy
 from pathlib import Path
-from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
@@ -25,23 +22,6 @@ KEYS = {"train": [*PARAMS["experiments"]], "train_best": [*PARAMS["search"]["sch
 IMAGES = {"download", "preprocess"}
 RUNS = sum(map(len, KEYS.values()))  # an experiment of the user's own adds one
 TRAINED = {f"{stage}@{key}" for stage, keys in KEYS.items() for key in keys} | {"search_l2"}
-
-
-def definition(stage: str) -> dict[str, Any]:
-    entry: dict[str, Any] = STAGES[stage]
-    of_each: dict[str, Any] = entry.get("do", entry)
-    return of_each
-
-
-def test_it_fits_a_few_screens() -> None:
-    assert len((ROOT / "dvc.yaml").read_text().splitlines()) <= 200
-
-
-@pytest.mark.parametrize("stage", STAGES)
-def test_the_command_is_the_stage(stage: str) -> None:
-    command = stage.replace("_", "-")
-    start = rf"PYTHONPATH=src\${{PYTHONPATH:+:$PYTHONPATH}} exec python -m klayer {command}"
-    assert definition(stage)["cmd"] in (start, f"{start} ${{key}}")
 
 
 @pytest.fixture(scope="module")
@@ -73,14 +53,11 @@ def restored(clone: Clone) -> Iterator[Clone]:
     ("path", "stale"),
     [
         ("README.md", set()),
-        ("docs/reliability.md", set()),
         ("src/klayer/cli.py", set()),
-        ("src/klayer/parallel/workers.py", set()),
         ("src/klayer/kernels/products.py", {"check_gradients"} | TRAINED),
         ("src/klayer/data/dataset.py", IMAGES | {"check_gradients"} | TRAINED),
         ("src/klayer/data/corruptions.py", IMAGES | TRAINED),
         ("src/klayer/settings.py", {"settings", "check_gradients"} | IMAGES | TRAINED),
-        ("src/klayer/report/words.py", {"report"}),
         ("src/klayer/stages/report.py", {"report"}),
         ("src/klayer/networks/batch_norm.py", {"check_gradients"} | TRAINED),
         ("src/klayer/training/trainer.py", TRAINED),
@@ -101,7 +78,6 @@ def test_an_edit_reaches_what_it_can_change(restored: Clone, path: str, stale: s
         ("  count: 12\n", "  count: 13\n", {"search_l2", "report"}),
         ("  images: 8\n", "  images: 9\n", {"check_gradients"}),
         ("timeout: 15", "timeout: 16", set()),
-        ("data:\n", "# a comment\ndata:\n", set()),
     ],
 )
 def test_a_setting_reaches_what_it_can_change(
@@ -127,41 +103,24 @@ def test_a_library_reaches_what_it_can_change(
     assert restored.stale() == stale | {"report"}
 
 
-def test_dvc_lock_fits_and_holds_no_stage_of_the_past(clone: Clone) -> None:
+def test_dvc_lock_holds_no_stage_of_the_past(clone: Clone) -> None:
     for folder in (ROOT, clone.folder):
-        text = (folder / "dvc.lock").read_text()
-        assert len(text.splitlines()) <= 90 * RUNS
-        locked = YAML(typ="safe", pure=True).load(text)["stages"]
-        of_each = {f"{stage}@{key}" for stage, keys in KEYS.items() for key in keys}
-        assert set(locked) == set(STAGES) - set(KEYS) | of_each
-
-
-def test_no_metric_is_named_as_dvc_s_own_failures() -> None:
-    """DVC takes a metric called `error` for a file that it could not read, and says so."""
-    files = sorted((ROOT / "metrics").rglob("*.json"))
-    assert files
-    assert [path.name for path in files if "error" in json.loads(path.read_text())] == []
-
-
-def test_the_tables_of_metrics_fit_a_screen(clone: Clone) -> None:
-    lines = clone.run("dvc", "metrics", "show").splitlines()
-    assert max(map(len, lines)) <= 140
-    assert columns(clone.run("dvc", "exp", "show", "--csv")) <= 14 * RUNS
+        locked = YAML(typ="safe", pure=True).load(folder / "dvc.lock")["stages"]
+        expanded = {f"{stage}@{key}" for stage, keys in KEYS.items() for key in keys}
+        assert set(locked) == set(STAGES) - set(KEYS) | expanded
 
 
 def test_one_number_changed_shows_few_rows_and_columns(restored: Clone) -> None:
+    lines = restored.run("dvc", "metrics", "show").splitlines()
+    assert max(map(len, lines)) <= 140
     output = restored.run("dvc", "exp", "run", "-S", "+experiments.nine_layer.l2=0.025")
-    assert "Running stage 'train@nine_layer'" in output
     ran = re.findall(r"Running stage .(\S+).:", output)
     assert ran == ["settings", "train@nine_layer", "report"]
     rows = restored.run("dvc", "metrics", "diff").strip().splitlines()[1:]
     assert 0 < len(rows) <= 8
     assert all("metrics/train/nine_layer.json" in row for row in rows)
-    assert columns(restored.run("dvc", "exp", "show", "--only-changed", "--csv")) <= 13
-
-
-def columns(table: str) -> int:
-    return len(table.splitlines()[0].split(","))
+    shown = restored.run("dvc", "exp", "show", "--only-changed", "--csv")
+    assert len(shown.splitlines()[0].split(",")) <= 13
 
 
 @pytest.mark.parametrize(
@@ -176,17 +135,12 @@ def test_a_mistake_in_params_loses_no_result(restored: Clone, right: str, wrong:
     assert restored.changed() == " M params.yaml\n"
 
 
-def test_no_line_ending_is_changed_on_checkout(clone: Clone, tmp_path: Path) -> None:
-    command = ["git", "-c", "core.autocrlf=true", "clone", "--quiet", str(clone.folder)]
-    clone.run(*command, str(tmp_path / "windows"))
-    for name in ("params.yaml", "src/klayer/cli.py", "requirements.lock"):
-        assert b"\r" not in (tmp_path / "windows" / name).read_bytes(), name
-
-
-def test_the_folder_for_data_is_there_in_a_clone(clone: Clone) -> None:
-    tracked = clone.run("git", "ls-files", "data").split()
-    assert tracked == ["data/README.md"]
-    assert os.path.isdir(clone.folder / "data/processed")
+def test_a_failed_experiment_says_how_to_undo_its_settings(restored: Clone) -> None:
+    with pytest.raises(AssertionError, match=r"to undo what .* git checkout params"):
+        restored.run("dvc", "exp", "run", "-S", "training.bn_momentum=9")
+    assert restored.changed() == " M params.yaml\n"
+    restored.run("git", "checkout", "params.yaml")
+    assert restored.changed() == ""
 
 
 def test_what_others_pushed_needs_no_training(restored: Clone, tmp_path: Path) -> None:

@@ -12,10 +12,11 @@ from typing import Any, NoReturn
 
 import click
 
-from klayer.environment import check_clone, check_code, end_with
+from klayer.environment import check_clone, check_code, end_with, projects_around
 from klayer.errors import KlayerError, one_line
 
 PARENT = os.getppid()  # asked for early: it may end while the rest is imported
+EXPERIMENT = "DVC_EXP_BASELINE_REV"  # set by `dvc exp run`
 STOPPED = (
     "stopped: nothing is left half-written, and networks that were finished are kept: run the same "
     "command again to go on"
@@ -44,6 +45,8 @@ class _Group(click.Group):
             error.add_note("A fault of klayer: please report it with these lines.")
             raise
         click.echo(f"Error: {message}", err=True)
+        if EXPERIMENT in os.environ and not projects_around():
+            click.echo("to undo what `dvc exp run -S` set: git checkout params.yaml", err=True)
         raise click.exceptions.Exit(status)
 
 
@@ -150,8 +153,8 @@ def check_gradients(layer: str | None) -> None:
 def verify(network: tuple[str, int] | None, networks: int) -> None:
     """Audit the results at hand: train networks again and compare every digit.
 
-    Draws some at random from all experiments and from the best L2 strength's schedules, or takes
-    the one of RUN (such as three_layer_bn, best_two_cycles) with SEED.
+    They are drawn at random from all experiments and from the best L2 strength's schedules. Or RUN
+    (such as three_layer_bn, best_two_cycles) and SEED name one.
     """
     _begin()
     if network:

@@ -31,16 +31,16 @@ def read(source: Path | IO[bytes], digests: Mapping[str, str]) -> dict[str, byte
     or when the source cannot be read. The text has no password: of errors it has the class alone.
     """
     try:
-        found = {
+        files = {
             name: content
             for name, content in _contents(source)
             if hashlib.sha256(content).hexdigest() == digests.get(name)
         }
     except Exception as error:  # a damaged archive raises almost anything
         raise RefusedError(type(error).__name__) from error
-    if missing := sorted(digests.keys() - found.keys()):
+    if missing := sorted(digests.keys() - files.keys()):
         raise RefusedError(f"has no {', '.join(missing)} with the SHA-256 of params.yaml")
-    return found
+    return files
 
 
 def _contents(source: Path | IO[bytes]) -> Iterator[tuple[str, bytes]]:

@@ -42,16 +42,14 @@ def run() -> None:
 
     The fine phase also trains without L2, as the phase `none`, to compare with.
     """
-    base = read_settings(STAGE)["training"] | {"l2": 0.0, "seeds": [0]}  # each has its own
-    settings = of_stage(STAGE, Search, training=base)
-    training = settings.training
+    training = read_settings(STAGE)["training"] | {"l2": 0.0, "seeds": [0]}  # each has its own
+    settings = of_stage(STAGE, Search, training=training)
     with checkpointed(STAGE) as train:
-        networks = jobs(training, coarse_values(settings.coarse), (settings.coarse.seed,))
-        coarse = runs_table("coarse", networks, train(networks))
-        tried = [*fine_values(settings.fine, centre(coarse)), 0.0]
-        networks = jobs(training, tried, settings.fine.seeds)
-        fine = runs_table("fine", networks, train(networks))
-        runs = pd.concat([coarse, fine], ignore_index=True)
+        tried = jobs(settings.training, coarse_values(settings.coarse), (settings.coarse.seed,))
+        coarse = runs_table("coarse", tried, train(tried))
+        values = [*fine_values(settings.fine, centre(coarse)), 0.0]
+        tried = jobs(settings.training, values, settings.fine.seeds)
+        runs = pd.concat([coarse, runs_table("fine", tried, train(tried))], ignore_index=True)
         means = means_table(runs)
         write_table(Path(f"plots/{STAGE}_runs.csv"), runs)
         write_table(Path(f"plots/{STAGE}.csv"), means)

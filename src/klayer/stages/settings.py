@@ -72,11 +72,11 @@ def _written(training: Training, but: set[str] | None = None) -> dict[str, Any]:
 
 def write(folder: Path, files: Mapping[str, Mapping[str, Any]], lock: Path, indent: int) -> None:
     """Writes a file of settings for each stage, with the versions of the libraries that compute."""
-    libraries = locked(lock)
-    contents = {}
+    libraries, contents = locked(lock), {}
     for name, settings in files.items():
         ordered = indent == 2 and name != "report"  # the page has the order of params.yaml
-        text = json.dumps({**settings, "libraries": libraries}, indent=indent, sort_keys=ordered)
+        whole = {**settings, "libraries": libraries}
+        text = json.dumps(whole, indent=indent, sort_keys=ordered)
         contents[f"{name}.json"] = f"{text}\n".encode()
     write_folder(folder, contents)
 

@@ -41,15 +41,17 @@ def run(seeds: Sequence[int]) -> None:
     with checkpointed(STAGE) as train:
         again = replace(
             study,
-            runs={n: replace(run, seeds=_trained(train, n, seeds)) for n, run in runs.items()},
+            runs={
+                name: replace(run, seeds=_trained(train, name, seeds)) for name, run in runs.items()
+            },
             search_runs=(
                 _searched(train, searching, study.search_runs, seeds)
                 if SEARCH in questions
                 else study.search_runs
             ),
         )
-    rows = table(close_answers(again), f"{min(seeds)}-{max(seeds)}", digests)
-    write_table(STABILITY, _beside(study.stability, rows, digests))
+        rows = table(close_answers(again), f"{min(seeds)}-{max(seeds)}", digests)
+        write_table(STABILITY, _beside(study.stability, rows, digests))
     print(f"{STABILITY} is written: `dvc repro report` shows it")
 
 

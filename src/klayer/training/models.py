@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from klayer.data.dataset import PIXELS, Dataset, Split
 from klayer.errors import KlayerError
@@ -102,7 +102,8 @@ def save_networks(
     # safetensors writes arrays that are not contiguous in another order, without a word.
     contiguous = {name: np.ascontiguousarray(values) for name, values in tensors.items()}
     with whole_file(path) as partial:
-        save_file(contiguous, partial, metadata={"klayer": json.dumps(about, sort_keys=True)})
+        metadata = {"klayer": json.dumps(about, sort_keys=True)}
+        partial.write_bytes(save(contiguous, metadata))  # its own writer hides what the disk says
 
 
 def load_networks(path: str | PathLike[str]) -> Networks:
