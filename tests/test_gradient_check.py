@@ -160,7 +160,7 @@ MISTAKES = [
     ("", [], ""),
     ("no mean", ["the input"], "the mean of the batch is taken for a constant"),
     ("no variance", ["the input"], "the variance of the batch is taken for a constant"),
-    ("gamma by the output", ["gamma"], "the sum of the output times its gradient"),
+    ("gamma by the output", ["gamma"], "it is the sum of the output times its gradient"),
     ("unfilled", ["gamma"], "it is 0 everywhere"),
     ("accumulated", ["beta"], "it is 2 times the right one"),
 ]
@@ -178,7 +178,7 @@ def test_a_student_s_layer(mistake: str, wrong: list[str], hint: str) -> None:
 
 
 def test_a_derivative_of_a_wrong_shape_is_named() -> None:
-    with pytest.raises(ValueError, match=r"backward gives an array \(8, 4\), .* be \(8, 5\)"):
+    with pytest.raises(ValueError, match=r"backward gives \(8, 4\), .* shape \(8, 5\)"):
         check_layer(StudentsBatchNorm("shape"), np.random.default_rng(1))
 
 

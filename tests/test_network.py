@@ -8,17 +8,14 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from conftest import block, tiny_training
+from conftest import block
 from klayer import settings
 from klayer.data.corruptions import CORRUPTIONS
-from klayer.data.dataset import Dataset
 from klayer.networks.initialisation import INITIALISATIONS
-from klayer.networks.layer import Array, Layer, Mode, Start
+from klayer.networks.layer import Mode
 from klayer.networks.network import LAYERS, Architecture, Network
 from klayer.networks.optimizers import OPTIMIZERS
 from klayer.networks.schedules import SCHEDULES
-from klayer.training.job import Job
-from klayer.training.loop import train
 from plain import copied, cost, forward, gradients
 
 CASES = [
@@ -192,28 +189,3 @@ def test_a_network_draws_its_weights_layer_after_layer() -> None:
 )
 def test_the_settings_name_what_the_tables_hold(table: Any, names: Any) -> None:
     assert set(table) == set(get_args(names))
-
-
-class Tanh(Layer):
-    kind = "tanh"
-    activates = True
-
-    def build(self, inputs: int, start: Start) -> int:
-        return inputs
-
-    def forward(self, x: Array, mode: Mode) -> Array:
-        self.out = np.tanh(x)
-        return self.out
-
-    def backward(self, grad: Array) -> Array:
-        grad *= 1 - self.out**2
-        return grad
-
-
-@pytest.mark.parametrize("block", [("affine", "tanh"), ("affine", "batch_norm", "tanh")])
-def test_a_new_layer_is_a_class_and_a_line_of_the_table(
-    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, block: tuple[str, ...]
-) -> None:
-    monkeypatch.setitem(LAYERS, "tanh", lambda units, architecture: Tanh())
-    training = tiny_training().model_copy(update={"block": block})
-    assert float(train(Job(training, 1), dataset).row["train_loss"]) < 0.9 * np.log(10)
