@@ -86,7 +86,7 @@ def test_a_layer(copy: Path) -> None:
     run(copy, "-m", "klayer", "settings")
     run(copy, "-m", "klayer", "train", "three_layer_tanh")
     numbers = json.loads((copy / "metrics/train/three_layer_tanh.json").read_text())
-    assert numbers["failed"] == 0
+    assert numbers["test_accuracy"] > 0.2
     (copy / "studies").mkdir()
     run(copy, str(ROOT / "tools/schema.py"))
     assert '"tanh"' in (copy / "params.schema.json").read_text()

@@ -123,6 +123,23 @@ def test_one_number_changed_shows_few_rows_and_columns(restored: Clone) -> None:
     assert len(shown.splitlines()[0].split(",")) <= 13
 
 
+def test_the_line_of_the_readme_goes_back(restored: Clone) -> None:
+    """From an experiment that was added, and from one that was taken away with its results."""
+    (line,) = re.findall(r"^git restore .*", (ROOT / "README.md").read_text(), re.MULTILINE)
+    restored.run("dvc", "exp", "run", "-S", "+experiments.wide.hidden=[200, 200]")
+    path = restored.folder / "params.yaml"
+    path.write_text(re.sub(r"  nine_layer:\n(    .*\n)+", "", path.read_text()))
+    output = restored.run("dvc", "repro", "settings")
+    assert "params.yaml does not have nine_layer, whose results are still here" in output
+    restored.run("sh", "-c", re.findall(r"^ *(rm -r -- .*)$", output, re.MULTILINE)[0])
+    assert " D metrics/train/nine_layer.json" in restored.changed()
+    assert "?? metrics/train/wide.json" in restored.changed()
+    restored.run("sh", "-c", line)
+    assert restored.changed() == ""
+    assert restored.stale() == set()
+    assert not (restored.folder / "data/models/wide.safetensors").exists()
+
+
 @pytest.mark.parametrize(
     ("right", "wrong"), [("bn_momentum: 0.9", "bn_momentum: 9"), ("l2: 0.005", "l3: 0.005")]
 )

@@ -179,7 +179,7 @@ def test_search_sees_no_gain_in_noise(project: Path) -> None:
 
 def test_the_best_is_read_and_not_chosen_again(project: Path) -> None:
     write_evidence(project)
-    (project / "metrics/search_l2.json").write_text('{"best_l2": 0.01, "val_acc": 0.5}')
+    (project / "metrics/search_l2.json").write_text('{"best_l2": 0.01}')
     assert "The search's best, λ = 0.01," in section("l2").answer
 
 

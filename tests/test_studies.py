@@ -26,7 +26,7 @@ from klayer.report.studies.questions import ASKS
 from klayer.report.studies.results import Study, collect, study_table
 from klayer.settings import Random, Studies, Trial
 from klayer.stages.study import networks_table, summary
-from klayer.stages.study_settings import check, draws, label, labels, trials
+from klayer.stages.study_settings import draws, label, labels, of_stages, trials
 from klayer.training.job import Outcome
 
 PLAIN = ["affine", "relu"]
@@ -55,8 +55,7 @@ def shown(found: list[Any]) -> list[tuple[str, str, int]]:
 
 def test_the_studies_of_the_project_are_sound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT / "studies")
-    found = check()
-    counts = {name: len(trials("", s, found.training)) for name, s in found.studies.items()}
+    counts = {name: len(file.get("networks", ())) for name, file in of_stages().items()}
     assert counts["learning_rate"] == 6 * 2 * 8
     assert counts["search"] == 2 * 16 * 8
 
@@ -156,16 +155,20 @@ RANDOM = {"random": {"count": 2, "ranges": {"l2": [0.1, 0.2]}}}
         ),
         ({"variants": {"a b": {}, "b": {"l2": 0.1}}}, "variants.'a b' is 'a b': string should mat"),
         ({"variants": {"a": {}, "b": None}}, "variants has a and b with the same settings"),
-        ({"variants": {"a": {}, "b": {"seeds": [7]}}}, "variants.b: seeds has to be the same for"),
-        ({"variants": {"a": {"colour": 3}, "b": {}}}, "variants.a: colour is not a setting of"),
-        ({"training": {"colour": 3}}, "studies.one.training: colour is not a setting of training"),
+        ({"variants": {"a": {}, "b": {"seeds": [7]}}}, "variants.b: seeds is the same for all"),
+        ({"variants": {"a": {"colour": 3}, "b": {}}}, "variants.a: colour is not a known key"),
+        ({"training": {"colour": 3}}, "studies.one.training: colour is not a known key"),
+        (
+            {"training": {"shift": 3}},
+            "studies.one.training: shift is the old name: write augment_sh",
+        ),
         ({"training": {"seeds": 3}}, "studies.one.seeds is 3: input should be a valid tuple"),
         ({"across": {"l2": [0.1], "cycles": [1, 2]}}, "lists of equal length"),
         ({"across": {"l2": [0.1]}}, "variants.b.l2 has no effect, as l2 varies"),
         ({"across": {"sigma": [-1.0]}}, "studies.one.sigma is -1.0: input should be greater"),
         ({"across": {"sigma": []}}, "studies.one.across.sigma is []: list should have at least 1"),
-        ({"across": {"colour": [1]}}, "studies.one.across: colour is not a setting of training"),
-        ({"across": {"views": [False]}}, "studies.one.across: views has to be the same for all"),
+        ({"across": {"colour": [1]}}, "studies.one.across: colour is not a known key"),
+        ({"across": {"views": [False]}}, "studies.one.across: views is the same for all"),
         ({"across": {"sigma": [0.1, 0.1]}}, "studies.one has the same value twice: remove one"),
         ({"across": {"hidden": [[8, 8], [8, 8]], "sigma": [0.1, 1.0]}}, "the same value twice"),
         ({"test": False}, "test: gain needs the test images (without them, ask: level)"),
@@ -208,7 +211,6 @@ def test_the_best_value_is_chosen_without_test_images() -> None:
     found_summary = summary(table)
     assert found_summary["baseline"] == pytest.approx(0.5)
     assert found_summary["test_accuracy"] == pytest.approx(0.3)
-    assert found_summary["failed"] == 0
 
 
 def study(ask: str, accuracies: dict[tuple[str, str], list[float]], learnt: int = 1) -> Study:

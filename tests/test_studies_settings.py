@@ -19,7 +19,7 @@ from klayer.params import of_stage
 from klayer.settings import Trials
 from klayer.stages import study, study_settings
 from klayer.stages.settings import difference
-from klayer.stages.study_settings import SETTINGS, check, check_recorded, trials
+from klayer.stages.study_settings import SETTINGS, check_recorded, of_stages
 from klayer.training.job import Job
 
 ONE = {"question": "Is it so?", "ask": "gain", "across": {"sigma": [0.1, 0.2]}}
@@ -50,9 +50,8 @@ def recorded() -> Trials:
 
 
 def test_what_is_written_is_what_is_read(folder: Path) -> None:
-    checked = check()
-    expected = trials("studies.one", checked.studies["one"], checked.training)
-    assert list(recorded().networks) == expected
+    written = recorded().model_dump(mode="json", exclude_defaults=True)
+    assert written == of_stages()["one"]
     assert recorded().test
     assert "numpy" in json.loads(Path("settings/one.json").read_text())["libraries"]
 
@@ -121,7 +120,7 @@ def test_missing_or_damaged_settings_are_told(folder: Path) -> None:
     Path("settings/one.json").unlink()
     with pytest.raises(KlayerError, match=r"one.json is missing: run `dvc repro`"):
         check_recorded("study@one")
-    with pytest.raises(KlayerError, match=r"has no 'two' \(known: one"):
+    with pytest.raises(KlayerError, match=r"has no 'two' \(known: .*one"):
         check_recorded("study@two")
 
 

@@ -11,14 +11,12 @@ from ruamel.yaml import YAML
 TRAINED = {
     "test_accuracy": 0.53741,
     "test_accuracy_std": 0.00331,
-    "val_acc": 0.54182,
-    "train_acc": 0.61904,
-    "failed": 0,
+    "validation_accuracy": 0.54182,
 }
 METRICS = {
     "metrics/data.json": {"synthetic": 0},
     "metrics/check_gradients.json": {"worst": 1.23456e-8},
-    "metrics/search_l2.json": {"best_l2": 0.00429193, "val_acc": 0.53127},
+    "metrics/search_l2.json": {"best_l2": 0.00429193, "validation_accuracy": 0.53127},
 }
 
 

@@ -120,16 +120,19 @@ def _explain(kind: type[BaseModel], problem: Any, path: str) -> str:
         case "missing":
             return f"params.yaml: {where} is missing: add it"
         case "extra_forbidden":
-            section = _section(kind, keys[:-1])
-            if new := getattr(section, "renamed", {}).get(keys[-1]):
-                return f"params.yaml: {where} is the old name: write {new}"
-            close = get_close_matches(str(keys[-1]), section.model_fields, 1)
-            known = f"remove it (known: {', '.join(section.model_fields)})"
-            hint = f"did you mean {close[0]}?" if close else known
-            return f"params.yaml: {where} is not a known key: {hint}"
+            return f"params.yaml: {where} {unknown_key(_section(kind, keys[:-1]), keys[-1])}"
         case "value_error" if isinstance(problem["input"], dict):
             return f"params.yaml: {where}{': ' if where else ''}{message}"
     return f"params.yaml: {where} is {show(problem['input'])}: {message[0].lower()}{message[1:]}"
+
+
+def unknown_key(kind: type[BaseModel], key: object) -> str:
+    """What is wrong with a key that a section does not have."""
+    if new := getattr(kind, "renamed", {}).get(key):
+        return f"is the old name: write {new}"
+    close = get_close_matches(str(key), kind.model_fields, 1)
+    known = f"remove it (known: {', '.join(kind.model_fields)})"
+    return f"is not a known key: {f'did you mean {close[0]}?' if close else known}"
 
 
 def _section(kind: type[BaseModel], keys: Sequence[Any]) -> type[BaseModel]:

@@ -16,6 +16,8 @@ from pydantic import (
     model_validator,
 )
 
+from klayer.params import unknown_key
+
 
 class Section(BaseModel):
     """A section of params.yaml: no unknown and no missing keys, no conversions, finite numbers."""
@@ -190,6 +192,7 @@ def l2_limit(learning_rate_max: float) -> float:
     return 1 / (2 * learning_rate_max) if learning_rate_max else float("inf")
 
 
+BEST = "best_"  # before a schedule's name: the run that trains the best lambda by it
 SYNTHETIC = "synthetic"
 FILES = ("batches.meta", *(f"data_batch_{n}" for n in range(1, 6)), "test_batch")
 IMAGES = 50_000  # of data_batch_1 to 5: for training and validation
@@ -274,7 +277,7 @@ class Fine(Section):
 
 
 class Search(Section):
-    """How lambda is searched, as the stage reads it."""
+    """How lambda is searched, and how the best one is then trained."""
 
     training: Training
     """What differs from the section `training`."""
@@ -282,29 +285,21 @@ class Search(Section):
     """The first phase."""
     fine: Fine
     """The second phase."""
-
-
-BEST = "best_"  # before a schedule's name: the run that trains the best lambda by it
-
-
-class SearchAndSchedules(Search):
-    """The search of lambda, and how the best one is trained."""
-
-    schedules: Annotated[dict[Name, Training], Field(min_length=1)]
+    schedules: dict[Name, Training] = Field(default={})  # none where the stage reads its own
     """What differs from both in training the best lambda, by the name of the schedule."""
 
 
-def over(defaults: Any, changes: Any) -> Any:
+def _over(defaults: Any, changes: Any) -> Any:
     """A section with what another one changes; what is not a section stays, to be refused."""
     both = isinstance(defaults, dict) and isinstance(changes, dict)
     return {**defaults, **changes} if both else changes
 
 
-def each_over(defaults: Any, sections: Any) -> Any:
+def _each_over(defaults: Any, sections: Any) -> Any:
     """The same of each of several sections."""
     if not isinstance(sections, dict):
         return sections
-    return {name: over(defaults, changes) for name, changes in sections.items()}
+    return {name: _over(defaults, changes) for name, changes in sections.items()}
 
 
 class Params(Section):
@@ -320,26 +315,18 @@ class Params(Section):
     experiments: dict[Name, Training]
     """What each experiment changes of `training`, by its name."""
     check_gradients: CheckGradients
-    search: SearchAndSchedules
+    search: Search
 
     @model_validator(mode="before")
     @classmethod
     def _over_training(cls, sections: dict[str, Any]) -> dict[str, Any]:
-        training = sections.get("training")
-        merged = dict(sections)
+        merged, training = dict(sections), sections.get("training")
         if "experiments" in merged:
-            merged["experiments"] = each_over(training, merged["experiments"])
+            merged["experiments"] = _each_over(training, merged["experiments"])
         if isinstance(search := merged.get("search"), dict) and isinstance(training, dict):
-            searching = over(training, search.get("training"))
-            points = {"evaluation_interval": training.get("evaluation_interval")}
-            schedules = search.get("schedules")
-            for name, changes in schedules.items() if isinstance(schedules, dict) else ():
-                if isinstance(changes, dict) and "l2" in changes:
-                    raise ValueError(
-                        f"search.schedules.{name}.l2 has to be left out: a schedule trains the l2 "
-                        "that the search finds"
-                    )
-            schedules = each_over(over(searching, points), schedules)
+            searching = _over(training, search.get("training"))
+            curves = {"evaluation_interval": training.get("evaluation_interval")}
+            schedules = _each_over(_over(searching, curves), search.get("schedules"))
             merged["search"] = search | {"training": searching, "schedules": schedules}
         return merged
 
@@ -348,18 +335,20 @@ class Params(Section):
         search, images = self.search, IMAGES - self.data.validation
         limit = l2_limit(search.training.learning_rate_max) / 10 ** (search.fine.decades / 2)
         if search.coarse.largest >= limit:
-            raise ValueError(
-                f"search.coarse.largest should be below {limit:g}: around it a step takes all of a "
-                "weight"
-            )
-        if both := self.experiments.keys() & {f"{BEST}{name}" for name in search.schedules}:
-            raise ValueError(f"experiments.{min(both)} is the name of a schedule's run: rename it")
-        of_search = {"training": search.training, **search.schedules}
-        for path, training in {"training": self.training, **self.experiments, **of_search}.items():
-            if training.batch_size > images:
+            raise ValueError(f"search.coarse.largest should be below {limit:g}, see l2")
+        if not search.schedules:  # the report looks into the networks of the first
+            raise ValueError("search.schedules should have at least one: add two_cycles: {}")
+        for name, training in search.schedules.items():
+            if training.l2 != search.training.l2:
                 raise ValueError(
-                    f"batch_size of {path} should be at most the {images} training images"
+                    f"search.schedules.{name}.l2 has to be left out: a schedule trains the l2 that "
+                    "the search finds"
                 )
+            if f"{BEST}{name}" in self.experiments:
+                raise ValueError(f"experiments.{BEST}{name} is a schedule's run: rename it")
+        for name, training in {"training": self.training, **self.runs}.items():
+            if training.batch_size > images:
+                raise ValueError(f"batch_size of {name} should be at most the {images} images")
         return self
 
     @property
@@ -370,23 +359,18 @@ class Params(Section):
         return self.experiments | {f"{BEST}{n}": t for n, t in self.search.schedules.items()}
 
 
-def _may_vary(settings: dict[str, Any]) -> dict[str, Any]:
-    for key in _known(settings):
-        if key in SAME:
-            raise ValueError(
-                f"{key} has to be the same for all networks of a study: move it to its training"
-            )
-    return settings
-
-
 def _known(settings: dict[str, Any]) -> dict[str, Any]:
-    for key in settings:
-        if key not in Training.model_fields:
-            raise ValueError(f"{key} is not a setting of training: remove it")
+    for key in settings.keys() - Training.model_fields.keys():
+        raise ValueError(f"{key} {unknown_key(Training, key)}")
     return settings
 
 
-SAME = ("seeds", "statistics", "corruptions", "views")  # what is measured
+def _may_vary(settings: dict[str, Any]) -> dict[str, Any]:
+    for key in _known(settings).keys() & {"seeds", "statistics", "corruptions", "views"}:
+        raise ValueError(f"{key} is the same for all networks of a study: move it to its training")
+    return settings
+
+
 COMPARING = ("gain", "range", "best_value", "best_gain")  # other variants with the first
 BY_CHOICE = ("best_gain", "level")  # of chosen values: a variant may have its own
 Changes = Annotated[dict[str, Any], AfterValidator(_known)]
@@ -434,7 +418,7 @@ class Variant(Section):
     def _fits(self) -> Self:
         _may_vary(self.changes)
         if self.random and self.grid:
-            raise ValueError("has random values beside a grid: make two variants of them")
+            raise ValueError("has random values beside a grid: make two variants")
         return self
 
 
@@ -463,14 +447,14 @@ class Study(Section):
         if ask in COMPARING and len(self.variants) < 2:
             raise ValueError(f"variants: {ask} compares at least two (for one, ask: level)")
         if ask == "statistics" and len(self.variants) > 1:
-            raise ValueError("variants: statistics takes one alone, make a study of each")
+            raise ValueError("variants: statistics takes one alone")
         if ask == "statistics" and not self.training.get("statistics"):
             raise ValueError("training: statistics needs `statistics: [own, precise]`")
         if len(set(map(len, self.across.values()))) > 1:
             raise ValueError("across: should have lists of equal length")
         if ask in ("range", "best_value") and len(values) < 2:
             raise ValueError(f"across: {ask} compares at least two values")
-        if ask == "best_value" and not all(isinstance(v, int | float) and v > 0 for v in values):
+        if ask == "best_value" and not all(isinstance(x, int | float) and x > 0 for x in values):
             raise ValueError("across: best_value compares numbers above 0")
         if not self.test and ask != "level":
             raise ValueError(f"test: {ask} needs the test images (without them, ask: level)")
@@ -480,9 +464,9 @@ class Study(Section):
                     f"variants.{name} has values of its own, which {ask} cannot compare: move them "
                     "to across, or ask best_gain"
                 )
-            if both := variant.changes.keys() & (variant.own or self.across).keys():
+            for key in variant.changes.keys() & (variant.own or self.across).keys():
                 raise ValueError(
-                    f"variants.{name}.{min(both)} has no effect, as {min(both)} varies: remove one"
+                    f"variants.{name}.{key} has no effect, as {key} varies: remove one"
                 )
         return self
 

@@ -124,7 +124,7 @@ def collect(sections: Mapping[str, Any] | None = None) -> Evidence:
     """
     sections = sections or params.read()
     schedules = tuple(f"best_{name}" for name in params.names(sections, "search.schedules"))
-    search = read_numbers("metrics/search_l2.json", "best_l2", "val_acc")
+    search = read_numbers("metrics/search_l2.json", "best_l2")
     if not schedules:
         raise KlayerError("params.yaml: search.schedules is empty: add one, two_cycles: {}")
     names = (*params.names(sections, "experiments"), *schedules)

@@ -32,9 +32,8 @@ def run() -> None:
         architecture = Architecture(settings.features, hidden, len(dataset.classes), block)
         generator = np.random.default_rng(settings.seed)
         name = f"{len(hidden) + 1} layers{', BN' if batch_norm else ''}"
-        about = {"network": name, "l2": l2}
         errors = check_gradients(architecture, images, labels, l2, generator)
-        rows += [about | vars(error) for error in errors]
+        rows += [{"network": name, "l2": l2, **vars(error)} for error in errors]
     table = pd.DataFrame(rows)
     _judge(table, settings.tolerance)
     write_table(Path("plots/check_gradients.csv"), table)

@@ -133,4 +133,4 @@ def result(means: pd.DataFrame) -> dict[str, float]:
     fine = means[means["phase"] == "fine"]
     l2 = best(fine["l2"].to_numpy(), fine["validation_loss"].to_numpy())
     accuracy = fine.set_index("l2")["validation_accuracy"][l2]
-    return {"best_l2": l2, "val_acc": float(accuracy)}
+    return {"best_l2": l2, "validation_accuracy": float(accuracy)}

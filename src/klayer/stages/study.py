@@ -76,18 +76,15 @@ def curves_table(trained: Sequence[Trial], outcomes: Sequence[Outcome]) -> pd.Da
 def summary(table: pd.DataFrame) -> dict[str, float]:
     """The few numbers that people compare: of the networks chosen by validation accuracy.
 
-    test_accuracy, its deviation over seeds and val_acc are those of the variant with the highest
-    validation accuracy but the first, which is `baseline`; failed counts all that learnt nothing.
+    test_accuracy, its deviation over seeds and validation_accuracy are those of the variant with
+    the highest validation accuracy but the first, which is `baseline`.
     Without test images there are no test accuracies, without a second variant no `baseline`.
     """
     chosen = table[table["chosen"] == 1]
     means = chosen.groupby("variant", sort=False)["validation_accuracy"].mean()
     others = means.iloc[1:] if len(means) > 1 else means
     best = chosen[chosen["variant"] == others.index[int(np.argmax(others))]]
-    found = {
-        "val_acc": float(best["validation_accuracy"].mean()),
-        "failed": int((table["learnt"] == 0).sum()),
-    }
+    found = {"validation_accuracy": float(best["validation_accuracy"].mean())}
     if "test_accuracy" in table:
         found["test_accuracy"] = float(best["test_accuracy"].mean())
         found["test_accuracy_std"] = deviation(best["test_accuracy"].to_numpy())

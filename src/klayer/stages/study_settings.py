@@ -24,7 +24,6 @@ from klayer.stages.settings import compare, name_leftovers, write
 
 SETTINGS = Path("settings")
 ALL = "all.studies"  # no study can have this name
-RESULTS = ("metrics/*.json", "plots/*/*.csv")
 DIGITS = 3  # of a drawn value
 MANY = 3  # hidden layers that are written out
 
@@ -35,25 +34,14 @@ def run() -> None:
     Raises KlayerError, before anything is written, where params.yaml is wrong, a batch is larger
     than the training images, or these are not prepared: later DVC would have removed results.
     """
-    images = len(open_dataset().train)
-    files = of_stages()
-    for name, settings in files.items():
-        for network in settings.get("networks", ()):
-            if (size := network["training"]["batch_size"]) > images:
-                raise KlayerError(
-                    f"params.yaml: studies.{name} has batch_size {size}, it has to be at most the "
-                    f"{images} training images"
-                )
+    images, files = len(open_dataset().train), of_stages()
+    for name in files.keys() - {ALL}:
+        if max(network["training"]["batch_size"] for network in files[name]["networks"]) > images:
+            raise KlayerError(
+                f"params.yaml: batch_size of studies.{name} should be at most the {images} images"
+            )
     write(SETTINGS, files, Path("../requirements.lock"), indent=1)
-    name_leftovers(RESULTS, files)
-
-
-def check() -> Studies:
-    """All studies. Raises KlayerError, with all that is wrong in params.yaml."""
-    sections = params.read()
-    if "studies" not in sections:
-        raise KlayerError("params.yaml has no studies: run `klayer studies ...` in studies/")
-    return params.check(Studies, sections)
+    name_leftovers(("metrics/*.json", "plots/*/*.csv"), files)
 
 
 def of_stages() -> dict[str, Mapping[str, Any]]:
@@ -61,14 +49,16 @@ def of_stages() -> dict[str, Mapping[str, Any]]:
 
     Raises KlayerError for what is wrong, or could not be answered.
     """
-    checked = check()
-    found = {
-        name: Trials(
-            networks=tuple(trials(f"studies.{name}", study, checked.training)), test=study.test
-        ).model_dump(mode="json", exclude_defaults=True)
-        for name, study in checked.studies.items()
-    }
-    return found | {ALL: {"studies": params.read()["studies"]}}
+    sections = params.read()
+    if "studies" not in sections:
+        raise KlayerError("params.yaml has no studies: run `klayer studies ...` in studies/")
+    checked = params.check(Studies, sections)
+    files: dict[str, Mapping[str, Any]] = {ALL: {"studies": sections["studies"]}}
+    for name, study in checked.studies.items():
+        networks = trials(f"studies.{name}", study, checked.training)
+        settings = Trials(networks=tuple(networks), test=study.test)
+        files[name] = settings.model_dump(mode="json", exclude_defaults=True)
+    return files
 
 
 def check_recorded(stage: str) -> None:
@@ -76,9 +66,8 @@ def check_recorded(stage: str) -> None:
 
     Raises KlayerError with the first difference.
     """
-    compare(
-        stage, ALL if stage == "report" else stage.removeprefix("study@"), of_stages(), SETTINGS
-    )
+    file = ALL if stage == "report" else stage.removeprefix("study@")
+    compare(stage, file, of_stages(), SETTINGS)
 
 
 def trials(path: str, study: Study, training: Training) -> list[Trial]:
@@ -160,7 +149,7 @@ def labels(values: Sequence[object]) -> list[str]:
 
 def label(value: object) -> str:
     """Units of hidden layers as 50-50, many as 9 layers; numbers with six digits."""
-    if isinstance(value, list) and len(value) > MANY and _numbers(value):
+    if isinstance(value, list) and len(value) > MANY and isinstance(value[0], int):
         return f"{len(value) + 1} layers"
     return f"{value:g}" if isinstance(value, float) else _whole(value)
 
@@ -171,10 +160,7 @@ def _whole(value: object) -> str:
         return str(int(value)) if value.is_integer() else repr(value)
     if not isinstance(value, list):
         return str(value)
-    if len(value) > MANY and len(set(map(str, value))) == 1:
-        return f"{len(value)} \N{MULTIPLICATION SIGN} {value[0]}"
-    return ("-" if _numbers(value) else " ").join(map(str, value)) or "none"
-
-
-def _numbers(value: list[object]) -> bool:
-    return all(isinstance(part, int) for part in value)
+    texts = [str(part) for part in value]
+    if len(texts) > MANY and len(set(texts)) == 1:
+        return f"{len(texts)} \N{MULTIPLICATION SIGN} {texts[0]}"
+    return (" " if value and isinstance(value[0], str) else "-").join(texts) or "none"
