@@ -90,6 +90,16 @@ def test_a_setting_reaches_what_it_can_change(
     assert restored.stale() == stale
 
 
+def test_going_back_to_an_old_setting_trains_nothing(restored: Clone) -> None:
+    path, stage = restored.folder / "params.yaml", "train@sigma_1e-1"
+    before = path.read_text()
+    restored.run("dvc", "repro", stage)
+    path.write_text(before.replace("  sigma: 0.1\n", "  sigma: 0.2\n", 1))
+    assert f"Running stage '{stage}'" in restored.run("dvc", "repro", stage)
+    path.write_text(before)
+    assert f"Stage '{stage}' is cached - skipping run" in restored.run("dvc", "repro", stage)
+
+
 @pytest.mark.parametrize(
     ("library", "stale"),
     [("numba", IMAGES | {"check_gradients"} | TRAINED), ("matplotlib", set()), ("ruff", set())],
