@@ -4,8 +4,8 @@ import numpy as np
 
 from benchmarks.case import ORDER, SIZE, Case
 from klayer.data.dataset import open_dataset
+from klayer.settings import Training
 from klayer.training.evaluation import Evaluator
-from klayer.training.settings import Training
 from klayer.training.trainer import Trainer
 
 

@@ -13,9 +13,8 @@ from hypothesis import settings
 from ruamel.yaml import YAML
 
 from klayer.data.dataset import CLASSES, PIXELS, PROCESSED, Dataset, open_dataset
-from klayer.params import section
+from klayer.settings import Training
 from klayer.training.job import Job
-from klayer.training.settings import Training
 
 ROOT = Path(__file__).parents[1]
 BATCH_NORM = ["affine", "batch_norm", "relu"]
@@ -125,9 +124,7 @@ def block(batch_norm: bool) -> tuple[str, ...]:
 
 def tiny_training(**changes: Any) -> Training:
     """The section `training` of the tiny settings, with changes."""
-    sections = tiny_settings()
-    sections["training"] |= changes
-    return section(sections, "training", Training)
+    return Training.model_validate(tiny_settings()["training"] | changes)
 
 
 def one(seed: int = 1, test: bool = True, **changes: Any) -> Job:

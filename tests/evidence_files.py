@@ -113,7 +113,7 @@ def write_run(
     names = ["image", "actual", "class", "probability"]
     _table(plots / f"runs/{name}/examples.csv", pd.DataFrame(examples, columns=names))
     _picture(plots / f"runs/{name}/weights.png", (331, 166))
-    numbers = {"test_accuracy": test.mean(), "failed": int((~learnt).sum())}
+    numbers = {"test_accuracy": test.mean()}
     _metrics(folder, f"train/{name}", numbers)
 
 
@@ -148,7 +148,7 @@ def write_search(
     ).reset_index()
     _table(folder / "plots/search_l2.csv", means)
     best = means[means["phase"] == "fine"].sort_values("validation_accuracy").iloc[-1]
-    numbers = {"best_l2": best["l2"], "val_acc": best["validation_accuracy"]}
+    numbers = {"best_l2": best["l2"], "validation_accuracy": best["validation_accuracy"]}
     _metrics(folder, "search_l2", numbers)
 
 

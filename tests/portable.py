@@ -16,18 +16,17 @@ import pandas as pd
 
 from klayer.data.dataset import PIXELS, Dataset, Split
 from klayer.files import table_text
-from klayer.networks.architecture import Architecture
 from klayer.networks.gradient_check import check_gradients
+from klayer.networks.network import Architecture
 from klayer.report import words
 from klayer.report.l2 import hsu
 from klayer.report.statistics import estimate, rank
 from klayer.report.verdicts import compared
-from klayer.study import search
-from klayer.study.search_settings import Coarse, Fine
+from klayer.settings import Coarse, Fine, Training
+from klayer.stages import search_l2 as search
 from klayer.training import results
 from klayer.training.job import Job, Outcome
 from klayer.training.loop import train
-from klayer.training.settings import Training
 
 BN, PLAIN = ("affine", "batch_norm", "relu"), ("affine", "relu")
 THREE, NINE = (50, 50), (50, 30, 20, 20, 10, 10, 10, 10)

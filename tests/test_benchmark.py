@@ -17,6 +17,7 @@ from benchmarks.contest import EVALUATION, KLAYER, LIMIT, MANY, ONE, Result, con
 from benchmarks.ours import Klayer
 from benchmarks.team import Contestant, Team
 from conftest import BATCH_NORM, COUNTS, ROOT, write_processed
+from klayer.training.trainer import learning_rate
 
 STEPS = 8
 TOLERANCE = 1e-3  # of a loss, in float32
@@ -65,7 +66,7 @@ def test_klayer_takes_the_mini_batches_and_rates_of_the_others(case: Case) -> No
         rows, at = next(batches), step % 6 * 50
         ours.train(1)
         np.testing.assert_array_equal(ours.trainer.order[at : at + 50], rows)
-        assert ours.trainer.training.learning_rate(step) == pytest.approx(case.learning_rate(step))
+        assert learning_rate(ours.trainer.training, step) == pytest.approx(case.learning_rate(step))
     assert COUNTS["train"] == 6 * 50
 
 

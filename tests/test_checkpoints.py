@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
+import io
+import re
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,15 +12,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 import klayer
-from conftest import BATCH_NORM, one, tiny_settings, tiny_training, write_processed, write_settings
+from conftest import BATCH_NORM, one, tiny_training, write_processed
 from klayer.data.dataset import PROCESSED
 from klayer.parallel import digests
-from klayer.parallel.checkpoints import CHECKPOINTS, Checkpoints
-from klayer.parallel.runner import train_jobs
+from klayer.parallel.checkpoints import CHECKPOINTS, find, keep
+from klayer.parallel.runner import checkpointed, summary, train_jobs
+from klayer.training import loop
 from klayer.training.job import Job, Outcome
 
 RANDOM = np.random.default_rng(1)
@@ -32,13 +31,16 @@ OUTCOME = Outcome(
 )
 
 
+def forget_digests() -> None:
+    digests.identity.cache_clear()
+    digests.images_digest.cache_clear()
+
+
 @pytest.fixture(autouse=True)
-def _nothing_is_remembered() -> Iterator[None]:
-    digests.identity.cache_clear()
-    digests.images_digest.cache_clear()
+def _nothing_is_cached() -> Iterator[None]:
+    forget_digests()
     yield
-    digests.identity.cache_clear()
-    digests.images_digest.cache_clear()
+    forget_digests()
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +52,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def images(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with images of its own."""
+    """A working folder with images of its own; networks are trained in this process."""
+    monkeypatch.setattr("joblib.cpu_count", lambda: 1)
     monkeypatch.chdir(tmp_path)
     PROCESSED.mkdir(parents=True)
     for path in (folder / PROCESSED).iterdir():
@@ -73,113 +76,67 @@ def kept(stage: str) -> list[Path]:
 
 
 def test_a_kept_job_is_found_in_the_stage_it_was_kept_for(images: Path) -> None:
-    Checkpoints("stage").keep(one(), OUTCOME)
-    found = Checkpoints("stage").find(one())
-    assert found is not None
-    assert list(found.row) == list(OUTCOME.row)  # the columns of a table
-    assert same(found, OUTCOME)
-    assert found.network["affine1.weight"].dtype == np.float32
-    assert Checkpoints("other").find(one()) is None
+    keep("stage", one(), OUTCOME)
+    outcome = find("stage", one())
+    assert outcome is not None
+    assert list(outcome.row) == list(OUTCOME.row)  # the columns of a table
+    assert same(outcome, OUTCOME)
+    assert outcome.network["affine1.weight"].dtype == np.float32
+    assert find("other", one()) is None
 
 
-@given(st.data())
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_damaged_checkpoint_is_not_taken(images: Path, data: st.DataObject) -> None:
-    checkpoints = Checkpoints("stage")
-    checkpoints.keep(one(), OUTCOME)
+@pytest.mark.parametrize("position", [0, 31, 32, 500, -1])
+@pytest.mark.parametrize("cut", [True, False])
+def test_a_damaged_checkpoint_is_not_taken(images: Path, position: int, cut: bool) -> None:
+    keep("stage", one(), OUTCOME)
     (path,) = kept("stage")
     content = bytearray(path.read_bytes())
-    position = data.draw(st.integers(0, len(content) - 1))
-    if data.draw(st.booleans()):
-        del content[position:]
-    else:
-        content[position] ^= data.draw(st.integers(1, 255))
-    path.write_bytes(content)
-    assert checkpoints.find(one()) is None
+    content[position] ^= 1
+    path.write_bytes(content[:position] if cut else content)
+    assert find("stage", one()) is None
 
 
 def test_what_decides_a_checkpoint(images: Path) -> None:
-    checkpoints, job = Checkpoints("stage"), one()
-    changes: tuple[dict[str, Any], ...] = (
-        {"sigma": 0.5},
-        {"l2": 0.2},
-        {"cycles": 2},
-        {"block": BATCH_NORM},
-        {"evaluation_interval": 3},
-        {"statistics": ["own"]},
-    )
-    others = [
-        one(2),
-        replace(job, test=False),
-        replace(job, keep=False),
-        *(one(**change) for change in changes),
-    ]
-    checkpoints.keep(job, OUTCOME)
-    assert all(checkpoints.find(other) is None for other in others)
-    assert same(checkpoints.find(one()), OUTCOME)
+    job = one()
+    others = [one(2), replace(job, test=False), replace(job, keep=False)]
+    others += [one(l2=0.2), one(block=BATCH_NORM), one(statistics=["own"])]
+    keep("stage", job, OUTCOME)
+    assert all(find("stage", other) is None for other in others)
+    assert same(find("stage", one()), OUTCOME)
 
 
-@pytest.mark.parametrize("name", ["mean.npy", "train_labels.npy", "classes.json"])
-def test_other_data_means_another_checkpoint(images: Path, name: str) -> None:
-    Checkpoints("stage").keep(one(), OUTCOME)
-    path = PROCESSED / name
-    content = path.read_bytes()
-    path.unlink()
-    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    digests.images_digest.cache_clear()
-    assert Checkpoints("stage").find(one()) is None
-
-
-def test_other_code_or_libraries_mean_another_checkpoint(
+def test_other_data_code_or_libraries_mean_another_checkpoint(
     images: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     package = tmp_path / "package"
-    (package / "networks").mkdir(parents=True)
-    (package / "networks/layers.py").write_text("x = 1")
+    package.mkdir()
     monkeypatch.setattr(klayer, "__file__", str(package / "__init__.py"))
-    Checkpoints("stage").keep(one(), OUTCOME)
-    (package / "networks/layers.py").write_text("x = 2")
-    digests.identity.cache_clear()
-    assert Checkpoints("stage").find(one()) is None
-    Checkpoints("stage").keep(one(), OUTCOME)
-    monkeypatch.setattr(digests, "version", lambda name: "0")
-    digests.identity.cache_clear()
-    assert Checkpoints("stage").find(one()) is None
 
+    def change_code() -> None:
+        (package / "layers.py").write_text("x = 2")
 
-KILLED = """
-import os, sys
-from pathlib import Path
-sys.path.insert(0, {tests!r})
-from conftest import one
-from klayer.parallel.checkpoints import Checkpoints
-from test_checkpoints import OUTCOME
-Path.replace = lambda self, to: os.kill(os.getpid(), 9)  # written, and not yet in its place
-Checkpoints("stage").keep(one(), OUTCOME)
-"""
+    def change_labels() -> None:
+        path = PROCESSED / "train_labels.npy"
+        content = path.read_bytes()
+        path.unlink()
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
 
+    def change_libraries() -> None:
+        monkeypatch.setattr(digests, "version", lambda name: "0")
 
-def test_a_kill_in_the_middle_of_writing_leaves_none(images: Path) -> None:
-    code = KILLED.format(tests=str(Path(__file__).parent))
-    done = subprocess.run([sys.executable, "-c", code])
-    assert done.returncode == -signal.SIGKILL
-    assert kept("stage") == []
-    assert Checkpoints("stage").find(one()) is None
-
-
-@pytest.fixture
-def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trains in this process, where functions can be replaced."""
-    monkeypatch.setattr("joblib.cpu_count", lambda: 1)
+    for change in (change_code, change_labels, change_libraries):
+        keep("stage", one(), OUTCOME)
+        change()
+        forget_digests()
+        assert find("stage", one()) is None, change
 
 
 def test_an_interrupted_stage_goes_on_where_it_stopped(
-    images: Path, one_core: None, monkeypatch: pytest.MonkeyPatch
+    images: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from klayer.training import loop
-
     jobs = [one(seed) for seed in (1, 2, 3)]
     expected = train_jobs("whole", jobs)
+    assert kept("whole") == []
     trained: list[int] = []
     original = loop.train
 
@@ -190,54 +147,71 @@ def test_an_interrupted_stage_goes_on_where_it_stopped(
         return original(job, *rest)
 
     monkeypatch.setattr(loop, "train", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        train_jobs("stage", jobs)
+    with pytest.raises(KeyboardInterrupt), checkpointed("stage") as train:
+        train(jobs)
     assert trained == [1, 2]
     assert len(kept("stage")) == 2
-    trained.clear()
-    found = train_jobs("stage", jobs)
-    assert trained == [3]
-    assert all(map(same, found, expected))
-
     kept("stage")[0].write_bytes(b"damaged")
     trained.clear()
-    found = train_jobs("stage", jobs)
-    assert len(trained) == 1
-    assert all(map(same, found, expected))
+    with checkpointed("stage") as train:
+        outcomes = train(jobs)
+    assert len(trained) == 2
+    assert all(map(same, outcomes, expected))
+    assert not CHECKPOINTS.exists()
+    assert capsys.readouterr().out.startswith("stage: 3 networks, 40 steps each, ")
 
 
-def test_outcomes_come_in_the_order_of_the_jobs_without_networks_unless_kept(
-    images: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_outcomes_come_in_the_order_of_the_jobs_with_networks_where_they_are_kept(
+    images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where the second one ends first; and a network that diverged is told."""
+    """Also where the second one ends first."""
     monkeypatch.setattr(
         "klayer.parallel.workers.map_tasks", lambda function, tasks: map(function, tasks[::-1])
     )
-    wild = tiny_training(learning_rate_max=1e6, l2=0.0).model_copy(update={"l2": 1.0})
-    found = train_jobs("stage", [Job(wild, 7), Job(tiny_training(l2=0.25), 8), one(9)])
-    assert [outcome.row["seed"] for outcome in found] == [7, 8, 9]
-    assert [bool(outcome.network) for outcome in found] == [False, False, True]
-    step = found[0].row["diverged_at"]
-    told = f"stage: the network of seed 7 and l2 1 diverged in step {step}; it counts with the"
-    assert told in (errors := capsys.readouterr().err)
-    assert errors.count("diverged") == 1
+    outcomes = train_jobs("stage", [Job(tiny_training(), 7), one(8)])
+    assert [outcome.row["seed"] for outcome in outcomes] == [7, 8]
+    assert [bool(outcome.network) for outcome in outcomes] == [False, True]
 
 
-def test_a_stage_that_ends_well_forgets_its_checkpoints(project: Path) -> None:
-    from klayer.stages import train
-
-    sections = tiny_settings()
-    sections["training"]["seeds"] = [1]
-    write_settings(sections)
-    train.run("plain")
-    assert not CHECKPOINTS.exists()
+def outcome(accuracy: float, diverged_at: int = -1) -> Outcome:
+    accuracies = {"test_accuracy": accuracy, "validation_accuracy": accuracy + 0.1}
+    return Outcome({**accuracies, "diverged_at": diverged_at})
 
 
-def test_where_nothing_can_be_kept_the_stage_runs_all_the_same(
-    images: Path, one_core: None, capsys: pytest.CaptureFixture[str]
+def test_a_stage_ends_with_one_line() -> None:
+    run = [Job(tiny_training(), seed) for seed in (1, 2)]
+    outcomes = [outcome(0.5), outcome(0.52)]
+    line = summary("train@plain", run, outcomes, 1234.5)
+    assert line == "plain: 2 networks, 40 steps each, 1,234 s: test accuracy 51.0 % ± 1.4"
+    line = summary("train@plain", run[:1], outcomes[:1], 1)
+    assert line == "plain: 1 network, 40 steps each, 1 s: test accuracy 50.0 %"
+    settings = [tiny_training(l2=0.1), tiny_training(l2=0.0, cycles=2)]
+    search = [Job(training, 1, test=False) for training in settings]
+    line = summary("search_l2", search, [outcome(0.5), outcome(0.1, diverged_at=3)], 7)
+    assert line == (
+        "search_l2: 2 networks, 40 to 80 steps, 7 s: validation accuracy 20.0 to 60.0 %, 1 diverged"
+    )
+
+
+def test_a_terminal_has_one_bar_over_the_networks(
+    images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Path(".klayer").write_text("a file of another program")
-    (outcome,) = train_jobs("stage", [one()])
-    assert outcome.row["diverged_at"] == -1
-    told = capsys.readouterr().err
-    assert ".klayer/checkpoints/stage cannot be written (Not a directory)" in told
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    def slow(job: Job, _: object) -> Outcome:
+        time.sleep(0.11)  # the bar is drawn ten times a second at most
+        return outcome(job.seed / 10)
+
+    monkeypatch.setattr(loop, "train", slow)
+    monkeypatch.setattr("sys.stderr", terminal := Terminal())
+    train_jobs("train@plain", [one(1), one(2)])
+    drawn = terminal.getvalue().split("\r")
+    assert any(
+        re.fullmatch(
+            r"train@plain: 1 of 2 .* 00:00 left, \d+ steps/s, test accuracy 10.0 % *", line
+        )
+        for line in drawn
+    ), drawn
+    assert drawn[-2].strip() == ""  # it is wiped out at the end

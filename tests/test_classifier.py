@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import doctest
 import os
-import pickle
 import re
 import subprocess
 import sys
@@ -13,23 +12,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_array
-from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris
-from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import klayer.classifier
 from conftest import BATCH_NORM, ROOT
 from klayer import KLayerClassifier
 from klayer.data.dataset import Dataset
+from klayer.settings import Training
 from klayer.stages.preprocess import measure
 from klayer.training.job import Job
 from klayer.training.loop import train
 from klayer.training.models import parameters_sha256
-from klayer.training.settings import Training
 
 IRIS = load_iris(return_X_y=True)
 
@@ -80,13 +74,10 @@ def test_is_the_pipeline_s_network_bit_for_bit(dataset: Dataset, changes: dict[s
     np.testing.assert_array_equal(ours.predict_proba(test.images[:12]), examples)
 
 
-@pytest.mark.parametrize("batch_norm", [True, False])
-@pytest.mark.parametrize("kind", [np.float32, np.float64, int])
-def test_learns_digits_of_any_type(kind: type, batch_norm: bool) -> None:
+def test_learns_digits_without_batch_norm() -> None:
     X, y = load_digits(return_X_y=True)
-    X_train, X_test, y_train, y_test = train_test_split(X.astype(kind), y, random_state=0)
-    digits = network(hidden_layer_sizes=50, max_iter=30, batch_norm=batch_norm)
-    assert digits.fit(X_train, y_train).score(X_test, y_test) > 0.95
+    digits = network(hidden_layer_sizes=50, max_iter=30, batch_norm=False)
+    assert digits.fit(X[::2].astype(int), y[::2]).score(X[1::2].astype(int), y[1::2]) > 0.9
 
 
 def test_learns_two_classes_with_names_from_a_frame() -> None:
@@ -118,13 +109,6 @@ def test_what_fit_leaves() -> None:
     }
 
 
-def test_the_first_loss_is_that_of_the_start() -> None:
-    """Equal probabilities, as weights of 0 give them: all steps but the first are too small."""
-    X = np.zeros((30, 2))  # standardised to 0: the scores are the biases, 0
-    constant = network(batch_size=30, max_iter=1).fit(X, np.arange(30) % 3)
-    assert constant.loss_curve_ == [pytest.approx(np.log(3), rel=1e-6)]
-
-
 def test_a_number_as_random_state_repeats_and_none_does_not() -> None:
     def weights(state: Any) -> bytes:
         return bytes(network(random_state=state).fit(*IRIS).arrays_["affine1.weight"])
@@ -134,39 +118,11 @@ def test_a_number_as_random_state_repeats_and_none_does_not() -> None:
     assert weights(np.random.RandomState(5)) == weights(np.random.RandomState(5))
 
 
-def test_clones_and_pickles_predict_alike() -> None:
-    iris = network(dropout=0.5).fit(*IRIS)
-    expected = iris.predict_proba(IRIS[0])
-    for other in (pickle.loads(pickle.dumps(iris)), clone(iris).fit(*IRIS)):
-        np.testing.assert_array_equal(other.predict_proba(IRIS[0]), expected)
-
-
-def test_any_number_of_jobs_gives_the_same() -> None:
-    steps = make_pipeline(MinMaxScaler(), network())
-    one, two = (cross_val_score(steps, *IRIS, cv=3, n_jobs=jobs) for jobs in (1, 2))
-    np.testing.assert_array_equal(one, two)
-    grid = {"l2": np.logspace(-4, -2, 2), "hidden_layer_sizes": [(), (4,), (4, 3)]}
-    best = [GridSearchCV(network(), grid, cv=3, n_jobs=jobs).fit(*IRIS) for jobs in (1, 2)]
-    a, b = (search.best_estimator_.arrays_ for search in best)
-    assert parameters_sha256(a) == parameters_sha256(b)
-
-
 def test_an_offset_and_a_scale_of_the_features_do_not_matter() -> None:
     """Times in seconds since 1970, for example, which float32 would round to two minutes."""
     X, y = IRIS
     moved = X * [1, 1e6, 1e-6, 1] + [1.7e9, 0, 0, -5]
-    for changed, given in ((network().fit(moved, y), moved), (network().fit(X, y), X)):
-        assert changed.score(given, y) == network().fit(X, y).score(X, y)
-
-
-@pytest.mark.parametrize("n", [1, 2, 3, 101, 199])
-def test_few_rows_and_rows_that_are_left_out(n: int) -> None:
-    X = np.random.default_rng(0).normal(size=(n, 3))
-    assert network().fit(X, np.arange(n) % 2).predict(X).shape == (n,)
-
-
-def test_one_class_is_always_right() -> None:
-    assert network().fit(IRIS[0], ["x"] * 150).score(IRIS[0], ["x"] * 150) == 1
+    assert network().fit(moved, y).score(moved, y) == network().fit(X, y).score(X, y)
 
 
 def test_a_batch_larger_than_the_data_is_cut() -> None:
@@ -179,23 +135,14 @@ def test_a_batch_larger_than_the_data_is_cut() -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"max_iter": 0}, "max_iter"),
         ({"max_iter": 1.5}, "max_iter"),
-        ({"batch_size": 0}, "batch_size"),
         ({"batch_size": "all"}, "batch_size"),
         ({"cycles": 0}, "cycles"),
-        ({"hidden_layer_sizes": (8, 0)}, "hidden_layer_sizes cannot be"),
-        ({"hidden_layer_sizes": -1}, "hidden_layer_sizes cannot be"),
-        ({"hidden_layer_sizes": 1.5}, "hidden_layer_sizes cannot be"),
-        ({"l2": -1.0}, "l2 cannot be"),
+        ({"hidden_layer_sizes": (8, 0)}, "hidden_layer_sizes is wrong"),
         ({"l2": 5.0}, "a step would take all of a weight"),
-        ({"dropout": 1.0}, "dropout cannot be"),
-        ({"optimizer": "lbfgs"}, "optimizer cannot be"),
-        ({"schedule": "none"}, "schedule cannot be"),
-        ({"initialisation": "glorot"}, "initialisation cannot be"),
-        ({"learning_rate_init": -1.0}, "learning_rate_init cannot be"),
-        ({"learning_rate_init": 1e7}, "learning_rate_init cannot be"),
-        ({"random_state": -1}, "random_state cannot be"),
+        ({"optimizer": "lbfgs"}, "optimizer is wrong"),
+        ({"learning_rate_init": 1e7}, "learning_rate_init is wrong"),
+        ({"random_state": -1}, "random_state is wrong"),
     ],
 )
 def test_a_wrong_parameter_is_named(changes: dict[str, Any], says: str) -> None:
@@ -207,18 +154,6 @@ def test_what_overflows_is_told() -> None:
     large = network(batch_norm=False, learning_rate_init=1e6, l2=0.0, standardize=False)
     with pytest.raises(ValueError, match="overflowed"):
         large.fit(IRIS[0] * 1e30, IRIS[1])
-
-
-def test_sparse_matrices_are_refused() -> None:
-    with pytest.raises(TypeError, match="Sparse"):
-        network().fit(csr_array(IRIS[0]), IRIS[1])
-
-
-def test_verbose_shows_a_bar(capsys: pytest.CaptureFixture[str]) -> None:
-    network().fit(*IRIS)
-    assert capsys.readouterr().err == ""
-    network(verbose=True).fit(*IRIS)
-    assert "epochs: 100%" in capsys.readouterr().err
 
 
 def test_the_docstring_s_example() -> None:

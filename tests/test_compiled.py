@@ -1,4 +1,4 @@
-"""The cache of compiled loops: edits are seen, damaged files are misses, no cache is no fault."""
+"""The cache of compiled loops: edits are seen, and no cache is no fault."""
 
 from __future__ import annotations
 
@@ -57,11 +57,6 @@ def call(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(code, cwd=folder, env=env, capture_output=True, text=True, check=True)
 
 
-def kept(folder: Path) -> list[Path]:
-    """The two files of the loop outside."""
-    return sorted((folder / "__pycache__").glob("*.nb[ic]"))
-
-
 def test_an_edit_of_the_module_or_of_another_module_of_the_kernels_is_seen(folder: Path) -> None:
     cache = {"NUMBA_CACHE_DIR": str(folder / "cache")}
 
@@ -77,35 +72,17 @@ def test_an_edit_of_the_module_or_of_another_module_of_the_kernels_is_seen(folde
     assert edited("loops.py", "0.0", "1.0") == "19.0\n"
 
 
-def test_what_is_kept_is_used_again(folder: Path) -> None:
-    call(folder)
-    before = [(path, path.stat().st_mtime_ns) for path in kept(folder)]
-    assert len(before) == 2
-    assert call(folder).stdout == "12.0\n"
-    assert [(path, path.stat().st_mtime_ns) for path in kept(folder)] == before
+def test_the_cache_is_used_again(folder: Path) -> None:
+    times = []
+    for _ in range(2):
+        assert call(folder).stdout == "12.0\n"
+        times.append([path.stat().st_mtime_ns for path in (folder / "__pycache__").glob("*.nb?")])
+    assert len(times[0]) == 2  # an index and the code
+    assert times[0] == times[1]
 
 
-@pytest.mark.parametrize(("suffix", "share"), [(".nbi", 0), (".nbi", 0.5), (".nbc", 0.99)])
-def test_a_truncated_file_is_a_miss_and_made_again(folder: Path, suffix: str, share: float) -> None:
-    call(folder)
-    (path,) = (path for path in kept(folder) if path.suffix == suffix)
-    whole = path.read_bytes()
-    path.write_bytes(whole[: int(share * len(whole))])
-    again = call(folder)
-    assert (again.stdout, again.stderr) == ("12.0\n", "")
-    assert len(path.read_bytes()) == pytest.approx(len(whole), rel=0.1)
-
-
-def test_a_folder_that_cannot_be_written_is_told(folder: Path) -> None:
+def test_where_no_folder_can_be_written_the_code_runs_all_the_same(folder: Path) -> None:
     (folder / "__pycache__").write_text("a file, where the folder would be")
     home = folder / "home"
     home.write_text("no folder either")
-    again = call(folder, HOME=str(home), XDG_CACHE_HOME=str(home))
-    assert again.stdout == "12.0\n"
-    assert again.stderr.count("no folder for compiled code can be written") == 1
-
-
-def test_a_named_folder_that_cannot_be_written_is_passed_over(folder: Path) -> None:
-    again = call(folder, NUMBA_CACHE_DIR=str(folder / "loops.py/below-a-file"))
-    assert (again.stdout, again.stderr) == ("12.0\n", "")
-    assert kept(folder)
+    assert call(folder, HOME=str(home), XDG_CACHE_HOME=str(home)).stdout == "12.0\n"

@@ -14,8 +14,8 @@ from ruamel.yaml import YAML
 from conftest import ROOT
 
 # These cannot change a number: params.yaml is read and checked, files are written in a form that
-# tests/test_files.py holds, messages, and workers and progress (tests/test_workers.py).
-NO_NUMBER = {"params", "files", "errors", "parallel"}
+# tests/test_files.py holds, messages, what is refused, workers and progress (test_workers.py).
+NO_NUMBER = {"params", "files", "errors", "environment", "parallel"}
 
 
 def stages_of(path: str) -> dict[str, dict[str, Any]]:

@@ -13,12 +13,12 @@ import pytest
 
 from conftest import block, tiny_settings, write_settings
 from klayer.errors import KlayerError
-from klayer.networks.architecture import Architecture
 from klayer.networks.batch_norm import BatchNorm
-from klayer.networks.gradient_check import GradientError, check_gradients
-from klayer.networks.layer import Residual, Weight
+from klayer.networks.gradient_check import GradientError, check_gradients, check_layer
+from klayer.networks.layer import Layer, Residual, Weight
 from klayer.networks.layers import Affine, Dropout, ReLU
-from klayer.networks.output import SoftmaxCrossEntropy
+from klayer.networks.loss import SoftmaxCrossEntropy
+from klayer.networks.network import Architecture
 from klayer.stages import check_gradients as stage
 
 BN, BN_AFTER = block(True), ("affine", "relu", "batch_norm")
@@ -41,9 +41,8 @@ def check(l2: float = 0.1, **changes: Any) -> list[GradientError]:
     return check_gradients(architecture, images, labels, l2, generator)
 
 
-@pytest.mark.parametrize("hidden", [(), (5,), (5, 4), (3,) * 8])
-@pytest.mark.parametrize("batch_norm", [False, True])
-@pytest.mark.parametrize("l2", [0.0, 0.1])
+@pytest.mark.parametrize("hidden", [(), (5, 4), (3,) * 8])
+@pytest.mark.parametrize(("batch_norm", "l2"), [(False, 0.0), (True, 0.1)])
 def test_gradients_are_right(hidden: Any, batch_norm: bool, l2: float) -> None:
     errors = check(l2, hidden=hidden, block=block(batch_norm))
     assert max(error.relative for error in errors) < 1e-6
@@ -128,6 +127,68 @@ def test_a_planted_fault_is_found(
     wrong = {error.parameter for error in check(**changes) if error.relative > 1e-6}
     assert wrong
     assert wrong <= suspects
+
+
+class StudentsBatchNorm(BatchNorm):
+    """Batch norm with the mistakes that students make."""
+
+    def __init__(self, mistake: str) -> None:
+        super().__init__(1e-3, 0.9)
+        self.mistake = mistake
+
+    def backward(self, grad: Any) -> Any:
+        u, scale, last = self.normalised, self.gamma.value * self.inv_std, self.beta.grad.copy()
+        out = super().backward(grad.copy())
+        match self.mistake:
+            case "no mean":
+                out += scale * grad.mean(axis=0)
+            case "no variance":
+                out += scale * u * (grad * u).mean(axis=0)
+            case "gamma by the output":
+                output = self.gamma.value * u + self.beta.value
+                self.gamma.grad[:] = (grad * output).sum(axis=0)
+            case "unfilled":
+                self.gamma.grad[:] = 0
+            case "accumulated":
+                self.beta.grad += last
+            case "shape":
+                return out[:, :-1]
+        return out
+
+
+MISTAKES = [
+    ("", [], ""),
+    ("no mean", ["the input"], "the mean of the batch is taken for a constant"),
+    ("no variance", ["the input"], "the variance of the batch is taken for a constant"),
+    ("gamma by the output", ["gamma"], "it is the sum of the output times its gradient"),
+    ("unfilled", ["gamma"], "it is 0 everywhere"),
+    ("accumulated", ["beta"], "it is 2 times the right one"),
+]
+
+
+@pytest.mark.parametrize(("mistake", "wrong", "hint"), MISTAKES)
+def test_a_student_s_layer(mistake: str, wrong: list[str], hint: str) -> None:
+    found = check_layer(StudentsBatchNorm(mistake), np.random.default_rng(1))
+    assert [derivative.name for derivative in found] == ["the input", "gamma", "beta"]
+    assert [derivative.name for derivative in found if not derivative.is_right] == wrong
+    for derivative in found:
+        kind = "right" if derivative.is_right else "wrong"
+        assert derivative.sentence.startswith(f"the gradient of {derivative.name} is {kind}")
+        assert derivative.is_right or hint in derivative.sentence
+
+
+def test_a_derivative_of_a_wrong_shape_is_named() -> None:
+    with pytest.raises(ValueError, match=r"backward gives \(8, 4\), .* shape \(8, 5\)"):
+        check_layer(StudentsBatchNorm("shape"), np.random.default_rng(1))
+
+
+@pytest.mark.parametrize(
+    "layer", [Affine(3), ReLU(), Dropout(0.4), BatchNorm(1e-3, 0.9), Residual([Affine(5), ReLU()])]
+)
+def test_layers_of_klayer_are_right(layer: Layer) -> None:
+    found = check_layer(layer, np.random.default_rng(1))
+    assert all(derivative.is_right for derivative in found)
+    assert len(found) == 1 + len(layer.parameters)
 
 
 def test_the_stage_writes_a_row_for_each_parameter(project: Path) -> None:

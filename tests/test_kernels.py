@@ -1,28 +1,30 @@
-"""The products bit by bit against exact arithmetic; exp and log against decimal numbers."""
+"""Products bit by bit against exact arithmetic; exp and log against decimal numbers; threads."""
 
 from __future__ import annotations
 
 import math
+import multiprocessing
 from collections.abc import Callable
 from decimal import Context, Decimal
 from fractions import Fraction
-from functools import partial
 from typing import Any
+from unittest import mock
 
+import joblib
 import numba
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numba.core.errors import TypingError
 
+from klayer.kernels import threads
 from klayer.kernels.elementary import exp, log
-from klayer.kernels.products import descend, gradient, input_gradient, matrix, scores
-from klayer.kernels.tiles import dots, outer
-from klayer.kernels.vectors import BITS
+from klayer.kernels.products import GROUP, descend, gradient, input_gradient, matrix, scores
+from klayer.kernels.threads import both
+from klayer.kernels.tiles import BITS, FEATURES, LANES, dots, outer
 
 DTYPES = [np.float32, np.float64]
-LANES = 16
 
 
 def fma(a: Any, b: Any, c: Any) -> Any:
@@ -87,9 +89,19 @@ SIZES = st.tuples(
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@settings(max_examples=15)
+@pytest.mark.parametrize("cores", [1, 2])
+@settings(max_examples=10)
+@example(sizes=(GROUP + 5, 17, 6), seed=0)  # more rows and features than are taken at a time
+@example(sizes=(2, FEATURES + 20, 3), seed=0)
 @given(sizes=SIZES, seed=st.integers(0, 99))
-def test_sums_in_the_written_order_give_every_bit(dtype: Any, sizes: Any, seed: int) -> None:
+def test_sums_in_the_written_order_give_every_bit(
+    cores: int, dtype: Any, sizes: Any, seed: int
+) -> None:
+    with mock.patch.multiple(threads, WORTHWHILE=1, THREADS=cores):
+        compare_with_exact_sums(dtype, sizes, seed)
+
+
+def compare_with_exact_sums(dtype: Any, sizes: tuple[int, int, int], seed: int) -> None:
     n, d, units = sizes
     generator = np.random.default_rng(seed)
     x, w, g, b = numbers(generator, dtype, (n, d), (units, d), (n, units), units)
@@ -104,45 +116,6 @@ def test_sums_in_the_written_order_give_every_bit(dtype: Any, sizes: Any, seed: 
     expected = exact_descent(w, g, x, 0.1, 0.003)
     descend(w, g, x, 0.1, 0.003)
     np.testing.assert_array_equal(w, expected)
-
-
-@pytest.mark.parametrize(
-    ("n", "d", "units"),
-    [(100, 3072, 50), (1000, 3072, 50), (250, 50, 10), (10, 800, 800), (1, 3072, 1)],
-)
-def test_large_products(n: int, d: int, units: int, random: np.random.Generator) -> None:
-    x, w, g = (matrix(*shape, np.float32) for shape in ((n, d), (units, d), (n, units)))
-    for values in (x, w, g):
-        values[:] = random.normal(size=values.shape)
-    b = random.normal(size=units).astype(np.float32)
-    exact_x, exact_w, exact_g = (values.astype(np.float64) for values in (x, w, g))
-    out, of_x, of_w = np.empty_like(g), np.empty_like(x), np.empty_like(w)
-    scores(x, w, b, out)
-    np.testing.assert_allclose(out, exact_x @ exact_w.T + b, atol=1e-3)
-    input_gradient(g, np.ascontiguousarray(w), of_x)
-    np.testing.assert_allclose(of_x, exact_g @ exact_w, atol=1e-3)
-    gradient(g, x, of_w)
-    np.testing.assert_allclose(of_w, exact_g.T @ exact_x, atol=1e-3)
-    descend(w, g, x, 0.125, 0.5)
-    expected = exact_w - 0.125 * (exact_g.T @ exact_x + 0.5 * exact_w)
-    np.testing.assert_allclose(w, expected, atol=1e-3)
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_a_row_has_its_bits_at_every_place(dtype: Any, random: np.random.Generator) -> None:
-    n, d, units = 95, 70, 13  # three groups of rows, remainders of every tile
-    x, w, g, b = numbers(random, dtype, (n, d), (units, d), (n, units), units)
-
-    def products(rows: Any) -> tuple[Any, Any]:
-        out, of_x = np.empty((len(rows), units), dtype), np.empty((len(rows), d), dtype)
-        scores(np.ascontiguousarray(x[rows]), w, b, out)
-        input_gradient(np.ascontiguousarray(g[rows]), w, of_x)
-        return out, of_x
-
-    everywhere = products(np.arange(n))
-    for rows in ([0], [94], [3, 2, 1], np.arange(n)[::-1], np.arange(90, 95), np.full(50, 41)):
-        for found, expected in zip(products(rows), everywhere, strict=True):
-            np.testing.assert_array_equal(found, expected[rows])
 
 
 def test_no_size_of_a_tile_changes_a_bit(random: np.random.Generator) -> None:
@@ -165,76 +138,50 @@ def _by_tiles(rows: int, columns: int) -> Any:
     def by_tiles(x: Any, w: Any, z: Any, part: Any, out: Any, rate: Any) -> None:
         for i in range(0, 6, rows):
             for j in range(0, 6, columns):
-                dot(x, w, part, i, j, i, 0, 6, True)
+                dot(x, w, part, i, j, 0, 6, True)
             for f in range(0, 96, columns * width):
-                product(w, False, z, out, i, f, 6, True, rate, rate)
+                product(w, z, out, i, f, True, rate, rate)
 
     return by_tiles
 
 
-def arrays(dtype: Any = np.float32) -> Any:
+def test_arrays_that_do_not_fit_raise() -> None:
     """x (3, 17), W (4, 17), b, g (3, 4) and the scores, of ones; x and W have padded rows."""
-    x, w = (np.ones((rows, 20), dtype)[:, :17] for rows in (3, 4))
-    return x, w, np.ones(4, dtype), np.ones((3, 4), dtype), np.zeros((3, 4), dtype)
-
-
-def test_shapes_that_do_not_fit_raise() -> None:
-    x, w, b, g, out = arrays()
-    for wrong in [
-        (x[:, :16], w, b, out),
-        (x, w[:3], b, out),
-        (x, w, b[:3], out),
-        (x, w, b, np.zeros((3, 5), np.float32)),
-        (x, w, b, np.zeros((2, 4), np.float32)),
-    ]:
-        with pytest.raises(ValueError, match="do not fit"):
-            scores(*wrong)
-    for g_shape, out_shape in [((2, 4), (4, 17)), ((3, 5), (4, 17)), ((3, 4), (4, 16))]:
-        with pytest.raises(ValueError, match="do not fit"):
-            gradient(np.ones(g_shape, np.float32), x, np.zeros(out_shape, np.float32))
-    for g_shape, out_shape in [((3, 3), (3, 17)), ((2, 4), (3, 17)), ((3, 4), (3, 16))]:
-        with pytest.raises(ValueError, match="do not fit"):
-            input_gradient(np.ones(g_shape, np.float32), w, np.zeros(out_shape, np.float32))
-    with pytest.raises(ValueError, match="do not fit"):
-        descend(w[:, :16], g, x, 0.1, 0.1)
-
-
-def test_rows_that_are_not_contiguous_raise() -> None:
-    x, w, b, g, out = arrays()
-    of_w, of_x = np.zeros((4, 17), np.float32), np.zeros((3, 17), np.float32)
+    x, w = (np.ones((rows, 20), np.float32)[:, :17] for rows in (3, 4))
+    b, g, out = np.ones(4, np.float32), np.ones((3, 4), np.float32), np.ones((3, 4), np.float32)
     memory = np.ones((20, 40), np.float32)
-    calls: list[Callable[[], None]] = [partial(scores, np.asfortranarray(x), w, b, out)]
-    for view in (memory[:, ::2], memory[:, ::-1], memory.T[:20]):
-        wrong_x, wrong_w = view[:3, :17], view[:4, :17]
-        calls += [
-            partial(scores, wrong_x, w, b, out),
-            partial(scores, x, wrong_w, b, out),
-            partial(gradient, g, wrong_x, of_w),
-            partial(input_gradient, g, wrong_w, of_x),
-            partial(descend, wrong_w, g, x, 0.1, 0.1),
-        ]
-    for call in calls:
-        with pytest.raises(ValueError, match="contiguous"):
-            call()
-    assert (memory == 1).all()
-
-
-@pytest.mark.parametrize("dtype", [np.int32, np.int64])
-def test_other_types_raise(dtype: Any) -> None:
-    x, w, b, g, out = arrays()
-    other_x, other_w, other_b, other_g, other_out = arrays(dtype)
-    calls: list[Callable[[], None]] = [
-        partial(scores, other_x, w, b, out),
-        partial(scores, x, other_w, b, out),
-        partial(scores, x, w, other_b, out),
-        partial(scores, x, w, b, other_out),
-        partial(gradient, other_g, x, w),
-        partial(descend, w, g, other_x, 0.1, 0.1),
-        partial(input_gradient, g, other_w, x),
+    cases: list[tuple[str, Callable[..., None], tuple[Any, ...]]] = [
+        ("fit", scores, (x[:, :16], w, b, out)),
+        ("fit", scores, (x, w[:3], b, out)),
+        ("fit", scores, (x, w, b[:3], out)),
+        ("fit", scores, (x, w, b, out[:2])),
+        ("fit", scores, (x, w, b, out[:, :3])),
+        *[("fit", gradient, (a, x, o)) for a, o in ((g[:2], w), (g[:, :3], w), (g, w[:, :16]))],
+        *[("fit", input_gradient, (a, w, o)) for a, o in ((g[:2], x), (g[:, :3], x), (g, w))],
+        ("fit", descend, (w[:, :16], g, x, 0.1, 0.1)),
+        ("contiguous", scores, (np.asfortranarray(x), w, b, out)),
     ]
-    for call in calls:
+    for view in (memory[:, ::2], memory.T[:20]):
+        wrong_x, wrong_w = view[:3, :17], view[:4, :17]
+        cases += [
+            ("contiguous", scores, (wrong_x, w, b, out)),
+            ("contiguous", scores, (x, wrong_w, b, out)),
+            ("contiguous", gradient, (g, wrong_x, w)),
+            ("contiguous", input_gradient, (g, wrong_w, x)),
+            ("contiguous", descend, (wrong_w, g, x, 0.1, 0.1)),
+        ]
+    for message, product, arguments in cases:
+        with pytest.raises(ValueError, match=message):
+            product(*arguments)
+    wrong: list[tuple[Callable[..., None], tuple[Any, ...]]] = [
+        (scores, (x.astype(np.int32), w, b, out)),
+        (scores, (x, w, b.astype(np.float64), out)),
+        (gradient, (g.astype(np.float64), x, w)),
+    ]
+    for function, arguments in wrong:
         with pytest.raises(TypingError):
-            call()
+            function(*arguments)
+    assert all((array == 1).all() for array in (x, w, b, g, out, memory))
 
 
 def test_what_is_not_finite_gives_what_ieee_gives() -> None:
@@ -284,12 +231,9 @@ def every_size(low: float, high: float, seed: int = 1) -> list[float]:
     return [*generator.uniform(low, high, 1000).tolist(), *small.tolist()]
 
 
-def test_exp_errs_by_less_than_one_and_a_half_ulps() -> None:
+def test_exp_and_log_err_by_less_than_they_say() -> None:
     for x in every_size(-745.1, 709.78):
         assert error_in_ulps(exp(x), PRECISE.exp(Decimal(x))) < 1.5, x
-
-
-def test_log_errs_by_less_than_an_ulp() -> None:
     generator = np.random.default_rng(1)
     values = [
         *(2.0 ** generator.uniform(-1074, 1023.9, 1000)).tolist(),
@@ -328,3 +272,31 @@ def test_exp_and_log_of_float32_are_rounded_once() -> None:
             rounded = np.float32(found)
             half = Decimal(float(abs(np.spacing(rounded)))) / 2
             assert abs(Decimal(float(rounded)) - exact) <= half * Decimal("1.000001"), x
+
+
+def test_an_error_of_the_second_thread_reaches_the_caller() -> None:
+    for broken in ((1,), (0,)):
+        with pytest.raises(ZeroDivisionError):
+            both(lambda value: 1 / value, broken, (1 - broken[0],))
+    ends: list[int] = []
+    both(ends.append, (1,), (2,))
+    assert sorted(ends) == [1, 2]
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+def test_a_forked_process_has_a_second_thread_of_its_own() -> None:
+    both(abs, (1,), (2,))  # starts this process's
+    child = multiprocessing.get_context("fork").Process(target=both, args=(abs, (1,), (2,)))
+    child.start()
+    child.join(30)
+    assert child.exitcode == 0
+
+
+def test_workers_of_joblib_share_the_cores() -> None:
+    cores = joblib.cpu_count()
+    threads_of_each = joblib.Parallel(cores)(joblib.delayed(_threads)() for _ in range(cores))
+    assert set(threads_of_each) == {1} or cores == 1
+
+
+def _threads() -> int:
+    return threads.THREADS

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from clone import Clone
 from conftest import ROOT, tiny_settings, write_params
-from klayer.study.settings import check_all
+from klayer.stages.settings import check
 from tools.quick import shrink
 
 
@@ -39,7 +39,7 @@ def shrunk(settings: dict[str, Any], folder: Path, monkeypatch: pytest.MonkeyPat
     shrink(settings)
     write_params(settings, folder / "params.yaml")
     monkeypatch.chdir(folder)
-    check_all()
+    check()
 
 
 def test_what_is_left_is_small_and_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

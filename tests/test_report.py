@@ -156,7 +156,7 @@ def test_the_search_sees_a_gain_that_is_there(
 ) -> None:
     write_evidence(project)
     write_search(project, of_best, of_any)
-    (project / "metrics/search_l2.json").write_text('{"best_l2": 0.01, "val_acc": 0.5}')
+    (project / "metrics/search_l2.json").write_text('{"best_l2": 0.01}')
     found = section("l2")
     assert (found.answer, found.certainty) == (answer, certainty)
     assert "the search's choice, λ = 0.01, is" in found.numbers  # read, and not chosen again

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 import klayer
 from conftest import tiny_settings, tiny_training, write_settings
 from klayer.errors import KlayerError
+from klayer.settings import Coarse, Fine
 from klayer.stages import search_l2, train
-from klayer.study import search
-from klayer.study.search_settings import Coarse, Fine
+from klayer.stages import search_l2 as search
 from klayer.training.job import Outcome, Row
 
 
@@ -94,7 +94,7 @@ def test_means_and_result_by_hand() -> None:
         ("none", 0.0): 2,
     }
     # Neither the coarse phase nor lambda = 0 gives the best value, whatever their accuracies.
-    assert search.result(means) == {"best_l2": 1e-3, "val_acc": pytest.approx(0.7)}
+    assert search.result(means) == {"best_l2": 1e-3, "validation_accuracy": pytest.approx(0.7)}
 
 
 @given(st.lists(st.sampled_from([1.25, 1.5, 2.0]), min_size=2, max_size=12))
@@ -109,11 +109,11 @@ def test_the_stages_from_search_to_the_best(project: Path) -> None:
     runs = pd.read_csv("plots/search_l2_runs.csv")
     assert runs["phase"].value_counts().to_dict() == {"coarse": 6, "fine": 4, "none": 2}
     found = json.loads(Path("metrics/search_l2.json").read_text())
-    assert list(found) == ["best_l2", "val_acc"]
+    assert list(found) == ["best_l2", "validation_accuracy"]
     fine = pd.read_csv("plots/search_l2.csv").query("phase == 'fine'")
     best = fine.sort_values(["validation_loss", "l2"]).iloc[0]
     assert found["best_l2"] == pytest.approx(best["l2"])
-    assert found["val_acc"] == pytest.approx(best["validation_accuracy"])
+    assert found["validation_accuracy"] == pytest.approx(best["validation_accuracy"])
     for schedule, steps in (("short", [10, 20]), ("long", [10, 20, 30, 40])):
         train.run_best(schedule)
         assert list(pd.read_csv(f"plots/train/best_{schedule}.csv")["step"]) == steps
@@ -136,9 +136,9 @@ def test_the_best_by_a_schedule_equals_an_experiment_of_the_same_settings(projec
         assert of_best == of_same
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"best_l2": null}', '{"best_l2": "x"}'])
-def test_a_search_that_tells_no_best_value(project: Path, text: str) -> None:
+@pytest.mark.parametrize("text", ["", "{}", '{"best_l2": null}'])
+def test_a_search_without_a_best_value(project: Path, text: str) -> None:
     Path("metrics").mkdir()
     Path("metrics/search_l2.json").write_text(text)
-    with pytest.raises(KlayerError, match=r"tells no best_l2 .*run `dvc repro search_l2`"):
+    with pytest.raises(KlayerError, match=r"has no best_l2 .*run `dvc repro search_l2`"):
         train.run_best("long")

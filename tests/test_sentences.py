@@ -30,8 +30,8 @@ from klayer.report.contents import report
 from klayer.report.document import Document
 from klayer.report.drawing import png
 from klayer.report.page import markdown
+from klayer.settings import Training
 from klayer.stages import report as stage
-from klayer.training.settings import Training
 
 ALL = EXPERIMENTS | MORE
 EXPERIMENTS_LEFT: dict[str, dict[str, dict[str, Any]]] = {

@@ -6,16 +6,16 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ruamel.yaml import YAML
 
-from conftest import ROOT, tiny_settings, write_params
+import klayer.settings
+from conftest import ROOT, tiny_settings
 from klayer import params
 from klayer.errors import KlayerError
 from klayer.files import write_table
@@ -23,20 +23,24 @@ from klayer.report.document import Table
 from klayer.report.page import markdown
 from klayer.report.studies.questions import ASKS, document, section
 from klayer.report.studies.results import Study, collect, study_table
+from klayer.settings import Random, Studies, Trial
 from klayer.stages.study import networks_table, summary
-from klayer.study.settings import check_studies
-from klayer.study.studies import SAME, draws, label, labels, study_names, trials
-from klayer.study.studies_settings import Random
+from klayer.stages.study_settings import draws, label, labels, of_stages, trials
 from klayer.training.job import Outcome
-from klayer.training.settings import Training
 
 PLAIN = ["affine", "relu"]
 
 
 def settings(**study: Any) -> dict[str, Any]:
     """studies/params.yaml with one study."""
-    about = {"question": "Is it so?", "ask": "gain", "variants": {"a": {}, "b": {"l2": 0.5}}}
-    return {"training": tiny_settings()["training"], "studies": {"one": about | study}}
+    usual = {"question": "Is it so?", "ask": "gain", "variants": {"a": {}, "b": {"l2": 0.5}}}
+    return {"training": tiny_settings()["training"], "studies": {"one": usual | study}}
+
+
+def expanded(**study: Any) -> list[Trial]:
+    """The networks of a study."""
+    checked = params.check(Studies, settings(**study))
+    return trials("studies.one", checked.studies["one"], checked.training)
 
 
 def level_of(variant: dict[str, Any]) -> dict[str, Any]:
@@ -50,16 +54,14 @@ def shown(found: list[Any]) -> list[tuple[str, str, int]]:
 
 def test_the_studies_of_the_project_are_sound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT / "studies")
-    check_studies()
-    sections = params.read()
-    counts = {name: len(trials(sections, name)) for name in study_names(sections)}
+    counts = {name: len(file.get("networks", ())) for name, file in of_stages().items()}
     assert counts["learning_rate"] == 6 * 2 * 8
     assert counts["search"] == 2 * 16 * 8
 
 
 def test_every_variant_has_every_value_and_seed() -> None:
     across = {"half_cycle": [10, 20], "batch_size": [30, 60]}
-    found = trials(settings(across=across, training={"seeds": [3, 4]}), "one")
+    found = expanded(across=across, training={"seeds": [3, 4]})
     expected = [(v, n, s) for v in ("a", "b") for n in ("10", "20") for s in (3, 4)]
     assert shown(found) == expected
     assert found[-1].training.batch_size == 60  # goes along
@@ -68,7 +70,7 @@ def test_every_variant_has_every_value_and_seed() -> None:
 
 def test_a_grid_is_all_combinations() -> None:
     grid = {"l2": [0.1, 0.2], "learning_rate_max": [0.01, 0.02]}
-    found = trials(settings(**level_of({"grid": grid}), training={"seeds": [1]}), "one")
+    found = expanded(**level_of({"grid": grid}), training={"seeds": [1]})
     assert [(t.training.l2, t.training.learning_rate_max) for t in found] == [
         (0.1, 0.01),
         (0.1, 0.02),
@@ -79,7 +81,7 @@ def test_a_grid_is_all_combinations() -> None:
 
 def test_a_random_search_draws_for_each_seed() -> None:
     random = {"count": 3, "ranges": {"l2": [0.001, 0.1]}}
-    found = trials(settings(**level_of({"random": random}), training={"seeds": [1, 2]}), "one")
+    found = expanded(**level_of({"random": random}), training={"seeds": [1, 2]})
     seeds = {1: (1, 2, 3), 2: (4, 5, 6)}  # a value is of one seed alone
     assert shown(found) == [("a", str(n), seed) for seed in seeds for n in seeds[seed]]
     assert len({trial.training.l2 for trial in found}) == 6
@@ -87,8 +89,8 @@ def test_a_random_search_draws_for_each_seed() -> None:
 
 @given(st.integers(0, 1000), st.floats(1e-6, 1e3), st.floats(1.01, 1e3))
 def test_draws_lie_within_their_range(seed: int, low: float, times: float) -> None:
-    random = Random(count=5, ranges={"x": (low, low * times)})
-    assert all(0.99 * low <= d["x"] <= 1.01 * low * times for d in draws(random, seed))
+    random = Random(count=5, ranges={"sigma": (low, low * times)})
+    assert all(0.99 * low <= d["sigma"] <= 1.01 * low * times for d in draws(random, seed))
     assert draws(random, seed) == draws(random, seed)
 
 
@@ -126,67 +128,72 @@ def test_values_that_differ_are_shown_differently(values: list[Any], texts: list
 
 
 def test_two_architectures_of_equal_depth_are_two_values() -> None:
-    found = trials(settings(across={"hidden": [[8] * 4, [9] * 4]}), "one")
+    found = expanded(across={"hidden": [[8] * 4, [9] * 4]})
     assert len({(trial.variant, trial.value) for trial in found}) == 4
 
 
-def test_what_has_to_be_equal_in_a_study_is_a_setting() -> None:
-    assert set(SAME) <= set(Training.model_fields)
+def test_a_variant_of_nothing_is_the_usual_training() -> None:
+    found = expanded(variants={"a": None, "b": {"l2": 0.5}})
+    assert (found[0].training.l2, found[0].value, found[0].varied) == (0.005, "", {})
 
 
 GRID = {"grid": {"l2": [0.1, 0.2]}}
+BEST_VALUE = {"ask": "best_value", "across": {"sigma": [0.1, 1.0]}}
+RANDOM = {"random": {"count": 2, "ranges": {"l2": [0.1, 0.2]}}}
 
 
 @pytest.mark.parametrize(
-    ("study", "message"),
+    ("study", "says"),
     [
-        ({"ask": "why"}, "studies.one.ask is 'why'"),
-        ({"variants": {}}, "studies.one.variants"),
-        ({"variants": {"a": {}}}, "at least two to compare, where ask is gain (for one, ask: lev"),
-        ({"variants": {2: {}, "b": {}}}, "write 2 in quotes"),
-        ({"variants": {"a": {}, "b": None}}, "has a and b with the same settings"),
-        ({"variants": {"a": {}, "b": {"seeds": [7]}}}, "variants.b.seeds has to be the same for"),
-        ({"variants": {"a": {}, "b": {"views": True}}}, "move it to studies.one.training"),
-        ({"across": {"l2": [0.1], "cycles": [1, 2]}}, "lists of equal length"),
-        ({"across": {"l2": [0.1]}}, "studies.one.variants.b.l2 has no effect"),
-        ({"across": {"sigma": [-1.0]}}, "studies.one.sigma is -1.0"),
-        ({"across": {"sigma": []}}, "studies.one.across.sigma is [], it has to be a list of at le"),
-        ({"across": {"colour": [1]}}, "studies.one.across.colour is not a known key"),
-        ({"across": {"sigma": [0.1, 0.1]}}, "one.across.sigma has 0.1 and 0.1, which are the same"),
-        ({"across": {"hidden": [[8, 8], [8, 8]]}}, "hidden has [8, 8] and [8, 8], which are the"),
-        ({"test": False}, "studies.one.test is False, it has to be true, where ask is gain"),
-        ({"ask": "range", "across": {"sigma": [0.1]}}, "at least two values, where ask is range"),
-        ({"ask": "statistics", "variants": {"a": {}}}, "studies.one.training has no statistics"),
-        ({"ask": "statistics"}, "one alone, where ask is statistics"),
-        ({"variants": {"a": {"colour": 3}, "b": {}}}, "one.variants.a.colour is not a known key"),
-        ({"variants": {"a b": {}, "b": {"l2": 0.1}}}, "variants has the name 'a b'"),
-        ({"variants": {"a": {}, "b": GRID}}, "has values of its own, which gain cannot compare"),
+        ({"ask": "why"}, "studies.one.ask is 'why': input should be 'gain', 'range'"),
+        ({"asks": "gain"}, "studies.one.asks is not a known key: did you mean ask?"),
+        ({"variants": {"a": {}}}, "variants: gain compares at least two (for one, ask: level)"),
         (
-            {
-                "ask": "best_value",
-                "across": {"learning_rate_max": [0.1, 1.0]},
-                "variants": {"a": {}, "b": GRID},
-            },
-            "studies.one.variants.b has values of its own, which best_value cannot compare",
+            {"variants": {2: {}, "b": {}}},
+            "studies.one.variants.2 is 2: input should be a valid",
         ),
-        (level_of(GRID | {"l2": 0.1}), "studies.one.variants.a.l2 has no effect, as l2 varies"),
-        (level_of({"random": {"count": 2, "ranges": {"l2": [1, 0.1]}}}), "random.ranges"),
-        (level_of({"random": {"count": 2, "ranges": {}}}), "random.ranges"),
-        (level_of({"random": {"count": 2, "ranges": {"l2": [0.1, 0.2]}}} | GRID), "beside a grid"),
-        (level_of({"grid": {"l2": [0.1, 0.1]}}), "variants.a.grid.l2 has 0.1 and 0.1, which"),
-        (level_of({"grid": {"l2": []}}), "variants.a.grid.l2 is [], it has to be a list of at"),
-        (level_of({"grid": {"l2": 3}}), "grid"),
-        ({"asks": "gain"}, "studies.one.asks is not a known key"),
+        ({"variants": {"a b": {}, "b": {"l2": 0.1}}}, "variants.'a b' is 'a b': string should mat"),
+        ({"variants": {"a": {}, "b": None}}, "variants has a and b with the same settings"),
+        ({"variants": {"a": {}, "b": {"seeds": [7]}}}, "variants.b: seeds is the same for all"),
+        ({"variants": {"a": {"colour": 3}, "b": {}}}, "variants.a: colour is not a known key"),
+        ({"training": {"colour": 3}}, "studies.one.training: colour is not a known key"),
+        (
+            {"training": {"shift": 3}},
+            "studies.one.training: shift is the old name: write augment_sh",
+        ),
+        ({"training": {"seeds": 3}}, "studies.one.seeds is 3: input should be a valid tuple"),
+        ({"across": {"l2": [0.1], "cycles": [1, 2]}}, "lists of equal length"),
+        ({"across": {"l2": [0.1]}}, "variants.b.l2 has no effect, as l2 varies"),
+        ({"across": {"sigma": [-1.0]}}, "studies.one.sigma is -1.0: input should be greater"),
+        ({"across": {"sigma": []}}, "studies.one.across.sigma is []: list should have at least 1"),
+        ({"across": {"colour": [1]}}, "studies.one.across: colour is not a known key"),
+        ({"across": {"views": [False]}}, "studies.one.across: views is the same for all"),
+        ({"across": {"sigma": [0.1, 0.1]}}, "studies.one has the same value twice: remove one"),
+        ({"across": {"hidden": [[8, 8], [8, 8]], "sigma": [0.1, 1.0]}}, "the same value twice"),
+        ({"test": False}, "test: gain needs the test images (without them, ask: level)"),
+        (
+            {"ask": "range", "across": {"sigma": [0.1]}},
+            "across: range compares at least two",
+        ),
+        (BEST_VALUE | {"across": {"flip": [False, True]}}, "best_value compares numbers above 0"),
+        ({"ask": "statistics", "variants": {"a": {}}}, "training: statistics needs"),
+        ({"ask": "statistics"}, "variants: statistics takes one alone"),
+        ({"variants": {"a": {}, "b": GRID}}, "values of its own, which gain cannot compare"),
+        (BEST_VALUE | {"variants": {"a": {}, "b": RANDOM}}, "which best_value cannot compare"),
+        (level_of(GRID | {"l2": 0.1}), "variants.a.l2 has no effect, as l2 varies"),
+        (level_of({"grid": {"l2": [0.1, 0.1]}}), "has the same value twice"),
+        (
+            level_of({"random": {"count": 2, "ranges": {"l2": [1, 0.1]}}}),
+            "ranges: should go",
+        ),
+        (level_of(RANDOM | GRID), "random values beside a grid"),
     ],
 )
-def test_a_mistake_is_told_with_its_place(
-    study: dict[str, Any], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    write_params(settings(**study))
-    with pytest.raises(KlayerError, match=r"params\.yaml: ") as caught:
-        check_studies()
-    assert message in str(caught.value)
+def test_a_mistake_is_named_with_its_place(study: dict[str, Any], says: str) -> None:
+    with pytest.raises(KlayerError, match=r"^params\.yaml: ") as caught:
+        expanded(**study)
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def outcome(seed: int, validation: float, test: float) -> Outcome:
@@ -195,7 +202,7 @@ def outcome(seed: int, validation: float, test: float) -> Outcome:
 
 
 def test_the_best_value_is_chosen_without_test_images() -> None:
-    found = trials(settings(across={"cycles": [1, 2]}, training={"seeds": [1, 2]}), "one")
+    found = expanded(across={"cycles": [1, 2]}, training={"seeds": [1, 2]})
     accuracies = [(0.5, 0.9), (0.4, 0.9), (0.6, 0.1), (0.4, 0.9), *[(0.3, 0.3)] * 4]
     table = networks_table(found, [outcome(1 + i % 2, *both) for i, both in enumerate(accuracies)])
     assert table["chosen"].tolist() == [0, 1, 1, 0, 1, 1, 0, 0]  # of equal ones the first
@@ -203,7 +210,6 @@ def test_the_best_value_is_chosen_without_test_images() -> None:
     found_summary = summary(table)
     assert found_summary["baseline"] == pytest.approx(0.5)
     assert found_summary["test_accuracy"] == pytest.approx(0.3)
-    assert found_summary["failed"] == 0
 
 
 def study(ask: str, accuracies: dict[tuple[str, str], list[float]], learnt: int = 1) -> Study:
@@ -392,10 +398,7 @@ def test_a_variant_is_named_in_words(name: str, variants: list[str], words: str)
 
 
 def test_every_ask_of_the_settings_has_a_section() -> None:
-    schema = YAML(typ="safe").load((ROOT / "studies/params.schema.json").read_text())
-    named = schema["properties"]["studies"]["patternProperties"]
-    (study_schema,) = named.values()
-    assert study_schema["properties"]["ask"]["enum"] == list(ASKS)
+    assert get_args(klayer.settings.Study.model_fields["ask"].annotation) == tuple(ASKS)
 
 
 def test_the_committed_answers_follow_from_the_committed_tables(

@@ -15,10 +15,12 @@ def splits() -> tuple[Split, Split]:
 
 
 def test_has_the_same_bytes_everywhere(splits: tuple[Split, Split]) -> None:
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for split in splits:
-        found.update(split.images.tobytes() + split.labels.tobytes())
-    assert found.hexdigest() == ("43f446dd8b53867526f56e85d60fdd71e9e6d8f9db8e9f34519d71c9c5dd90fd")
+        digest.update(split.images.tobytes() + split.labels.tobytes())
+    assert digest.hexdigest() == (
+        "43f446dd8b53867526f56e85d60fdd71e9e6d8f9db8e9f34519d71c9c5dd90fd"
+    )
 
 
 def test_has_the_shape_of_the_original(splits: tuple[Split, Split]) -> None:

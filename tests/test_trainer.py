@@ -15,13 +15,13 @@ from conftest import BATCH_NORM, block, one, tiny_training
 from klayer.data.dataset import Dataset, Split
 from klayer.errors import KlayerError
 from klayer.kernels.products import GROUP
-from klayer.kernels.vectors import LANES
+from klayer.kernels.tiles import LANES
 from klayer.networks.network import Network
 from klayer.networks.schedules import SCHEDULES
 from klayer.training.evaluation import Evaluator
-from klayer.training.job import Outcome, one_for_each_seed
-from klayer.training.loop import _Run, train
-from klayer.training.trainer import Trainer
+from klayer.training.job import Outcome
+from klayer.training.loop import has_learnt, train
+from klayer.training.trainer import Trainer, architecture
 
 CHANCE = {"loss": np.log(10), "accuracy": 0.1, "cost": np.log(10)}
 PARTS = ("train", "validation", "test")
@@ -61,14 +61,6 @@ def test_networks_learn(dataset: Dataset, batch_norm: bool) -> None:
     assert (outcome.row["learnt"], outcome.row["diverged_at"], outcome.row["seed"]) == (1, -1, 1)
 
 
-def test_equal_inputs_give_equal_bytes_and_another_seed_another_network(dataset: Dataset) -> None:
-    first, again, other = (train(one(seed), dataset) for seed in (5, 5, 6))
-    assert first.row == again.row
-    for name, values in groups(first).items():
-        assert values.tobytes() == groups(again)[name].tobytes()
-    assert first.row["parameters_sha256"] != other.row["parameters_sha256"]
-
-
 def test_a_seed_decides_start_and_order_and_lambda_neither(dataset: Dataset) -> None:
     trainers = [
         Trainer(tiny_training(l2=l2), seed, dataset) for l2, seed in ((0, 1), (0.1, 1), (0, 2))
@@ -79,13 +71,6 @@ def test_a_seed_decides_start_and_order_and_lambda_neither(dataset: Dataset) -> 
     orders = [t.order.tobytes() for t in trainers]
     for of_each in (starts, orders):
         assert of_each[0] == of_each[1] != of_each[2]
-
-
-def test_each_seed_is_a_network_of_its_own_in_their_order() -> None:
-    jobs = one_for_each_seed(tiny_training(seeds=[3, 1, 4], l2=0.5), keep=True)
-    assert [(job.seed, job.training.l2, job.keep) for job in jobs] == [
-        (s, 0.5, True) for s in (3, 1, 4)
-    ]
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])
@@ -105,7 +90,7 @@ def test_a_step_allocates_nothing_that_stays_and_no_more_than_a_product_s_partia
     finally:
         tracemalloc.stop()
     assert left < 8192
-    assert peak < GROUP * 400 * LANES * 4 + 65536
+    assert peak < 2 * GROUP * 400 * LANES * 4 + 65536  # on two threads
 
 
 def test_a_run_s_memory_is_given_back_at_its_end(dataset: Dataset) -> None:
@@ -122,9 +107,7 @@ def test_a_run_s_memory_is_given_back_at_its_end(dataset: Dataset) -> None:
         gc.enable()
 
 
-@pytest.mark.parametrize(
-    ("interval", "steps"), [(1, [*range(1, 41)]), (15, [15, 30, 40]), (20, [20, 40]), (100, [40])]
-)
+@pytest.mark.parametrize(("interval", "steps"), [(15, [15, 30, 40]), (20, [20, 40]), (100, [40])])
 def test_a_point_of_the_curves_every_interval_and_at_the_end(
     dataset: Dataset, interval: int, steps: list[int]
 ) -> None:
@@ -167,7 +150,7 @@ def test_the_last_point_is_of_all_validation_images_and_as_many_training_images(
 ) -> None:
     job = one(block=BATCH_NORM, l2=0.01)
     outcome = train(job, dataset)
-    network = Network(job.training.architecture(3072, 10))
+    network = Network(architecture(job.training, 3072, 10))
     network.load(outcome.network)
     evaluator = Evaluator(network, dataset)
     for part, split in zip(
@@ -197,8 +180,7 @@ def test_without_test_the_test_images_are_left_alone(dataset: Dataset) -> None:
         assert not outcome.predictions
 
 
-@pytest.mark.parametrize("batch_norm", [False, True])
-@pytest.mark.parametrize("hidden", [[], [8, 6], [5] * 8])
+@pytest.mark.parametrize(("hidden", "batch_norm"), [([], False), ([8, 6], True), ([5] * 8, False)])
 def test_a_network_that_diverges_in_training_counts_with_the_chance_level(
     dataset: Dataset, batch_norm: bool, hidden: list[int]
 ) -> None:
@@ -219,89 +201,43 @@ FURTHER: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("part", ["validation", "test"])
-def test_a_network_that_is_finite_on_training_images_and_overflows_on_others(
-    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, part: str
+@pytest.mark.parametrize(("part", "step"), [("validation", 9), ("test", 39)])
+def test_a_network_that_overflows_on_images_of_one_part_alone(
+    dataset: Dataset, part: str, step: int
 ) -> None:
-    """All its final measures are those of chance, also the ones that were finite.
-
-    Curves keep the points before, and the run says at which step it saw it.
+    """They differ from the mean at a pixel where training images do not. All final measures are
+    those of chance, also the ones that were finite; curves keep the points before.
     """
-    measure = Evaluator.measure
-    overflowing = getattr(dataset, part)
-
-    def overflows(self: Evaluator, split: Split, l2: float) -> dict[str, float]:
-        found = measure(self, split, l2)
-        late = self.network.squared_norm() > 0 and steps[-1] >= 29
-        return found | {"loss": np.inf, "cost": np.inf} if split is overflowing and late else found
-
-    steps = [-1]
-    update = Trainer.update
-
-    def counted(self: Trainer, step: int) -> None:
-        steps.append(step)
-        update(self, step)
-
-    monkeypatch.setattr(Evaluator, "measure", overflows)
-    monkeypatch.setattr(Trainer, "update", counted)
-    outcome = train(one(block=BATCH_NORM, **FURTHER), dataset)
-    assert outcome.row["diverged_at"] == (29 if part == "validation" else 39)
-    assert_at_chance(outcome)
-    before = 2 if part == "validation" else 3
-    for name in ("train_loss", "validation_loss", "validation_loss_own"):
-        assert (abs(outcome.curves[name][:before] - np.log(10)) > 0.01).all()
-        np.testing.assert_allclose(outcome.curves[name][before:], np.log(10))
-    usual = set(train(one(block=BATCH_NORM, **FURTHER), dataset).row)
-    assert set(outcome.row) == usual
-
-
-def test_a_network_that_really_overflows_on_test_images_alone(dataset: Dataset) -> None:
-    """Test images that differ from the mean at a pixel where training images do not."""
     images = {p: getattr(dataset, p).images.copy() for p in PARTS}
     for values in images.values():
         values[:, 0] = 0
-    images["test"][:, 0] = 255
+    images[part][:, 0] = 255
     mean, deviation = dataset.mean.copy(), dataset.deviation.copy()
     mean[0], deviation[0] = 0, 1e-38
     parts: dict[str, Any] = {p: Split(images[p], getattr(dataset, p).labels) for p in PARTS}
-    parts["mean"], parts["deviation"] = mean, deviation
-    outcome = train(one(), replace(dataset, **parts))
-    assert outcome.row["diverged_at"] == 39
+    parts |= {"mean": mean, "deviation": deviation}
+    job = one(block=BATCH_NORM, **FURTHER)
+    outcome = train(job, replace(dataset, **parts))
+    assert outcome.row["diverged_at"] == step
     assert_at_chance(outcome)
-    assert (outcome.curves["train_loss"][:3] < 2.3).all()
+    assert set(outcome.row) == set(train(job, dataset).row)
+    before = (outcome.curves["train_loss"] < 2.3).tolist()
+    assert before == [after < step for after in (10, 20, 30, 40)]
 
 
 @pytest.mark.parametrize(
-    ("right", "loss", "diverged", "learnt"),
+    ("right", "most_frequent", "learnt"),
     [
-        (30, 2.5, -1, 1),  # of 100 images: 0.219 to 0.396, whatever the loss
-        (17, 1.0, -1, 1),  # 0.109 to 0.255
-        (16, 1.0, -1, 0),  # 0.101 to 0.244, and the most frequent class has 0.11
-        (10, 1.0, -1, 0),  # always the same answer
-        (99, 1.0, 3, 0),
+        (30, 10, True),  # of 100 images: 0.219 to 0.396
+        (17, 10, True),  # 0.109 to 0.255
+        (16, 11, False),  # 0.101 to 0.244
+        (10, 10, False),  # always the same answer
     ],
 )
-def test_what_has_learnt(
-    dataset: Dataset, right: int, loss: float, diverged: int, learnt: int
-) -> None:
-    labels = np.arange(300, dtype=np.uint8) % 10
-    if right == 16:
-        labels[1] = 0
-    data = replace(dataset, train=Split(dataset.train.images, labels))
-    run = _Run(one(), data)
-    run.trainer.diverged_at = diverged
-    final = {"train_accuracy": right / 100, "train_loss": loss}
-    assert run._learnt(final) == bool(learnt)
-
-
-def test_a_network_that_gives_one_answer_has_not_learnt(dataset: Dataset) -> None:
-    """Where half of the images are of one class it is right on half of them."""
-    labels = np.where(np.arange(300) % 2, 3, dataset.train.labels).astype(np.uint8)
-    data = replace(dataset, train=Split(np.full_like(dataset.train.images, 100), labels))
-    outcome = train(one(), data)
-    assert float(outcome.row["train_accuracy"]) > 0.5
-    assert (outcome.row["learnt"], outcome.row["diverged_at"]) == (0, -1)
-    assert_finite(outcome)
+def test_what_has_learnt(right: int, most_frequent: int, learnt: bool) -> None:
+    labels = np.arange(100) % 10
+    labels[1 : 1 + most_frequent - 10] = 0
+    assert has_learnt(right / 100, labels) == learnt
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])
@@ -309,22 +245,18 @@ def test_a_batch_of_one(dataset: Dataset, batch_norm: bool) -> None:
     assert_finite(train(one(block=block(batch_norm), batch_size=1), dataset))
 
 
-def test_a_network_whose_units_are_dead_stays_at_chance(dataset: Dataset) -> None:
-    outcome = train(one(initialisation="normal", sigma=1e-12), dataset)
-    assert_finite(outcome)
-    assert outcome.row["train_loss"] == pytest.approx(np.log(10), abs=0.01)
-    assert (outcome.row["learnt"], outcome.row["diverged_at"]) == (0, -1)
-
-
-@pytest.mark.parametrize("schedule", ["constant", "step", "cosine", "one_cycle"])
-@pytest.mark.parametrize("optimizer", ["momentum", "adam"])
-def test_other_schedules_and_optimisers_train(
-    dataset: Dataset, schedule: str, optimizer: str
-) -> None:
-    job = one(schedule=schedule, optimizer=optimizer, learning_rate_max=0.01)
-    assert float(train(job, dataset).row["train_loss"]) < 0.9 * np.log(10)
-
-
 def test_a_batch_larger_than_the_data_is_refused(dataset: Dataset) -> None:
     with pytest.raises(KlayerError, match=r"batch_size is 301.*at most the 300 training images"):
         train(one(batch_size=301), dataset)
+
+
+@pytest.mark.parametrize("dead", [False, True])
+def test_a_network_that_gives_one_answer_has_not_learnt(dataset: Dataset, dead: bool) -> None:
+    """Where half of the images are of one class it is right on half of them."""
+    labels = np.where(np.arange(300) % 2, 3, dataset.train.labels).astype(np.uint8)
+    images = dataset.train.images if dead else np.full_like(dataset.train.images, 100)
+    job = one(initialisation="normal", sigma=1e-12) if dead else one()
+    outcome = train(job, replace(dataset, train=Split(images, labels)))
+    assert float(outcome.row["train_accuracy"]) > 0.5
+    assert (outcome.row["learnt"], outcome.row["diverged_at"]) == (0, -1)
+    assert_finite(outcome)

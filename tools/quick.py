@@ -16,8 +16,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from klayer.errors import KlayerError, sentence
-from klayer.study.settings import check_all
+from klayer.errors import KlayerError
+from klayer.stages.settings import check
 
 FOLDER = Path(".klayer/quick")
 IMAGES = Path("data/cifar-10-batches-py")
@@ -28,7 +28,7 @@ EXPERIMENTS = ("three_layer", "three_layer_bn", "nine_layer", "nine_layer_bn")
 def main() -> None:
     """Copies, runs the pipeline there, and says where the report is."""
     start = time.monotonic()
-    check_all()
+    check()
     shutil.rmtree(FOLDER, ignore_errors=True)
     copy_tree(Path(), FOLDER)
     params = YAML()
@@ -98,5 +98,5 @@ def _images(settings: dict[str, Any]) -> str:
 if __name__ == "__main__":
     try:
         main()
-    except (Exception, KeyboardInterrupt) as error:
-        sys.exit(f"Error: {sentence(error)}")
+    except KlayerError as error:
+        sys.exit(f"Error: {error}")

@@ -6,12 +6,7 @@ NO_COPY=3
 images=data/cifar-10-batches-py
 
 export SHELL=/bin/sh  # DVC gives stages to the user's shell, which may be none, or speak otherwise
-unset GIT_DIR GIT_WORK_TREE GIT_COMMON_DIR GIT_INDEX_FILE  # of another repository, as in a hook
-without_git() {  # whether this copy has told DVC so
-  case $(dvc config core.no_scm 2>/dev/null) in [Tt]rue | [Yy]es | [Oo]n | 1) ;; *) false ;; esac
-}
-if ! said=$(git rev-parse --git-dir 2>&1) && ! without_git; then
-  echo "$said" >&2
+if ! git rev-parse --git-dir >/dev/null && ! dvc config core.no_scm 2>/dev/null | grep -qi true; then
   [ -e .git ] || echo "DVC needs a Git repository, and this folder is none (a ZIP has no .git): clone" \
     "the project, run \`git init && git add . && git commit -m start\` here, or tell DVC that there is" \
     "no Git, \`dvc config --local core.no_scm true\`" >&2

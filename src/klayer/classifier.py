@@ -18,9 +18,9 @@ from tqdm import tqdm
 
 from klayer.data.dataset import Dataset, Split
 from klayer.networks.network import Network
+from klayer.settings import Training
 from klayer.training.evaluation import Evaluator
-from klayer.training.settings import Training
-from klayer.training.trainer import Trainer
+from klayer.training.trainer import Trainer, architecture, learning_rate
 
 RATES = {"sgd": 0.1, "momentum": 0.01, "adam": 0.001}  # of learning_rate_init "auto"
 AS_IN_STUDY: dict[str, Any] = {
@@ -46,8 +46,8 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     learning_rate_init  the largest, 10,000 times the smallest; auto: 0.1, momentum 0.01, adam 0.001
     schedule            triangular or cosine in each of the `cycles`, constant, step or one_cycle
     max_iter            epochs; all of them are trained
-    batch_size          rows of a mini-batch; auto: min(100, n_samples). Every epoch is shuffled
-                        anew, and leaves out the last rows where they make no whole batch
+    batch_size          rows of a mini-batch; auto: min(100, n_samples). Every epoch is shuffled,
+                        and leaves out the last rows where they make no whole batch
     initialisation      initial weights: xavier, uniform (within 1/sqrt(fan in)) or he
     standardize         whether each feature gets mean 0 and deviation 1 by the training data
     random_state        seed of weights, shuffling, dropout; a whole number: the same bytes always
@@ -131,7 +131,7 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, order="C")
         dataset = self._dataset(X, np.zeros(len(X), np.uint8))
-        network = Network(self._training.architecture(self.n_features_in_, len(self.classes_)))
+        network = Network(architecture(self._training, self.n_features_in_, len(self.classes_)))
         network.load(self.arrays_)
         return Evaluator(network, dataset).probabilities(dataset.test)
 
@@ -164,8 +164,8 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 **AS_IN_STUDY | {name: getattr(self, name) for name in SAME},
             )
         except ValidationError as error:
-            name, said = str(error.errors()[0]["loc"][0]), error.errors()[0]["msg"]
-            raise ValueError(f"{RENAMED.get(name, name)} cannot be that: {said}") from None
+            name, message = str(error.errors()[0]["loc"][0]), error.errors()[0]["msg"]
+            raise ValueError(f"{RENAMED.get(name, name)} is wrong: {message}") from None
 
     def _epoch(self, trainer: Trainer, epoch: int) -> dict[str, float]:
         size, output, loss, hits = self._training.batch_size, trainer.network.output, 0.0, 0
@@ -176,7 +176,7 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             loss += float(output.losses(labels).sum())
             hits += int((output.predictions() == labels).sum())
             trainer.update(step)
-        n, rate = trainer.batches * size, self._training.learning_rate(step)
+        n, rate = trainer.batches * size, learning_rate(self._training, step)
         return {"epoch": epoch + 1, "learning_rate": rate, "loss": loss / n, "accuracy": hits / n}
 
     def _dataset(self, X: NDArray[Any], labels: Any) -> Dataset:

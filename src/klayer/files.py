@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import math
 import os
-import re
 import secrets
-import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from klayer.errors import KlayerError, way_out
+from klayer.errors import KlayerError
 
 if TYPE_CHECKING:  # slow to import, and most workers write neither tables nor pictures
     import pandas as pd
@@ -36,92 +33,24 @@ def whole_file(path: Path) -> Iterator[Path]:
         with partial.open("rb+") as file:
             os.fsync(file.fileno())
         partial.replace(path)
-    except Exception as error:
-        if (refused := _refused(error)) is None:
-            raise
-        raise _cannot_write(path, refused) from error
+    except OSError as error:
+        raise KlayerError(
+            f"cannot write {path} ({error.strerror or error}): look at free space and permissions, "
+            "then run the same command again"
+        ) from error
     finally:
-        with suppress(OSError):  # there is none after success
+        if partial.exists():
             partial.unlink()
 
 
-@contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
-    """Gives a temporary folder beside `path`; on success it takes the place of `path`, on failure
-    it is removed.
-
-    A folder that a killed run had just moved away comes back first. Other writers in the same place
-    wait. Raises KlayerError when the disk is full or the folder cannot be written.
-    """
-    partial, old = (path.with_name(f".{path.name}.{kind}.partial") for kind in ("new", "old"))
-    with _alone(path):
-        try:
-            if not os.path.lexists(path) and old.exists():
-                old.rename(path)
-            for leftover in (partial, old):  # of a run that was killed
-                _remove(leftover)
-            partial.mkdir()
-            yield partial
-            for name in os.listdir(partial):
-                with (partial / name).open("rb+") as file:
-                    os.fsync(file.fileno())
-            if os.path.lexists(path):
-                path.rename(old)
-            try:
-                partial.rename(path)
-            except BaseException:
-                if old.exists():
-                    old.rename(path)
-                raise
-            _remove(old)
-        except OSError as error:
-            raise _cannot_write(path, error) from error
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)  # there is none after success
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Locks the folder of `path` against other writers, where its disk can; the system unlocks it
-    when this process ends.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        folder = os.open(path.parent, os.O_RDONLY)
-    except OSError as error:
-        raise _cannot_write(path, error) from error
-    try:
-        with suppress(OSError):  # some network disks lock no folders
-            fcntl.flock(folder, fcntl.LOCK_EX)
-        yield
-    finally:
-        with suppress(OSError):
-            fcntl.flock(folder, fcntl.LOCK_UN)  # also where a process was forked meanwhile
-        os.close(folder)
-
-
-def _cannot_write(path: Path, error: OSError) -> KlayerError:
-    return KlayerError(f"cannot write {path}: {error.strerror or error}: {way_out(error)}")
-
-
-def _refused(error: Exception) -> OSError | None:
-    """What the system refused, where there was such. Libraries written in Rust tell it as text."""
-    if isinstance(error, OSError):
-        return error
-    code = re.search(r"\(os error (\d+)\)", str(error))
-    return OSError(int(code[1]), os.strerror(int(code[1]))) if code else None
-
-
-def _remove(path: Path) -> None:
-    try:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-    except OSError as error:
-        raise KlayerError(
-            f"cannot remove {path}, which an earlier run left: {error.strerror}: {way_out(error)}"
-        ) from error
+def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Writes all files of a folder, by name, and removes what other files it has."""
+    for name, content in files.items():
+        with whole_file(folder / name) as partial:
+            partial.write_bytes(content)
+    for path in folder.iterdir():
+        if path.is_file() and path.name not in files:
+            path.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

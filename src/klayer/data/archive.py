@@ -1,19 +1,16 @@
-"""The seven files of CIFAR-10, copied from a folder, a .tar (compressed or not) or a .zip.
+"""The seven files of CIFAR-10, read from a folder or from an archive.
 
-Each file is judged by its own SHA-256, whatever holds it. Only these seven are read and nothing
-else is written, so links, devices and paths in an archive have no effect.
+Their SHA-256 decide, whatever holds them. Nothing is unpacked to disk, so links, devices and paths
+in an archive have no effect.
 """
 
 from __future__ import annotations
 
 import hashlib
 import tarfile
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import IO
-
-from klayer.files import whole_folder
 
 BATCH = 10_000  # images
 TRAINING = tuple(f"data_batch_{n}" for n in range(1, 6))
@@ -24,80 +21,37 @@ LARGEST_FILE = 32_000_000  # bytes; a batch has 31 million
 
 
 class RefusedError(Exception):
-    """A source of the images that is skipped; the text says why, in one line without passwords."""
+    """A source without the images. The text is one line: what is wrong with it."""
 
 
-def take(source: Path | IO[bytes], digests: Mapping[str, str], folder: Path = FOLDER) -> None:
-    """Copies the seven files from a folder or an archive; all of them, or none.
+def read(source: Path | IO[bytes], digests: Mapping[str, str]) -> dict[str, bytes]:
+    """The content of the seven files, by name, from a folder or an archive (.tar, .tar.gz).
 
-    `digests` are their SHA-256, by name. Raises RefusedError when one is missing or different,
-    KlayerError when `folder` cannot be written.
+    `digests` are their SHA-256, by name. Raises RefusedError when a file is missing or different,
+    or when the source cannot be read. The text has no password: of errors it has the class alone.
     """
-    missing, different = set(digests), dict[str, str]()
-    with whole_folder(folder) as partial:
-        for name, content in _contents(source):
-            digest = hashlib.sha256(content).hexdigest()
-            if digest != digests[name]:
-                different[name] = digest
-                continue
-            (partial / name).write_bytes(content)
-            missing.discard(name)
-            if not missing:  # what follows in an archive is not read
-                return
-        for name in sorted(missing & set(different)):
-            raise RefusedError(
-                f"its {name} has another SHA-256 than params.yaml: {different[name]}"
-            )
-        lacks = ", ".join(sorted(missing)) if len(missing) < len(FILES) else "file of CIFAR-10"
-        raise RefusedError(f"it has no {lacks}")
+    try:
+        files = {
+            name: content
+            for name, content in _contents(source)
+            if hashlib.sha256(content).hexdigest() == digests.get(name)
+        }
+    except Exception as error:  # a damaged archive raises almost anything
+        raise RefusedError(type(error).__name__) from error
+    if missing := sorted(digests.keys() - files.keys()):
+        raise RefusedError(f"has no {', '.join(missing)} with the SHA-256 of params.yaml")
+    return files
 
 
 def _contents(source: Path | IO[bytes]) -> Iterator[tuple[str, bytes]]:
-    """Name and content of those of the seven files that are there."""
-    try:
-        if not isinstance(source, Path):
-            yield from _in_archive(source)
-        elif source.is_dir():
-            yield from _in_folder(source)
-        elif source.is_file():
-            with source.open("rb") as file:
-                yield from _in_archive(file)
-        else:
-            raise RefusedError("there is no such file or folder")
-    except RefusedError:
-        raise
-    except Exception as error:  # a damaged archive raises almost anything
-        if reason := isinstance(error, OSError) and error.strerror:
-            raise RefusedError(f"it cannot be read ({reason})") from None
-        kind = type(error).__name__
-        raise RefusedError(f"it is damaged, or no .tar, .tar.gz or .zip archive ({kind})") from None
-
-
-def _in_folder(path: Path) -> Iterator[tuple[str, bytes]]:
-    inner = path / FOLDER.name
-    for file in ((inner if inner.is_dir() else path) / name for name in FILES):
-        if file.is_file() and _wanted(file.name, file.stat().st_size):
-            yield file.name, file.read_bytes()
-
-
-def _in_archive(file: IO[bytes]) -> Iterator[tuple[str, bytes]]:
-    if zipfile.is_zipfile(file):
-        with zipfile.ZipFile(file) as archive:
-            for entry in archive.infolist():
-                if name := _wanted(entry.filename, entry.file_size):
-                    yield name, archive.read(entry)
+    """Name and content of each file that may be one of the seven."""
+    if isinstance(source, Path) and source.is_dir():
+        inner = source / FOLDER.name
+        folder = inner if inner.is_dir() else source
+        yield from ((n, (folder / n).read_bytes()) for n in FILES if (folder / n).is_file())
         return
-    file.seek(0)
-    with tarfile.open(fileobj=file) as tar:
+    with tarfile.open(source) if isinstance(source, Path) else tarfile.open(fileobj=source) as tar:
         for member in tar:
-            name = _wanted(member.name, member.size) if member.isreg() else ""
-            if name and (content := tar.extractfile(member)):
-                yield name, content.read()
-
-
-def _wanted(path: str, size: int) -> str:
-    """The file's name if it is one of the seven, else nothing. Raises RefusedError for its size."""
-    name = PurePosixPath(path).name
-    if name in FILES and size > LARGEST_FILE:
-        raise RefusedError(f"its {name} has {size:,} bytes, too many")
-    return name if name in FILES else ""
+            name = PurePosixPath(member.name).name
+            if name in FILES and member.isreg() and member.size <= LARGEST_FILE:
+                yield name, tar.extractfile(member).read()  # type: ignore[union-attr]  # a file

@@ -7,7 +7,6 @@ every operation: a loop reads each value once, and may be read beside the equati
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
@@ -18,7 +17,6 @@ import numba
 from numba.core.caching import FunctionCache
 
 Loop = TypeVar("Loop", bound=Callable[..., Any])
-_warned: list[str] = []
 
 
 def compiled(loop: Loop) -> Loop:
@@ -29,16 +27,8 @@ def compiled(loop: Loop) -> Loop:
     division by 0 raises nothing, as in NumPy.
     """
     function: Any = numba.njit(error_model="numpy", nogil=True)(loop)
-    try:
+    with suppress(RuntimeError):  # no folder can be written: every process compiles again
         function._cache = _Cache(loop)
-    except RuntimeError as error:  # Numba finds no folder
-        if not _warned:
-            _warned.append(str(error))
-            print(
-                "no folder for compiled code can be written: every process compiles again, some "
-                "seconds; NUMBA_CACHE_DIR=FOLDER names one",
-                file=sys.stderr,
-            )
     return cast(Loop, function)
 
 
@@ -46,25 +36,12 @@ class _Cache(FunctionCache):
     """Is renewed when the function's module or any module of klayer.kernels changes.
 
     Numba itself looks at the function's module alone, and would run old code of the kernels that
-    the function calls. A file that cannot be read, for example one that a full disk cut short,
-    counts as missing.
+    the function calls.
     """
 
     def __init__(self, loop: Callable[..., Any]) -> None:
         super().__init__(loop)
         self._cache_file._source_stamp = _source_digest(Path(loop.__code__.co_filename))
-
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        try:
-            return super().load_overload(sig, target_context)
-        except Exception:  # a damaged pickle can raise almost anything
-            with suppress(OSError):
-                self.flush()
-            return None
-
-    def save_overload(self, sig: Any, data: Any) -> None:
-        with suppress(OSError):  # the code is in memory, and works
-            super().save_overload(sig, data)
 
 
 @cache

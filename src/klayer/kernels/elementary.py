@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from klayer.kernels.compiled import compiled
-from klayer.kernels.vectors import bits_of, float_of
 
 LOG2_E = 1.4426950408889634  # log2(e)
 # ln 2 in two parts, the first with 21 zeros at its end, so that k * LN2_HIGH is exact.
@@ -20,6 +21,18 @@ SHIFT = 1.5 * 2.0**52  # adding it rounds to a whole number, which the last bits
 INVERSE_FACTORIALS = tuple(1 / math.factorial(k) for k in range(13, -1, -1))
 # 2/k for odd k, from 23 down to 3: |s| <= 0.172, so the next term is below 2^-53 of the first.
 ODD_TERMS = tuple(2 / k for k in range(23, 1, -2))
+
+
+@compiled
+def _bits(number: float) -> int:
+    """The 64 bits of a float64, as an int64."""
+    return np.float64(number).view(np.int64)  # type: ignore[return-value]
+
+
+@compiled
+def _number(bits: int) -> float:
+    """The float64 of 64 bits."""
+    return np.int64(bits).view(np.float64)
 
 
 @compiled
@@ -41,9 +54,9 @@ def exp(x: float) -> float:
     total = INVERSE_FACTORIALS[0]
     for term in INVERSE_FACTORIALS[1:]:
         total = total * r + term
-    exponent = bits_of(shifted) - bits_of(SHIFT)
+    exponent = _bits(shifted) - _bits(SHIFT)
     half = exponent >> 1  # in two steps, as 2^k may lie outside the range of float64
-    return (total * float_of((half + 1023) << 52)) * float_of((exponent - half + 1023) << 52)
+    return (total * _number((half + 1023) << 52)) * _number((exponent - half + 1023) << 52)
 
 
 @compiled
@@ -63,9 +76,9 @@ def log(x: float) -> float:
     k = 0.0
     if x < 2.0**-1022:  # a subnormal number
         x, k = x * 2.0**54, -54.0
-    bits = bits_of(x)
+    bits = _bits(x)
     k += float((bits >> 52) - 1023)
-    m = float_of((bits & 0xFFFFFFFFFFFFF) | (1023 << 52))
+    m = _number((bits & 0xFFFFFFFFFFFFF) | (1023 << 52))
     if m > SQRT2:
         m, k = 0.5 * m, k + 1.0
     f = m - 1.0

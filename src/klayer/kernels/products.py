@@ -16,15 +16,23 @@ from numpy.typing import NDArray
 
 from klayer.kernels.compiled import compiled
 from klayer.kernels.threads import both, two_threads
-from klayer.kernels.tiles import TILES, check_types, dots, outer, sum_of_lanes
-from klayer.kernels.vectors import BITS, LANES
+from klayer.kernels.tiles import (
+    BITS,
+    DOTS,
+    FEATURES,
+    LANES,
+    OUTER,
+    check_types,
+    dots,
+    outer,
+    sum_of_lanes,
+)
 
 Array = NDArray[np.floating]
 
-ROWS, COLUMNS = TILES.dots
-FEATURES = TILES.features  # a multiple of LANES
+ROWS, COLUMNS = DOTS
+OUT_ROWS, VECTORS = OUTER
 GROUP = 40  # rows of x whose partial sums stay in the second-level cache
-OUT_ROWS, VECTORS = TILES.outer
 REGISTER = BITS // 8  # bytes
 LINE = 64  # columns: whole registers, whole lines of the cache
 
@@ -55,9 +63,7 @@ def with_room(array: Array) -> Array:
     that loops over it are compiled to operations on whole registers.
     """
     stride = array.strides[0] // array.itemsize
-    return (
-        np.lib.stride_tricks.as_strided(array, (len(array), stride)) if array.ndim == 2 else array
-    )
+    return np.lib.stride_tricks.as_strided(array, (len(array), stride))
 
 
 def scores(x: Array, w: Array, b: Array, out: Array) -> None:
@@ -114,14 +120,14 @@ def _add_dots(x: Array, w: Array, part: Array, f: int, blocks: int, first: bool)
     whole_n, whole_units = n - n % ROWS, units - units % COLUMNS
     for i in range(0, whole_n, ROWS):
         for j in range(0, whole_units, COLUMNS):
-            _dot(x, w, part, i, j, i, f, blocks, first)
+            _dot(x, w, part, i, j, f, blocks, first)
         for j in range(whole_units, units):
-            _dot_column(x, w, part, i, j, i, f, blocks, first)
+            _dot_column(x, w, part, i, j, f, blocks, first)
     for i in range(whole_n, n):
         for j in range(0, whole_units, COLUMNS):
-            _dot_row(x, w, part, i, j, i, f, blocks, first)
+            _dot_row(x, w, part, i, j, f, blocks, first)
         for j in range(whole_units, units):
-            _dot_one(x, w, part, i, j, i, f, blocks, first)
+            _dot_one(x, w, part, i, j, f, blocks, first)
 
 
 def gradient(g: Array, x: Array, out: Array) -> None:
@@ -129,7 +135,7 @@ def gradient(g: Array, x: Array, out: Array) -> None:
 
     Sums g[k, i] x[k, j] over the images k = 0, 1, ..., n - 1, beginning at 0, by fma(g, x, sum).
     """
-    _sum_rows(g, True, x, out, False, 0.0, 0.0)
+    _sum_rows(g.T, x, out, False, 0.0, 0.0)
 
 
 def descend(w: Array, g: Array, x: Array, rate: float, decay: float) -> None:
@@ -138,7 +144,7 @@ def descend(w: Array, g: Array, x: Array, rate: float, decay: float) -> None:
     The sum begins at decay W[i, j], then as in `gradient`; then W[i, j] = fma(-rate, sum, W[i, j]).
     rate and decay are rounded to the type of W.
     """
-    _sum_rows(g, True, x, w, True, rate, decay)
+    _sum_rows(g.T, x, w, True, rate, decay)
 
 
 def input_gradient(g: Array, w: Array, out: Array) -> None:
@@ -146,67 +152,53 @@ def input_gradient(g: Array, w: Array, out: Array) -> None:
 
     Sums g[i, k] W[k, j] over the units k = 0, 1, ..., beginning at 0, by fma(g, W, sum).
     """
-    _sum_rows(g, False, w, out, False, 0.0, 0.0)
+    _sum_rows(g, w, out, False, 0.0, 0.0)
 
 
-def _sum_rows(
-    a: Array, transposed: bool, x: Array, out: Array, updates: bool, rate: float, decay: float
-) -> None:
-    """out = a x, or a^T x; in an update out <- out - rate (a x + decay out)."""
+def _sum_rows(a: Array, x: Array, out: Array, updates: bool, rate: float, decay: float) -> None:
+    """out = a x; in an update out <- out - rate (a x + decay out)."""
     if two_threads(x.size * len(out)):
-        half = x.shape[1] // 2 // LINE * LINE
-        for_both = updates, rate, decay
-        one = a, transposed, x[:, :half], out[:, :half], *for_both
-        both(_sum_rows_of, one, (a, transposed, x[:, half:], out[:, half:], *for_both))
+        half, rest = x.shape[1] // 2 // LINE * LINE, (updates, rate, decay)
+        left = a, x[:, :half], out[:, :half], *rest
+        both(_sum_rows_of, left, (a, x[:, half:], out[:, half:], *rest))
     else:
-        _sum_rows_of(a, transposed, x, out, updates, rate, decay)
+        _sum_rows_of(a, x, out, updates, rate, decay)
 
 
 @compiled
-def _sum_rows_of(
-    a: Array, transposed: bool, x: Array, out: Array, updates: bool, rate: float, decay: float
-) -> None:
+def _sum_rows_of(a: Array, x: Array, out: Array, updates: bool, rate: float, decay: float) -> None:
     count, d = x.shape
     rows = out.shape[0]
-    fits = a.shape == (count, rows) if transposed else a.shape == (rows, count)
-    if not fits or out.shape[1] != d:
+    if a.shape != (rows, count) or out.shape[1] != d:
         raise ValueError("the shapes of the gradient, the other factor and the product do not fit")
     if not (_rows_are_contiguous(x) and _rows_are_contiguous(out)):
         raise ValueError("the rows of the images, weights and products have to be contiguous")
     number, width = x.dtype.type, REGISTER // x.itemsize
     rates = number(rate), number(decay)
     whole = d - d % width
-    _sum_columns(a, transposed, x, out, whole, updates, *rates)
+    _sum_columns(a, x, out, whole, updates, *rates)
     if whole < d:
         x_rest, out_rest = np.zeros((count, width), x.dtype), np.zeros((rows, width), x.dtype)
         x_rest[:, : d - whole] = x[:, whole:]
         out_rest[:, : d - whole] = out[:, whole:]
-        _sum_columns(a, transposed, x_rest, out_rest, width, updates, *rates)
+        _sum_columns(a, x_rest, out_rest, width, updates, *rates)
         out[:, whole:] = out_rest[:, : d - whole]
 
 
 @compiled
 def _sum_columns(
-    a: Array,
-    transposed: bool,
-    x: Array,
-    out: Array,
-    d: int,
-    updates: bool,
-    rate: np.floating,
-    decay: np.floating,
+    a: Array, x: Array, out: Array, d: int, updates: bool, rate: np.floating, decay: np.floating
 ) -> None:
     """The first d columns, whole registers of them."""
-    width = REGISTER // x.itemsize
-    count, rows = x.shape[0], out.shape[0]
+    width, rows = REGISTER // x.itemsize, out.shape[0]
     whole_d, whole_rows = d - d % (width * VECTORS), rows - rows % OUT_ROWS
     for f in range(0, whole_d, width * VECTORS):
         for i in range(0, whole_rows, OUT_ROWS):
-            _outer(a, transposed, x, out, i, f, count, updates, rate, decay)
+            _outer(a, x, out, i, f, updates, rate, decay)
         for i in range(whole_rows, rows):
-            _outer_row(a, transposed, x, out, i, f, count, updates, rate, decay)
+            _outer_row(a, x, out, i, f, updates, rate, decay)
     for f in range(whole_d, d, width):
         for i in range(0, whole_rows, OUT_ROWS):
-            _outer_column(a, transposed, x, out, i, f, count, updates, rate, decay)
+            _outer_column(a, x, out, i, f, updates, rate, decay)
         for i in range(whole_rows, rows):
-            _outer_one(a, transposed, x, out, i, f, count, updates, rate, decay)
+            _outer_one(a, x, out, i, f, updates, rate, decay)

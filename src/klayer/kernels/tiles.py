@@ -1,4 +1,4 @@
-"""Tiles of matrix products: sums in registers, by fused multiply-adds.
+"""Tiles of matrix products in LLVM's words: sums in vector registers, by fused multiply-adds.
 
 A tile holds rows x columns sums in registers while it runs along the axis that is summed over.
 Its size follows the registers of the processor, which decides the speed; each sum is made of the
@@ -7,149 +7,217 @@ same operations in the same order in a tile of any size.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
+import numba.extending
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.errors import TypingError
+from numba.core.registry import cpu_target
 
-from klayer.kernels.vectors import BITS, INT, LANES, Matrix, Vectors, common_type, intrinsic
+intrinsic: Any = numba.extending.intrinsic
+LANES = 16  # sums that `dots` keeps side by side
+INT = ir.IntType(64)
 
 
-@dataclass(frozen=True)
-class Tiles:
-    """Sizes of tiles: sums of `dots` (rows, columns); of `outer` (rows, vectors); and features of
-    a row that `dots` takes at a time, so that the rows of a tile stay in the first-level cache.
+def _register_bits() -> int:
+    """Of the largest vector registers for which code is made: those of the processor, unless
+    NUMBA_CPU_FEATURES says otherwise.
     """
-
-    dots: tuple[int, int]
-    outer: tuple[int, int]
-    features: int
+    features = cpu_target.target_context.codegen().magic_tuple()[2]
+    return 512 if "+avx512f" in features else 256 if "+avx2" in features else 128
 
 
+BITS = _register_bits()
+# Sizes of tiles: rows and columns of `dots`, rows and registers of `outer`; and the features of a
+# row that `dots` takes at a time, so that the rows of a tile stay in the first-level cache.
 # 32 registers of 512 bits, 16 of 256, 32 of 128 (Arm; SSE2 has 16, and no fused multiply-add).
-TILES = {
-    512: Tiles(dots=(5, 5), outer=(5, 4), features=1024),
-    256: Tiles(dots=(4, 3), outer=(5, 2), features=512),
-    128: Tiles(dots=(5, 4), outer=(5, 4), features=512),
+DOTS, OUTER, FEATURES = {
+    512: ((5, 5), (5, 4), 1024),
+    256: ((4, 3), (5, 2), 512),
+    128: ((5, 4), (5, 4), 512),
 }[BITS]
 
 
 def dots(rows: int, columns: int) -> Any:
-    """Makes the function dot(x, w, part, i, j, p, f, blocks, first).
+    """Makes the function dot(x, w, part, i, j, f, blocks, first).
 
-    part[p + r, j + c, lane] = (0 if first, else itself) + sum over blocks of
+    part[i + r, j + c, lane] = (0 if first, else itself) + sum over blocks of
     x[i + r, f + 16 block + lane] * w[j + c, f + 16 block + lane], for r < rows, c < columns.
     """
 
     @intrinsic
     def dot(
-        context: Any, x: Any, w: Any, part: Any, i: Any, j: Any, p: Any, f: Any, blocks: Any,
-        first: Any,
-    ) -> Any:  # fmt: skip
+        context: Any, x: Any, w: Any, part: Any, i: Any, j: Any, f: Any, blocks: Any, first: Any
+    ) -> Any:
         dtype = common_type(x, w, part)
 
         def build(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
-            kinds, (i, j, p, f, blocks, first) = signature.args[:3], arguments[3:]
-            x, w, part = (
-                Matrix(context, b, kind, value)
-                for kind, value in zip(kinds, arguments[:3], strict=True)
-            )
-            v = Vectors(b, dtype)
-            for lane in range(0, LANES, v.width):  # a part of the lanes at a time
+            i, j, f, blocks, first = arguments[3:]
+            v = Vectors(context, b, dtype)
+            x, w, part = (v.array(signature.args[k], arguments[k]) for k in range(3))
 
-                def address(r: int, c: int, lane: int = lane) -> Any:
-                    return part.at(b.add(p, INT(r)), b.add(j, INT(c)), lane)
+            def add_lanes(lane: int) -> None:
+                """A part of the lanes, as many as a register holds."""
 
-                def step(block: Any, sums: Any, lane: int = lane) -> None:
-                    at = b.add(b.add(f, b.mul(block, INT(LANES))), INT(lane))
-                    ws = [v.load(w.at(b.add(j, INT(c)), at)) for c in range(columns)]
-                    for r in range(rows):
-                        xs = v.load(x.at(b.add(i, INT(r)), at))
-                        for c in range(columns):
-                            b.store(v.fma(xs, ws[c], b.load(sums[r][c])), sums[r][c])
+                def feature(block: Any) -> Any:
+                    return v.add(b.add(f, b.mul(block, INT(LANES))), lane)
 
-                def begin(r: int, c: int, address: Any = address) -> Any:
-                    return b.select(first, v.zeros(), v.load(address(r, c)))
+                def sums(r: int, c: int) -> Any:
+                    return part(v.add(i, r), v.add(j, c), INT(lane))
 
-                sums = _tile(b, v, rows, columns, begin, blocks, step)
-                for r in range(rows):
-                    for c in range(columns):
-                        v.store(b.load(sums[r][c]), address(r, c))
+                v.tile(
+                    rows,
+                    columns,
+                    blocks,
+                    left=lambda r, block: v.load(x(v.add(i, r), feature(block))),
+                    right=lambda c, block: v.load(w(v.add(j, c), feature(block))),
+                    begin=lambda r, c: b.select(first, v.zeros(), v.load(sums(r, c))),
+                    end=lambda r, c, total: v.store(total, sums(r, c)),
+                )
+
+            for lane in range(0, LANES, v.width):
+                add_lanes(lane)
             return context.get_dummy_value()
 
-        numbers = [types.int64] * 5
-        return types.void(x, w, part, *numbers, types.boolean), build
+        return types.void(x, w, part, *[types.int64] * 4, types.boolean), build
 
     return dot
 
 
 def outer(rows: int, vectors: int) -> Any:
-    """Makes the function outer(a, transposed, x, out, row, f, count, updates, rate, decay).
+    """Makes the function outer(a, x, out, row, f, updates, rate, decay).
 
-    Sums a[row + r, k] * x[k, column] (a[k, row + r] where transposed) over k = 0, 1, ..., count - 1
-    for r < rows and the columns of `vectors` registers from f on. The sums become
-    out[row + r, column]; in an update they begin at decay * out, and out <- out - rate * sum.
+    Sums a[row + r, k] * x[k, column] over all rows k = 0, 1, ... of x, for r < rows and the columns
+    of `vectors` registers from f on. The sums become out[row + r, column]; in an update they begin
+    at decay * out, and out <- out - rate * sum.
     """
 
     @intrinsic
     def product(
-        context: Any, a: Any, transposed: Any, x: Any, out: Any, row: Any, f: Any, count: Any,
-        updates: Any, rate: Any, decay: Any,
+        context: Any, a: Any, x: Any, out: Any, row: Any, f: Any, updates: Any, rate: Any,
+        decay: Any,
     ) -> Any:  # fmt: skip
         dtype = common_type(a, x, out)
 
         def build(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
-            a, x, out = (Matrix(context, b, signature.args[k], arguments[k]) for k in (0, 2, 3))
-            transposed, row, f, count, updates, rate, decay = (
-                arguments[k] for k in (1, *range(4, 10))
-            )
-            a.transpose_if(transposed)
-            v = Vectors(b, dtype)
+            row, f, updates, rate, decay = arguments[3:]
+            v = Vectors(context, b, dtype)
+            a, x, out = (v.array(signature.args[k], arguments[k]) for k in range(3))
+            count = b.extract_value(v.shape(signature.args[1], arguments[1]), 0)
             rates, decays = v.broadcast(b.fneg(rate)), v.broadcast(decay)
 
-            def column(c: int) -> Any:
-                return b.add(f, INT(c * v.width))
-
-            def address(r: int, c: int) -> Any:
-                return out.at(b.add(row, INT(r)), column(c))
+            def place(r: int, c: int) -> Any:
+                return out(v.add(row, r), v.add(f, c * v.width))
 
             def begin(r: int, c: int) -> Any:
-                return b.select(updates, b.fmul(decays, v.load(address(r, c))), v.zeros())
+                return b.select(updates, b.fmul(decays, v.load(place(r, c))), v.zeros())
 
-            def step(k: Any, sums: Any) -> None:
-                xs = [v.load(x.at(k, column(c))) for c in range(vectors)]
-                for r in range(rows):
-                    factor = v.load_one(a.at(b.add(row, INT(r)), k))
-                    for c in range(vectors):
-                        b.store(v.fma(factor, xs[c], b.load(sums[r][c])), sums[r][c])
+            def end(r: int, c: int, total: Any) -> None:
+                updated = v.fma(rates, total, v.load(place(r, c)))
+                v.store(b.select(updates, updated, total), place(r, c))
 
-            sums = _tile(b, v, rows, vectors, begin, count, step)
-            for r in range(rows):
-                for c in range(vectors):
-                    total = b.load(sums[r][c])
-                    updated = v.fma(rates, total, v.load(address(r, c)))
-                    v.store(b.select(updates, updated, total), address(r, c))
+            v.tile(
+                rows,
+                vectors,
+                count,
+                left=lambda r, k: v.broadcast(b.load(a(v.add(row, r), k))),
+                right=lambda c, k: v.load(x(k, v.add(f, c * v.width))),
+                begin=begin,
+                end=end,
+            )
             return context.get_dummy_value()
 
-        flag, number = types.boolean, types.int64
-        kinds = (a, flag, x, out, number, number, number, flag, dtype, dtype)
+        kinds = (a, x, out, types.int64, types.int64, types.boolean, dtype, dtype)
         return types.void(*kinds), build
 
     return product
 
 
-def _tile(
-    b: Any, v: Vectors, rows: int, columns: int, begin: Any, count: Any, step: Any
-) -> list[list[Any]]:
-    """rows x columns sums in registers: begun by `begin`, changed `count` times by `step`."""
-    sums = [[cgutils.alloca_once(b, v.type) for _ in range(columns)] for _ in range(rows)]
-    for r in range(rows):
-        for c in range(columns):
-            b.store(begin(r, c), sums[r][c])
-    with cgutils.for_range(b, count) as loop:
-        step(loop.index, sums)
-    return sums
+class Vectors:
+    """Vectors of `width` floats, by default as many as a register holds but at most 16."""
+
+    def __init__(self, context: Any, builder: Any, dtype: Any, width: int = 0) -> None:
+        self.context, self.b, self.size = context, builder, dtype.bitwidth // 8
+        self.width = width or min(BITS // 8 // self.size, LANES)
+        number = ir.FloatType() if self.size == 4 else ir.DoubleType()
+        self.type = ir.VectorType(number, self.width)
+
+    def add(self, index: Any, offset: int) -> Any:
+        return self.b.add(index, INT(offset))
+
+    def array(self, kind: Any, value: Any) -> Callable[..., Any]:
+        """Gives the address of an element by its indices."""
+        array = self.context.make_array(kind)(self.context, self.b, value)
+        return lambda *at: cgutils.get_item_pointer(self.context, self.b, kind, array, at)
+
+    def shape(self, kind: Any, value: Any) -> Any:
+        return self.context.make_array(kind)(self.context, self.b, value).shape
+
+    def load(self, address: Any) -> Any:
+        value = self.b.load(self.b.bitcast(address, self.type.as_pointer()))
+        value.align = self.size
+        return value
+
+    def store(self, value: Any, address: Any) -> None:
+        pointer = self.b.bitcast(address, self.type.as_pointer())
+        self.b.store(value, pointer).align = self.size
+
+    def zeros(self) -> Any:
+        return ir.Constant(self.type, [0.0] * self.width)
+
+    def broadcast(self, number: Any) -> Any:
+        empty = ir.Constant(self.type, ir.Undefined)
+        first = self.b.insert_element(empty, number, ir.IntType(32)(0))
+        return self._shuffled(first, [0] * self.width)
+
+    def fma(self, x: Any, y: Any, z: Any) -> Any:
+        name = f"llvm.fma.v{self.width}f{8 * self.size}"
+        kind = ir.FunctionType(self.type, [self.type] * 3)
+        return self.b.call(cgutils.get_or_insert_function(self.b.module, kind, name), [x, y, z])
+
+    def tile(
+        self, rows: int, columns: int, count: Any, left: Any, right: Any, begin: Any, end: Any
+    ) -> None:
+        """rows x columns sums in registers: sum = begin(r, c), then for k = 0, 1, ..., count - 1
+        sum = fma(left(r, k), right(c, k), sum), at last end(r, c, sum).
+        """
+        cells = [(r, c) for r in range(rows) for c in range(columns)]
+        sums = {(r, c): cgutils.alloca_once_value(self.b, begin(r, c)) for r, c in cells}
+        with cgutils.for_range(self.b, count) as loop:
+            rights = [right(c, loop.index) for c in range(columns)]
+            for r in range(rows):
+                factor = left(r, loop.index)
+                for c in range(columns):
+                    total = self.fma(factor, rights[c], self.b.load(sums[r, c]))
+                    self.b.store(total, sums[r, c])
+        for r, c in cells:
+            end(r, c, self.b.load(sums[r, c]))
+
+    def sum(self, vector: Any) -> Any:
+        """The sum of all lanes: lane l + lane l + half, halving until one is left."""
+        width = self.width
+        while width > 1:
+            width //= 2
+            halves = [self._shuffled(vector, range(s, s + width)) for s in (0, width)]
+            vector = self.b.fadd(*halves)
+        return self.b.extract_element(vector, ir.IntType(32)(0))
+
+    def _shuffled(self, vector: Any, lanes: Any) -> Any:
+        lanes = list(lanes)
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes)
+        return self.b.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), mask)
+
+
+def common_type(*arrays: Any) -> Any:
+    """The type of the numbers of all arrays."""
+    dtype = arrays[0].dtype
+    if dtype not in (types.float32, types.float64) or any(a.dtype != dtype for a in arrays):
+        kinds = ", ".join(str(array.dtype) for array in arrays)
+        raise TypingError(f"the arrays hold {kinds}: all have to be float32, or all float64")
+    return dtype
 
 
 @intrinsic
@@ -160,9 +228,9 @@ def sum_of_lanes(context: Any, part: Any, i: Any, j: Any) -> Any:
     dtype = common_type(part)
 
     def build(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
-        v = Vectors(b, dtype, LANES)
-        matrix = Matrix(context, b, signature.args[0], arguments[0])
-        return v.sum(v.load(matrix.at(arguments[1], arguments[2], 0)))
+        v = Vectors(context, b, dtype, LANES)
+        part = v.array(signature.args[0], arguments[0])
+        return v.sum(v.load(part(arguments[1], arguments[2], INT(0))))
 
     return dtype(part, types.int64, types.int64), build
 
@@ -171,8 +239,4 @@ def sum_of_lanes(context: Any, part: Any, i: Any, j: Any) -> Any:
 def check_types(context: Any, x: Any, w: Any, b: Any, out: Any) -> Any:
     """Raises TypingError, when it is compiled, unless all arrays hold the same type."""
     common_type(x, w, b, out)
-
-    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return context.get_dummy_value()
-
-    return types.void(x, w, b, out), build
+    return types.void(x, w, b, out), lambda context, *_: context.get_dummy_value()

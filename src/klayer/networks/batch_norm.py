@@ -32,12 +32,9 @@ class BatchNorm(Layer):
         self.epsilon, self.momentum = epsilon, momentum
 
     def build(self, inputs: int, start: Start) -> int:
-        """As many units as its input; gamma is 1, beta 0."""
         dtype = start.dtype
-        self.gamma, self.beta = (
-            Parameter(np.ones(inputs, dtype)),
-            Parameter(np.zeros(inputs, dtype)),
-        )
+        self.gamma = Parameter(np.ones(inputs, dtype))
+        self.beta = Parameter(np.zeros(inputs, dtype))
         self.mean, self.variance = np.zeros(inputs, dtype), np.ones(inputs, dtype)
         self.parameters = {"gamma": self.gamma, "beta": self.beta}
         self.state = {"mean": self.mean, "variance": self.variance}
@@ -51,7 +48,6 @@ class BatchNorm(Layer):
         self.batches = 0
 
     def forward(self, x: Array, mode: Mode) -> Array:
-        """The output, of the shape of x (n, units), in an array of its own."""
         out, epsilon = self._out(len(x)), x.dtype.type(self.epsilon)
         gamma, beta = self.gamma.value, self.beta.value
         if mode is Mode.EVALUATE:
@@ -81,14 +77,12 @@ class BatchNorm(Layer):
             _merge(*averages, number(1 / (self.batches + 1)))
 
     def backward(self, grad: Array) -> Array:
-        """Gradient (n, units) of x, in place of `grad`, that of the output."""
         gamma, beta = self.gamma, self.beta
         _normalise_backward(grad, self.normalised, gamma.value, self.inv_std, gamma.grad, beta.grad)
         return grad
 
     def description(self) -> dict[str, Any]:
-        """Its epsilon."""
-        return {"layer": self.kind, "epsilon": self.epsilon}
+        return super().description() | {"epsilon": self.epsilon}
 
 
 @compiled

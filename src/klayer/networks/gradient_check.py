@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from klayer.networks.architecture import Architecture
-from klayer.networks.layer import Array, Labels, Mode
-from klayer.networks.network import Network
+from klayer.networks.layer import Array, Labels, Layer, Mode, Start
+from klayer.networks.network import Architecture, Network
 
 EPSILON = np.finfo(np.float64).eps
 # Central differences err by step^2 from what they leave out and by EPSILON / step from rounding:
@@ -17,7 +16,8 @@ EPSILON = np.finfo(np.float64).eps
 STEP = 6.055454452393343e-06  # in digits, as powers are those of the C library
 ROUNDINGS = 4  # of the size of the cost, that may add up in its passes: ten times what was seen
 SUSPICIOUS = 1e-7  # a larger error may come from a ReLU that bends within the step: take a smaller
-FLOOR = 1e-3  # smaller gradients are compared by their absolute error, over this
+TOLERANCE = 1e-6  # of a relative error, in `check_layer`
+SMALL = 1e-3  # smaller gradients are compared by their absolute error, over this
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class GradientError:
 
     layer: int  # counted from 1
     parameter: str  # weight, bias, gamma or beta
-    relative: float  # largest |analytic - numerical| / max(floor, |analytic| + |numerical|)
+    relative: float  # largest |analytic - numerical| / max(SMALL, |analytic| + |numerical|)
     absolute: float  # largest |analytic - numerical|
     rounding: float  # what rounding and the step's length alone may do to `relative`
     entries: int
@@ -65,24 +65,128 @@ def check_gradients(
         name: p.grad + (2 * l2 * p.value if p.decays else 0)
         for name, p in network.parameters.items()
     }
-    return [_error(name, cost, size, network, analytic[name]) for name in analytic]
+    errors = []
+    for name, p in network.parameters.items():
+        layer, parameter = name.split(".")
+        number = int("".join(filter(str.isdigit, layer)))
+        difference = _difference(cost, size, p.value, analytic[name])
+        errors.append(GradientError(number, parameter, *difference, p.value.size))
+    return errors
 
 
-def _error(
-    name: str, cost: Callable[[], float], size: float, network: Network, analytic: Array
-) -> GradientError:
-    """Of one parameter; `size` is that of the cost."""
-    values = network.parameters[name].value
+@dataclass(frozen=True)
+class Derivative:
+    """The check of one derivative of a layer."""
 
-    def error(step: float) -> GradientError:
+    name: str  # "the input", or that of a parameter, such as "gamma"
+    relative: float  # as in GradientError
+    sentence: str  # the result in words
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the analytic gradient agrees with the numerical one."""
+        return self.relative <= TOLERANCE  # False for NaN
+
+
+def check_layer(
+    layer: Layer, generator: np.random.Generator, inputs: int = 5, rows: int = 8
+) -> list[Derivative]:
+    """Checks the backward pass of one layer that is not built yet: for its input and each of its
+    parameters, in this order.
+
+    The layer is built for so many inputs, in float64. With random numbers x (rows, inputs) and r
+    (rows, units) the cost is sum(r * output), so that r is the gradient of the output. Both passes
+    run twice: a gradient is that of the last pass, not a sum over passes. Raises ValueError where
+    an array is missing or has a wrong shape.
+    """
+    masks = generator.spawn(1)[0]
+    start = masks.bit_generator.state
+    x = generator.normal(0, 1, (rows, inputs))
+    draw = Start(x.dtype, lambda shape: generator.normal(0, 0.5, shape), masks)
+    units = layer.build(inputs, draw)
+    for p in layer.parameters.values():
+        p.value += generator.normal(0, 0.5, p.value.shape)
+    r = generator.normal(0, 1, (rows, units))
+
+    def forward() -> Array:
+        masks.bit_generator.state = start
+        return _checked("forward", layer.forward(x.copy(), Mode.TRAIN), r.shape)
+
+    def cost() -> float:
+        return float((r * forward()).sum())
+
+    for _ in range(2):
+        output = forward().copy()
+        grad = _checked("backward", layer.backward(r.copy()), x.shape).copy()
+    gradients: dict[str, tuple[Array, Array]] = {"the input": (x, grad)}
+    for name, p in layer.parameters.items():
+        analytic = _checked(f"the gradient of {name}", p.grad, p.value.shape)
+        gradients[name] = p.value, analytic.copy()
+    derivatives, size = [], float(np.abs(r * output).sum())
+    for name, (values, analytic) in gradients.items():
+        relative, _, _ = _difference(cost, size, values, analytic)
+        derivative = Derivative(name, relative, f"the gradient of {name} is right")
+        if not derivative.is_right:
+            numerical = _numerical(cost, values, STEP)
+            at = np.unravel_index(np.abs(analytic - numerical).argmax(), values.shape)
+            wrong = (
+                f"the gradient of {name} is wrong: at {tuple(map(int, at))} it is "
+                f"{analytic[at]:.6g}, the numerical gradient {numerical[at]:.6g}"
+                f"{_hint(analytic, numerical, x, r * output)}"
+            )
+            derivative = replace(derivative, sentence=wrong)
+        derivatives.append(derivative)
+    return derivatives
+
+
+def _checked(name: str, array: object, shape: tuple[int, ...]) -> Array:
+    if not isinstance(array, np.ndarray) or array.shape != shape:
+        kind = getattr(array, "shape", type(array).__name__)
+        raise ValueError(f"{name} gives {kind}, it has to give an array of the shape {shape}")
+    return array
+
+
+def _hint(analytic: Array, numerical: Array, x: Array, weighted: Array) -> str:
+    """The usual mistake that has this error; `weighted` is the output times its gradient."""
+
+    def near(a: Array, b: Array) -> bool:
+        return np.allclose(a, b, rtol=1e-5, atol=1e-6)
+
+    error, centred = analytic - numerical, x - x.mean(axis=0)
+    factor = float((analytic * numerical).sum() / max((numerical**2).sum(), SMALL**2))
+    if not analytic.any():
+        return "; it is 0 everywhere"
+    if near(analytic, factor * numerical):
+        return f"; it is {factor:.4g} times the right one"
+    if error.shape != x.shape:
+        is_sum = analytic.shape == weighted.shape[1:] and near(analytic, weighted.sum(axis=0))
+        text = "; it is the sum of the output times its gradient, not of what the parameter scales"
+        return text if is_sum else ""
+    if near(error, error[:1]):
+        return "; it looks as if the mean of the batch is taken for a constant"
+    if near(error, centred * (error * centred).sum(axis=0) / (centred**2).sum(axis=0)):
+        return "; it looks as if the variance of the batch is taken for a constant"
+    return ""
+
+
+def _difference(
+    cost: Callable[[], float], size: float, values: Array, analytic: Array
+) -> tuple[float, float, float]:
+    """Between the analytic and the numerical gradient of `values`: relative, absolute and rounding,
+    as in GradientError. `size` is that of the cost.
+    """
+
+    def with_step(step: float) -> tuple[float, float, float]:
         near, far = (_numerical(cost, values, h) for h in (step, 2 * step))
         rounding = np.abs(far - near) + ROUNDINGS * EPSILON * size / step
-        return _compare(name, analytic, near, rounding)
+        difference = np.abs(analytic - near)
+        scale = np.maximum(np.abs(analytic) + np.abs(near), SMALL)
+        worst = np.unravel_index((difference / scale).argmax(), scale.shape)
+        relative = float((difference / scale).max())
+        return relative, float(difference.max()), float((rounding / scale)[worst])
 
-    found = error(STEP)
-    if found.relative <= SUSPICIOUS:
-        return found
-    return min(found, error(STEP / 8), key=lambda e: e.relative)
+    difference = with_step(STEP)
+    return difference if difference[0] <= SUSPICIOUS else min(difference, with_step(STEP / 8))
 
 
 def _numerical(cost: Callable[[], float], values: Array, step: float) -> Array:
@@ -97,19 +201,3 @@ def _numerical(cost: Callable[[], float], values: Array, step: float) -> Array:
         values[entry] = before
         gradient[entry] = (above - below) / (2 * step)
     return gradient
-
-
-def _compare(name: str, analytic: Array, numerical: Array, rounding: Array) -> GradientError:
-    """`rounding` is what the numerical gradient itself may err by, in each entry."""
-    difference = np.abs(analytic - numerical)
-    size = np.maximum(np.abs(analytic) + np.abs(numerical), FLOOR)
-    worst = np.unravel_index((difference / size).argmax(), size.shape)
-    layer, parameter = name.split(".")
-    return GradientError(
-        layer=int(layer.lstrip("abcdefghijklmnopqrstuvwxyz_")),
-        parameter=parameter,
-        relative=float((difference / size).max()),
-        absolute=float(difference.max()),
-        rounding=float((rounding / size)[worst]),
-        entries=analytic.size,
-    )

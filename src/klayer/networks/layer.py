@@ -27,18 +27,15 @@ class Mode(Enum):
 
 
 class Parameter:
-    """Numbers that are trained, and their gradient of the last backward pass, of the same shape."""
+    """Numbers that are trained, and their gradient of the last backward pass, of the same shape: of
+    the mean cross-entropy, without the L2 term.
+    """
 
     decays = False  # whether L2 regularisation applies
 
     def __init__(self, value: Array) -> None:
         self.value = value
-        self._grad = np.zeros_like(value)
-
-    @property
-    def grad(self) -> Array:
-        """The gradient of the mean cross-entropy, without the L2 term."""
-        return self._grad
+        self.grad: Array = np.zeros_like(value)
 
     def descend(self, rate: float, decay: float) -> None:
         """value <- value - rate (grad + decay value), where it decays."""
@@ -65,8 +62,7 @@ class Weight(Parameter):
         self._g, self._x, self._is_new = g, x, True
 
     @property
-    def grad(self) -> Array:
-        """The gradient of the mean cross-entropy, without the L2 term."""
+    def grad(self) -> Array:  # type: ignore[override]
         if not self._grad.size:
             self._grad = np.zeros_like(self.value)
         if self._is_new:
@@ -75,7 +71,6 @@ class Weight(Parameter):
         return self._grad
 
     def descend(self, rate: float, decay: float) -> None:
-        """value <- value - rate (grad + decay value)."""
         descend(self.value, self._g, self._x, rate, decay)
 
 
@@ -122,6 +117,7 @@ class Layer(ABC):
     """
 
     kind: str  # its name in params.yaml
+    name = ""  # in its network, where it has arrays: affine1, batch_norm1, affine2, ...
     activates = False  # whether it is an activation function: a skip connection ends before it
     parameters: dict[str, Parameter]  # by name: weight, bias, gamma, beta
     state: dict[str, Array]  # what is saved but not trained: running mean and variance
@@ -149,8 +145,8 @@ class Layer(ABC):
         yield self
 
     def description(self) -> dict[str, Any]:
-        """What it takes besides its arrays to build it again."""
-        return {"layer": self.kind}
+        """What it takes to build it again, with the name of its arrays."""
+        return ({"name": self.name} if self.name else {}) | {"layer": self.kind}
 
 
 class Sequential(Layer):
@@ -163,31 +159,26 @@ class Sequential(Layer):
         self.layers = list(layers)
 
     def build(self, inputs: int, start: Start) -> int:
-        """Each layer for the units of the one before it."""
         for layer in self.layers:
             inputs = layer.build(inputs, start)
         return inputs
 
     def forward(self, x: Array, mode: Mode) -> Array:
-        """From the first layer to the last."""
         for layer in self.layers:
             x = layer.forward(x, mode)
         return x
 
     def backward(self, grad: Array) -> Array:
-        """From the last layer to the first."""
         for layer in reversed(self.layers):
             grad = layer.backward(grad)
         return grad
 
     def all(self) -> Iterator[Layer]:
-        """Those that it is made of."""
         for layer in self.layers:
             yield from layer.all()
 
     def description(self) -> dict[str, Any]:
-        """The layers in their order."""
-        return {"layer": self.kind, "layers": [layer.description() for layer in self.layers]}
+        return super().description() | {"layers": [layer.description() for layer in self.layers]}
 
 
 class Residual(Sequential):
@@ -204,11 +195,9 @@ class Residual(Sequential):
         return units
 
     def forward(self, x: Array, mode: Mode) -> Array:
-        """x + f(x), of the shape of x (n, units)."""
         return np.add(x, super().forward(x, mode), out=self._out(len(x)))
 
     def backward(self, grad: Array) -> Array:
-        """That of the output, and what f makes of it; f may write over `grad`."""
         total = self._grad(len(grad))
-        total[:] = grad
+        total[:] = grad  # f may write over `grad`
         return np.add(total, super().backward(grad), out=total)

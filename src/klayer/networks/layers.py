@@ -1,6 +1,6 @@
 """The layers of a k-layer network: each a forward pass and its backward pass side by side.
 
-Batch normalisation and the output have modules of their own.
+Batch normalisation and the loss have modules of their own.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ class Affine(Layer):
         return self.units
 
     def forward(self, x: Array, mode: Mode) -> Array:
-        """Scores (n, units) of x (n, inputs)."""
         self.x, self.scores = x, self._scores(len(x))
         scores(x, self.weight.value, self.bias.value, self.scores)
         return self.scores
@@ -49,24 +48,21 @@ class Affine(Layer):
 
 
 class ReLU(Layer):
-    """max(0, x), elementwise."""
+    """max(0, x), elementwise; NaN stays NaN."""
 
     kind = "relu"
     activates = True
 
     def build(self, inputs: int, start: Start) -> int:
-        """As many units as its input."""
         self._out = Buffer(inputs, start.dtype)
         return inputs
 
     def forward(self, x: Array, mode: Mode) -> Array:
-        """The output, of the shape of x, which stays as it is; NaN stays NaN."""
         self.out = self._out(len(x))
         _relu(x, self.out)
         return self.out
 
     def backward(self, grad: Array) -> Array:
-        """The gradient where the output was positive, else 0; in place of `grad`."""
         _relu_backward(self.out, grad)
         return grad
 
@@ -85,13 +81,11 @@ class Dropout(Layer):
         self.rate = rate
 
     def build(self, inputs: int, start: Start) -> int:
-        """As many units as its input."""
         self.generator = start.dropout
         self._out, self._mask = Buffer(inputs, start.dtype), Buffer(inputs, start.dtype)
         return inputs
 
     def forward(self, x: Array, mode: Mode) -> Array:
-        """The output, of the shape of x (n, units); x itself where nothing is dropped."""
         if mode is not Mode.TRAIN or not self.rate:
             return x
         self.mask = self._mask(len(x))
@@ -101,7 +95,6 @@ class Dropout(Layer):
         return np.multiply(x, self.mask, out=self._out(len(x)))
 
     def backward(self, grad: Array) -> Array:
-        """The gradient times the mask, in place of `grad`."""
         return np.multiply(grad, self.mask, out=grad) if self.rate else grad
 
 
@@ -124,6 +117,7 @@ def _relu(x: Array, out: Array) -> None:
 
 @compiled
 def _relu_backward(out: Array, grad: Array) -> None:
+    """The gradient where the output was positive, else 0; in place of `grad`."""
     zero = grad.dtype.type(0)
     for i in range(out.shape[0]):
         for j in range(out.shape[1]):

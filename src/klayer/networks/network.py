@@ -3,17 +3,39 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from klayer.networks.architecture import Architecture, skips
 from klayer.networks.batch_norm import BatchNorm
 from klayer.networks.layer import Array, Labels, Layer, Mode, Parameter, Residual, Sequential, Start
 from klayer.networks.layers import Affine, Dropout, ReLU
-from klayer.networks.output import SoftmaxCrossEntropy
+from klayer.networks.loss import SoftmaxCrossEntropy
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What a k-layer network is made of.
+
+    hidden  units of each hidden layer
+    block   the layers that a hidden layer is made of, names of LAYERS; the first one is `affine`
+    skip    how many hidden layers each skip connection goes over, from the second one on, as the
+            first one reads the images; what is left over at the end has none; 0 without
+    """
+
+    inputs: int
+    hidden: tuple[int, ...]
+    classes: int = 10
+    block: tuple[str, ...] = ("affine", "relu")
+    epsilon: float = 2.0**-52
+    bn_momentum: float = 0.9
+    skip: int = 0
+    dropout: float = 0.0
+    label_smoothing: float = 0.0
+
 
 # For each name that `block` in params.yaml may use: makes the layer of so many units.
 LAYERS: dict[str, Callable[[int, Architecture], Layer]] = {
@@ -43,12 +65,17 @@ class Network:
         start = Start(self.dtype, initial_weights, dropout or np.random.default_rng(0))
         classes = self.body.build(architecture.inputs, start)
         self.output = SoftmaxCrossEntropy(classes, self.dtype, architecture.label_smoothing)
-        self.affine = [layer for layer in self.body.all() if isinstance(layer, Affine)]
         self.parameters: dict[str, Parameter] = {}  # affine1.weight, affine1.bias, ...
         self.state: dict[str, Array] = {}  # batch_norm1.mean, batch_norm1.variance, ...
-        for name, layer in _named(self.body):
-            self.parameters |= {f"{name}.{key}": p for key, p in layer.parameters.items()}
-            self.state |= {f"{name}.{key}": values for key, values in layer.state.items()}
+        layers, counts = list(self.body.all()), Counter[str]()
+        for layer in layers:
+            if layer.parameters or layer.state:
+                counts[layer.kind] += 1
+                layer.name = f"{layer.kind}{counts[layer.kind]}"
+            self.parameters |= {f"{layer.name}.{key}": p for key, p in layer.parameters.items()}
+            self.state |= {f"{layer.name}.{key}": values for key, values in layer.state.items()}
+        self.affine = [layer for layer in layers if isinstance(layer, Affine)]
+        self.batch_norms = [layer for layer in layers if isinstance(layer, BatchNorm)]
 
     def forward(self, x: Array, mode: Mode) -> Array:
         """Probabilities (n, classes) of images x (n, inputs)."""
@@ -83,19 +110,15 @@ class Network:
         """
         for parameter in self.parameters.values():
             parameter.value[:] = 0
-        for layer in self.batch_norms():
+        for layer in self.batch_norms:
             layer.mean[:], layer.variance[:] = 0, 1
-
-    def batch_norms(self) -> list[BatchNorm]:
-        """Its layers of batch normalisation."""
-        return [layer for layer in self.body.all() if isinstance(layer, BatchNorm)]
 
     def description(self) -> list[dict[str, Any]]:
         """The layers in their order, with the names of their arrays: what it takes to build the
         network elsewhere.
         """
-        names = iter([name for name, _ in _named(self.body)])
-        return [_with_names(layer, names) for layer in self.body.description()["layers"]]
+        layers: list[dict[str, Any]] = self.body.description()["layers"]
+        return layers
 
 
 def _layers(architecture: Architecture) -> list[Layer]:
@@ -106,8 +129,9 @@ def _layers(architecture: Architecture) -> list[Layer]:
     first, last = (hidden or [[]])[0], Affine(architecture.classes, reads_images=not hidden)
     if hidden:
         first[0] = Affine(architecture.hidden[0], reads_images=True)
-    for over in reversed(skips(architecture.hidden, architecture.skip)):
-        hidden[over.start : over.stop] = [_skip(hidden[over.start : over.stop])]
+    skip = architecture.skip
+    for start in reversed(range(1, len(hidden) - skip + 1, skip) if skip else ()):
+        hidden[start : start + skip] = [_skip(hidden[start : start + skip])]
     return [*chain.from_iterable(hidden), last]
 
 
@@ -119,18 +143,3 @@ def _skip(blocks: Sequence[Sequence[Layer]]) -> list[Layer]:
     *before, last = blocks
     end = max((i for i, layer in enumerate(last) if layer.activates), default=len(last))
     return [Residual([*chain.from_iterable(before), *last[:end]]), *last[end:]]
-
-
-def _named(body: Layer) -> Iterator[tuple[str, Layer]]:
-    """The layers with arrays, numbered in their order: affine1, batch_norm1, affine2, ..."""
-    counts = Counter[str]()
-    for layer in body.all():
-        if layer.parameters or layer.state:
-            counts[layer.kind] += 1
-            yield f"{layer.kind}{counts[layer.kind]}", layer
-
-
-def _with_names(layer: dict[str, Any], names: Iterator[str]) -> dict[str, Any]:
-    if "layers" in layer:
-        return layer | {"layers": [_with_names(inner, names) for inner in layer["layers"]]}
-    return {"name": next(names), **layer} if layer["layer"] in ("affine", "batch_norm") else layer

@@ -26,7 +26,7 @@ class Optimizer(ABC):
 
     @abstractmethod
     def step(self, learning_rate: float) -> None:
-        """One update."""
+        """One update from the gradients of the last backward pass."""
 
     def _decay(self, parameter: Parameter) -> float:
         """2 lambda, the factor of W in the gradient of the L2 term."""
@@ -41,7 +41,6 @@ class SGD(Optimizer):
     """W <- W - eta (dW + 2 lambda W): mini-batch gradient descent."""
 
     def step(self, learning_rate: float) -> None:
-        """One update from the gradients of the last backward pass."""
         for parameter in self.parameters:
             parameter.descend(learning_rate, self._decay(parameter))
 
@@ -58,10 +57,9 @@ class Momentum(Optimizer):
         self.velocities = self._zeros()
 
     def step(self, learning_rate: float) -> None:
-        """One update from the gradients of the last backward pass."""
         for p, velocity in zip(self.parameters, self.velocities, strict=True):
-            values, gradient, velocity = map(np.atleast_2d, (p.value, p.grad, velocity))
-            _roll(values, gradient, velocity, self._decay(p), self.momentum, learning_rate)
+            w, g, v = map(np.atleast_2d, (p.value, p.grad, velocity))
+            _roll(w, g, v, self._decay(p), self.momentum, learning_rate)
 
 
 class Adam(Optimizer):
@@ -80,16 +78,13 @@ class Adam(Optimizer):
         self.powers = np.ones(2)  # beta_1^t, beta_2^t
 
     def step(self, learning_rate: float) -> None:
-        """One update from the gradients of the last backward pass."""
         betas = np.array([self.momentum, self.SQUARES])
         self.powers *= betas
         corrections = 1 / (1 - self.powers)
         for p, mean, square in zip(self.parameters, self.means, self.squares, strict=True):
             kept = 1 - learning_rate * self._decay(p)
-            values, gradient = map(np.atleast_2d, (p.value, p.grad))
-            mean, square = np.atleast_2d(mean), np.atleast_2d(square)
-            sizes = (betas, corrections, self.EPSILON)
-            _adapt(values, gradient, kept, learning_rate, mean, square, *sizes)
+            w, g, m, v = map(np.atleast_2d, (p.value, p.grad, mean, square))
+            _adapt(w, g, m, v, kept, learning_rate, betas, corrections, self.EPSILON)
 
 
 @compiled
@@ -108,10 +103,10 @@ def _roll(
 def _adapt(
     values: Array,
     gradient: Array,
-    kept: float,
-    eta: float,
     mean: Array,
     square: Array,
+    kept: float,
+    eta: float,
     betas: NDArray[np.float64],
     corrections: NDArray[np.float64],
     epsilon: float,

@@ -14,20 +14,14 @@ Schedule = Callable[[int, int, int, float, float], float]
 RISE = 0.3  # share of the run in which `one_cycle` rises, as in PyTorch's OneCycleLR
 
 
-def cyclical_learning_rate(step: int, half_cycle: int, low: float, high: float) -> float:
-    """Learning rate of a step (counted from 0): from `low` up to `high` in `half_cycle` steps,
-    and down again in as many, over and over (the policy "triangular").
+def triangular(step: int, steps: int, half_cycle: int, low: float, high: float) -> float:
+    """From the smallest up to the largest in n_s steps, and down again in as many, over and over.
 
-    Smith (2017), "Cyclical Learning Rates for Training Neural Networks".
+    Smith (2017), "Cyclical Learning Rates for Training Neural Networks", policy "triangular".
     """
     position = step % (2 * half_cycle)
     rising = position if position <= half_cycle else 2 * half_cycle - position
     return low + (high - low) * rising / half_cycle
-
-
-def triangular(step: int, steps: int, half_cycle: int, low: float, high: float) -> float:
-    """Up and down in straight lines, in every cycle: the report's."""
-    return cyclical_learning_rate(step, half_cycle, low, high)
 
 
 def constant(step: int, steps: int, half_cycle: int, low: float, high: float) -> float:
@@ -44,7 +38,7 @@ def stepwise(step: int, steps: int, half_cycle: int, low: float, high: float) ->
 
 
 def cosine(step: int, steps: int, half_cycle: int, low: float, high: float) -> float:
-    """From the largest to the smallest by half a cosine, anew in every cycle of 2 n_s steps.
+    """From the largest to the smallest by half a cosine, in every cycle of 2 n_s steps.
 
     Loshchilov and Hutter (2017), "SGDR", equation 5.
     """

@@ -1,6 +1,4 @@
-"""Digests that tell whether two processes would train the same network: of code, libraries and
-prepared images.
-"""
+"""Digests that tell whether two processes would train the same network."""
 
 from __future__ import annotations
 
@@ -18,8 +16,7 @@ LIBRARIES = ("llvmlite", "numba", "numpy")  # those that compute
 @cache
 def identity() -> dict[str, str]:
     """The versions of Python and of the libraries that compute, and a digest of klayer's code."""
-    code = hashlib.sha256()
-    root = Path(klayer.__file__).parent
+    code, root = hashlib.sha256(), Path(klayer.__file__).parent
     for path in sorted(root.rglob("*.py")):
         code.update(f"{path.relative_to(root)} ".encode() + path.read_bytes())
     python = ".".join(platform.python_version_tuple()[:2])
@@ -29,8 +26,8 @@ def identity() -> dict[str, str]:
 
 @cache
 def images_digest(folder: Path) -> str:
-    """Of the prepared images. The training images, 138 MB, are told by mean, deviation, labels."""
-    found = hashlib.sha256()
+    """Of the prepared images: their mean, deviation and labels stand for the training images."""
+    digest = hashlib.sha256()
     for path in sorted(set(folder.iterdir()) - {folder / "train_images.npy"}):
-        found.update(f"{path.name} {path.stat().st_size} ".encode() + path.read_bytes())
-    return found.hexdigest()
+        digest.update(f"{path.name} {path.stat().st_size} ".encode() + path.read_bytes())
+    return digest.hexdigest()

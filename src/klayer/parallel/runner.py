@@ -3,77 +3,104 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from klayer.data.dataset import PROCESSED, open_dataset
 from klayer.errors import KlayerError
-from klayer.parallel import workers
-from klayer.parallel.checkpoints import Checkpoints
+from klayer.parallel import checkpoints, workers
 from klayer.training.job import Job, Outcome
+from klayer.training.results import deviation
 
 CLUSTER = "DASK_SCHEDULER_ADDRESS"
+BAR = "{desc}: {n_fmt} of {total_fmt} networks |{bar}| {remaining} left{postfix}"
+
+Task = tuple[int, Job]  # with its number in the stage
+Result = tuple[int, Outcome]
+Train = Callable[[Sequence[Job]], list[Outcome]]
 
 
-@dataclass(frozen=True)
-class Task:
-    """A job on its way to a worker: its number in the stage, and where the images are."""
+@contextmanager
+def checkpointed(name: str) -> Iterator[Train]:
+    """Around a stage that trains: gives a function from jobs to their outcomes.
 
-    name: str
-    index: int
-    job: Job
-    data: Path
+    What an earlier, interrupted run finished is not trained again. When the stage has ended well,
+    its checkpoints are removed, and one line says what was trained.
+    """
+    begun, jobs, outcomes = time.monotonic(), list[Job](), list[Outcome]()
+
+    def train(more: Sequence[Job]) -> list[Outcome]:
+        jobs.extend(more)
+        outcomes.extend(trained := train_jobs(name, more, kept=True))
+        return trained
+
+    yield train
+    checkpoints.forget(name)
+    print(summary(name, jobs, outcomes, time.monotonic() - begun))
 
 
-def train_jobs(stage: str, jobs: Sequence[Job]) -> list[Outcome]:
-    """The outcome of each job. Those that an earlier, interrupted run finished are not trained
-    again.
+def train_jobs(name: str, jobs: Sequence[Job], kept: bool = False) -> list[Outcome]:
+    """The outcome of each job, in order. With `kept` finished ones are checkpoints of stage `name`.
 
     Raises KlayerError as `open_dataset`, `train` and the workers do.
     """
-    open_dataset()  # a missing file is better told once than by every worker
-    checkpoints = Checkpoints(stage)
-    outcomes = {i: o for i, job in enumerate(jobs) if (o := checkpoints.find(job))}
-    tasks = [
-        Task(_name(stage, job), index, job, PROCESSED.absolute())
-        for index, job in enumerate(jobs)
-        if index not in outcomes
-    ]
-    steps = sum(task.job.training.steps for task in tasks)
-    with tqdm(desc=stage, total=steps, unit=" steps", unit_scale=True, disable=None) as bar:
-        for index, outcome in _mapped(tasks):
+    open_dataset()  # a missing file is named once, not by every worker
+    outcomes = {i: o for i, job in enumerate(jobs) if kept and (o := checkpoints.find(name, job))}
+    tasks = [(index, job) for index, job in enumerate(jobs) if index not in outcomes]
+    begun, steps = time.monotonic(), 0
+    bar = tqdm(
+        desc=name,
+        total=len(jobs),
+        initial=len(outcomes),
+        bar_format=BAR,
+        smoothing=0,  # of all networks, as those of all processes end at once
+        leave=False,
+        disable=None,
+    )
+    with bar:
+        for index, outcome in _results(name, tasks):
             outcomes[index] = outcome
-            checkpoints.keep(jobs[index], outcome)
-            bar.update(jobs[index].training.steps)
-            bar.set_postfix_str(f"{len(outcomes)} of {len(jobs)} networks")
-    in_order = [outcomes[index] for index in range(len(jobs))]
-    _tell_diverged(stage, jobs, in_order)
-    return in_order
+            if kept:
+                checkpoints.keep(name, jobs[index], outcome)
+            steps += jobs[index].training.steps
+            rate = steps / (time.monotonic() - begun)
+            so_far = accuracy(jobs, list(outcomes.values()))
+            bar.set_postfix_str(f"{rate:,.0f} steps/s, {so_far}", refresh=False)
+            bar.update()
+    return [outcomes[index] for index in range(len(jobs))]
 
 
-def _tell_diverged(stage: str, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
-    for job, outcome in zip(jobs, outcomes, strict=True):
-        if (step := outcome.row["diverged_at"]) != -1:
-            print(
-                f"{stage}: the network of seed {job.seed} and l2 {job.training.l2:g} diverged in "
-                f"step {step}; it counts with the chance level",
-                file=sys.stderr,
-            )
+def summary(name: str, jobs: Sequence[Job], outcomes: Sequence[Outcome], seconds: float) -> str:
+    """One line about a stage: how many networks, how many steps, and how accurate they are."""
+    count = "1 network" if len(jobs) == 1 else f"{len(jobs)} networks"
+    steps = sorted({job.training.steps for job in jobs})
+    each = f"{steps[0]:,} steps each" if len(steps) == 1 else f"{steps[0]:,} to {steps[-1]:,} steps"
+    diverged = sum(outcome.row["diverged_at"] != -1 for outcome in outcomes)
+    suffix = f", {diverged} diverged" if diverged else ""
+    shown = f"{count}, {each}, {seconds:,.0f} s: {accuracy(jobs, outcomes)}{suffix}"
+    return f"{name.rpartition('@')[2]}: {shown}"
 
 
-def _name(stage: str, job: Job) -> str:
-    """As the dashboard of a cluster shows it."""
-    return f"{stage}, seed {job.seed}, l2 {job.training.l2:.3g}"
+def accuracy(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> str:
+    """Mean and standard deviation over the seeds of one setting; of several settings the range."""
+    part = "test" if all(job.test for job in jobs) else "validation"
+    percent = [100 * float(outcome.row[f"{part}_accuracy"]) for outcome in outcomes]
+    if any(job.training != jobs[0].training for job in jobs):
+        return f"{part} accuracy {min(percent):.1f} to {max(percent):.1f} %"
+    spread = f" ± {deviation(np.array(percent)):.1f}" if len(percent) > 1 else ""
+    return f"{part} accuracy {sum(percent) / len(percent):.1f} %{spread}"
 
 
-def _mapped(tasks: Sequence[Task]) -> Iterator[tuple[int, Outcome]]:
+def _results(name: str, tasks: Sequence[Task]) -> Iterator[Result]:
     """On the cluster that the environment names, else on this machine."""
     if not os.environ.get(CLUSTER):
-        return workers.map_tasks(_train, tasks)
+        return workers.map_tasks(partial(train_task, PROCESSED.absolute()), tasks)
     try:
         from klayer.parallel import cluster
     except ImportError as error:
@@ -81,11 +108,12 @@ def _mapped(tasks: Sequence[Task]) -> Iterator[tuple[int, Outcome]]:
             f"{CLUSTER} is set, but Dask cannot be used ({error}): install it, "
             "`pip install 'klayer[cluster]'`, or unset the variable to train on this machine"
         ) from None
-    return cluster.map_tasks(_train, tasks)
+    return cluster.map_tasks(name, tasks, PROCESSED.absolute())
 
 
-def _train(task: Task) -> tuple[int, Outcome]:
+def train_task(data: Path, task: Task) -> Result:
     """Runs in a worker: what training needs is not loaded where nothing is trained."""
     from klayer.training.loop import train
 
-    return task.index, train(task.job, open_dataset(task.data))
+    index, job = task
+    return index, train(job, open_dataset(data))

@@ -11,11 +11,11 @@ import pandas as pd
 from klayer.data.dataset import Dataset, open_dataset
 from klayer.errors import KlayerError
 from klayer.files import write_metrics, write_table
-from klayer.networks.architecture import Architecture
 from klayer.networks.gradient_check import check_gradients
 from klayer.networks.layer import Array, Labels
+from klayer.networks.network import Architecture
 from klayer.params import of_stage
-from klayer.study.gradient_settings import CheckGradients
+from klayer.settings import CheckGradients
 
 
 def run() -> None:
@@ -32,9 +32,8 @@ def run() -> None:
         architecture = Architecture(settings.features, hidden, len(dataset.classes), block)
         generator = np.random.default_rng(settings.seed)
         name = f"{len(hidden) + 1} layers{', BN' if batch_norm else ''}"
-        about = {"network": name, "l2": l2}
         errors = check_gradients(architecture, images, labels, l2, generator)
-        rows += [about | vars(error) for error in errors]
+        rows += [{"network": name, "l2": l2, **vars(error)} for error in errors]
     table = pd.DataFrame(rows)
     _judge(table, settings.tolerance)
     write_table(Path("plots/check_gradients.csv"), table)

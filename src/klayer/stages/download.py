@@ -6,8 +6,9 @@ of torchvision for example, are a source like others.
 
 from __future__ import annotations
 
+import io
 import os
-import tempfile
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,22 +16,18 @@ from urllib.parse import urlsplit
 import requests
 from tqdm import tqdm
 
-from klayer.data.archive import FOLDER, RefusedError, take
-from klayer.data.sources import SYNTHETIC, DataConfig
-from klayer.errors import KlayerError
-from klayer.parallel.environment import projects_around
+from klayer.data.archive import FOLDER, RefusedError, read
+from klayer.environment import projects_around
+from klayer.errors import KlayerError, NoArchiveError
+from klayer.files import write_folder
 from klayer.params import of_stage, read_settings
+from klayer.settings import SYNTHETIC, DataConfig
 
 VARIABLE = "CIFAR10_ARCHIVE"
+COPIES = "cifar-10-*"  # folders and archives of torchvision and Keras
 LARGEST_ARCHIVE = 300_000_000  # bytes; the seven files have 186 million
-ARCHIVE = "cifar-10-python.tar.gz"
-KERAS = ("", "-target", ".tar.gz", "-target_archive")  # after the folder's name: what it leaves
 
-
-class NoArchiveError(KlayerError):
-    """CIFAR-10 was found nowhere: the one failure that synthetic images can answer."""
-
-    exit_status = 3
+Source = Callable[[], dict[str, bytes]]
 
 
 def run() -> None:
@@ -42,23 +39,18 @@ def run() -> None:
     data = of_stage("data", DataConfig, **read_settings("mirrors"))
     if data.source == SYNTHETIC:
         FOLDER.mkdir(parents=True, exist_ok=True)
-    elif named := os.environ.get(VARIABLE):
-        _take_named(named, data)
-    elif not _taken(data):
-        raise NoArchiveError(
-            "no source has CIFAR-10: name a copy (an archive or a folder with the seven files), "
-            f"`{VARIABLE}=PATH dvc repro`, or use synthetic images, "
-            "`dvc exp run -S data.source=synthetic`"
-        )
+    elif name := os.environ.get(VARIABLE):
+        write_folder(FOLDER, _named(name, data))
+    else:
+        write_folder(FOLDER, _first(_sources(data)))
 
 
-def _take_named(name: str, data: DataConfig) -> None:
-    """An error here is final: who names a copy wants this one."""
-    path = os.path.expanduser(name)
-    places = [root / path for root in _roots()]
-    place = next(filter(os.path.exists, places), places[0])
+def _named(name: str, data: DataConfig) -> dict[str, bytes]:
+    """Of the copy that the user names; an error here is final."""
+    places = [root / os.path.expanduser(name) for root in _roots()]
+    place = next(filter(Path.exists, places), places[0])
     try:
-        take(place, data.digests)
+        return read(place, data.digests)
     except RefusedError as reason:
         raise KlayerError(
             f"{VARIABLE}={place.absolute()}: {reason}: name a sound copy, or unset {VARIABLE} to "
@@ -66,25 +58,31 @@ def _take_named(name: str, data: DataConfig) -> None:
         ) from None
 
 
-def _taken(data: DataConfig) -> bool:
-    """Whether a copy on this machine or a mirror, the first that can, gave the files."""
-    keras = Path(os.path.expanduser(os.environ.get("KERAS_HOME") or "~/.keras"), "datasets")
-    ours = [root / path for root in _roots() for path in (FOLDER, FOLDER.with_name(ARCHIVE))]
-    theirs = [keras / name for name in (*(FOLDER.name + end for end in KERAS), ARCHIVE)]
-    copies = [path for path in (*ours, *theirs) if os.path.exists(path)]
-    sources = [(str(path), partial(take, path, data.digests)) for path in copies]
-    sources += [(_host(url), partial(_fetch, url, data)) for url in data.mirrors]
-    if not copies:
-        print(f"data/ and {keras} have no copy of CIFAR-10")
+def _first(sources: Iterator[tuple[str, Source]]) -> dict[str, bytes]:
+    """Of the first source that has the files."""
     for name, get in sources:
         try:
-            get()
+            files = get()
         except RefusedError as reason:
             print(f"{name}: {reason}", flush=True)
         else:
-            print(f"{name} has CIFAR-10")
-            return True
-    return False
+            print(f"{name} has CIFAR-10", flush=True)
+            return files
+    raise NoArchiveError(
+        "no source has CIFAR-10: name a copy (an archive or a folder with the seven files), "
+        f"`{VARIABLE}=PATH dvc repro`, or use synthetic images, "
+        "`dvc exp run -S data.source=synthetic`"
+    )
+
+
+def _sources(data: DataConfig) -> Iterator[tuple[str, Source]]:
+    """Copies on this machine, then the mirrors, each with the name that the terminal shows."""
+    keras = Path(os.path.expanduser(os.environ.get("KERAS_HOME") or "~/.keras"), "datasets")
+    for folder in (*(root / "data" for root in _roots()), keras):
+        for path in sorted(folder.glob(COPIES)):
+            yield str(path), partial(read, path, data.digests)
+    for url in data.mirrors:
+        yield _host(url), partial(_fetch, url, data)
 
 
 def _roots() -> list[Path]:
@@ -97,25 +95,22 @@ def _host(url: str) -> str:
     return urlsplit(url).hostname or "a mirror"
 
 
-def _fetch(url: str, data: DataConfig) -> None:
-    """Takes the files from a mirror's archive. Raises RefusedError.
-
-    The archive is a file without a name: nothing is left of it, whatever happens.
-    """
-    FOLDER.parent.mkdir(exist_ok=True)
-    with tempfile.TemporaryFile(dir=FOLDER.parent) as file:
-        try:
-            with (
-                requests.get(url, stream=True, timeout=data.timeout) as response,
-                tqdm(desc=_host(url), unit="B", unit_scale=True, leave=False, disable=None) as bar,
-            ):
-                if response.status_code != 200:
-                    raise RefusedError(f"status {response.status_code}")
-                bar.total = int(response.headers.get("Content-Length", 0)) or None
-                for block in response.iter_content(1 << 18):
-                    bar.update(file.write(block))
-                    if file.tell() > LARGEST_ARCHIVE:
-                        raise RefusedError("sends more bytes than the archive can have")
-        except (requests.RequestException, ValueError) as error:  # its text may hold a password
-            raise RefusedError(type(error).__name__) from None
-        take(file, data.digests)
+def _fetch(url: str, data: DataConfig) -> dict[str, bytes]:
+    """The files in a mirror's archive. Raises RefusedError."""
+    archive = io.BytesIO()
+    try:
+        with (
+            requests.get(url, stream=True, timeout=data.timeout) as response,
+            tqdm(desc=_host(url), unit="B", unit_scale=True, leave=False, disable=None) as bar,
+        ):
+            if response.status_code != 200:
+                raise RefusedError(f"status {response.status_code}")
+            bar.total = int(response.headers.get("Content-Length", 0)) or None
+            for block in response.iter_content(1 << 18):
+                bar.update(archive.write(block))
+                if archive.tell() > LARGEST_ARCHIVE:
+                    raise RefusedError("sends more bytes than the archive has")
+    except (requests.RequestException, ValueError) as error:  # its text may hold a password
+        raise RefusedError(type(error).__name__) from None
+    archive.seek(0)
+    return read(archive, data.digests)

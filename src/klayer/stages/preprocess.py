@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from klayer.data.dataset import PROCESSED
-from klayer.data.pickles import read_files
-from klayer.data.sources import SYNTHETIC, DataConfig
+from klayer.data.archive import FOLDER, RefusedError, read
+from klayer.data.dataset import PROCESSED, Split
+from klayer.data.pickles import decode
 from klayer.data.synthetic import NAMES, synthetic_images
+from klayer.errors import KlayerError
 from klayer.files import whole_file, write_metrics, write_picture, write_text
 from klayer.params import of_stage, read_settings
+from klayer.settings import SYNTHETIC, DataConfig
 
 METRICS = Path("metrics/data.json")
 PICTURE = Path("plots/examples.png")
@@ -32,7 +35,7 @@ def run() -> None:
     if synthetic:
         training, test, classes = *synthetic_images(data.synthetic_seed), NAMES
     else:
-        training, test, classes = read_files(data.digests)
+        training, test, classes = _original(data.digests)
     train = training.part(data.validation, len(training) - data.validation)
     splits = {"train": train, "validation": training.head(data.validation), "test": test}
     for part, split in splits.items():
@@ -44,6 +47,15 @@ def run() -> None:
     write_text(PROCESSED / "classes.json", json.dumps(classes) + "\n")
     write_metrics(METRICS, {"synthetic": int(synthetic)})
     write_picture(PICTURE, side_by_side(test.images[:EXAMPLES]))
+
+
+def _original(digests: Mapping[str, str]) -> tuple[Split, Split, tuple[str, ...]]:
+    try:
+        return decode(read(FOLDER, digests))
+    except RefusedError as reason:
+        raise KlayerError(f"{FOLDER}: {reason}: run `dvc repro --force download`") from None
+    except ValueError as reason:
+        raise KlayerError(f"{FOLDER}: {reason}: correct the file") from None
 
 
 def measure(images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

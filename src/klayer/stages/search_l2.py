@@ -1,20 +1,40 @@
-"""Stage `search_l2`: searches the L2 strength, coarse and then fine, by the validation images."""
+"""Stage `search_l2`: searches the L2 strength lambda by the validation images, coarse, then fine.
+
+The rule, in both phases: the best value has the lowest mean validation loss, of several that are
+equal the largest one. In the coarse phase, which trains one network for each value, the mean goes
+over neighbouring values, and their middle is the centre of the fine phase; there it goes over the
+seeds, and the best of its values is the result. lambda = 0 is trained to compare with, and is not
+chosen.
+
+The loss and not the accuracy, as the cross-entropy follows lambda smoothly, while the accuracies of
+such values differ less than those of two seeds: the largest one is picked by luck, and would be
+another with other seeds or other rounding.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
 
 from klayer.files import write_metrics, write_table
-from klayer.parallel import checkpoints
-from klayer.parallel.runner import train_jobs
-from klayer.params import of_stage, section
-from klayer.study import search
-from klayer.study.search_settings import Search
-from klayer.training.settings import Training
+from klayer.kernels.elementary import exp, log
+from klayer.parallel.runner import checkpointed
+from klayer.params import of_stage, read_settings
+from klayer.settings import Coarse, Fine, Search, Training
+from klayer.training.job import Job, Outcome
+from klayer.training.results import deviation
 
 STAGE = "search_l2"
+NEIGHBOURS = 5  # values of the coarse search that are averaged: half a decade of the study's six
+MEASURES = ("validation_accuracy", "validation_loss", "train_accuracy", "diverged_at")
+
+Values = NDArray[np.float64]
 
 
 def run() -> None:
@@ -22,21 +42,95 @@ def run() -> None:
 
     The fine phase also trains without L2, as the phase `none`, to compare with.
     """
-    settings = of_stage(STAGE, Search, schedules={})  # they come later
-    seeds = settings.fine.seeds
-    own = {"training": {**settings.training, "l2": 0.0, "seeds": seeds}}  # each network has its own
-    training = section(own, "training", Training)
+    training = read_settings(STAGE)["training"] | {"l2": 0.0, "seeds": [0]}  # each has its own
+    settings = of_stage(STAGE, Search, training=training)
+    with checkpointed(STAGE) as train:
+        tried = jobs(settings.training, coarse_values(settings.coarse), (settings.coarse.seed,))
+        coarse = runs_table("coarse", tried, train(tried))
+        values = [*fine_values(settings.fine, centre(coarse)), 0.0]
+        tried = jobs(settings.training, values, settings.fine.seeds)
+        runs = pd.concat([coarse, runs_table("fine", tried, train(tried))], ignore_index=True)
+        means = means_table(runs)
+        write_table(Path(f"plots/{STAGE}_runs.csv"), runs)
+        write_table(Path(f"plots/{STAGE}.csv"), means)
+        write_metrics(Path(f"metrics/{STAGE}.json"), result(means))
 
-    jobs = search.jobs(training, search.coarse_values(settings.coarse), (settings.coarse.seed,))
-    coarse = search.runs_table("coarse", jobs, train_jobs(STAGE, jobs))
 
-    tried = [*search.fine_values(settings.fine, search.centre(coarse)), 0.0]
-    jobs = search.jobs(training, tried, seeds)
-    fine = search.runs_table("fine", jobs, train_jobs(STAGE, jobs))
-    runs = pd.concat([coarse, fine], ignore_index=True)
+def coarse_values(coarse: Coarse) -> list[float]:
+    """From the largest to the smallest, evenly spaced in their logarithm."""
+    first, last = (Decimal(str(end)).log10() for end in (coarse.largest, coarse.smallest))
+    return [float(Decimal(10) ** exponent) for exponent in _evenly(first, last, coarse.count)]
 
-    means = search.means_table(runs)
-    write_table(Path(f"plots/{STAGE}_runs.csv"), runs)
-    write_table(Path(f"plots/{STAGE}.csv"), means)
-    write_metrics(Path(f"metrics/{STAGE}.json"), search.result(means))
-    checkpoints.forget(STAGE)
+
+def fine_values(fine: Fine, centre: float) -> list[float]:
+    """Evenly spaced in their logarithm around the centre, the largest first."""
+    half = Decimal(str(fine.decades)) / 2
+    return [float(Decimal(centre) * Decimal(10) ** x) for x in _evenly(half, -half, fine.count)]
+
+
+def _evenly(first: Decimal, last: Decimal, count: int) -> list[Decimal]:
+    """From the first to the last; a single one is in the middle.
+
+    Powers of Python's decimal numbers are the same on every machine, those of C are not.
+    """
+    if count == 1:
+        return [(first + last) / 2]
+    return [first + (last - first) * i / (count - 1) for i in range(count)]
+
+
+def jobs(training: Training, values: Sequence[float], seeds: Sequence[int]) -> list[Job]:
+    """A network for each value and seed; those of one seed have the same start and mini-batches."""
+    return [
+        Job(training.model_copy(update={"l2": l2, "seeds": (seed,)}), seed, test=False)
+        for seed in seeds
+        for l2 in values
+    ]
+
+
+def best(l2: Values, loss: Values) -> float:
+    """The rule: the value with the lowest mean validation loss, of equal ones the largest."""
+    return float(l2[loss == loss.min()].max())
+
+
+def centre(coarse: pd.DataFrame) -> float:
+    """Around which value to search finely: the middle of the best neighbours of the coarse runs."""
+    ordered = coarse.sort_values("l2")
+    width = min(NEIGHBOURS, len(ordered))
+    logs, losses = (
+        sliding_window_view(np.array(values), width).mean(axis=1)
+        for values in (list(map(log, ordered["l2"])), ordered["validation_loss"].to_numpy())
+    )
+    return best(np.array(list(map(exp, logs.tolist()))), losses)
+
+
+def runs_table(phase: str, trained: Sequence[Job], outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """A row for each network: phase ("none" for l2 = 0), l2, seed and its final measures."""
+    rows = [
+        {"phase": phase if job.training.l2 else "none", "l2": job.training.l2, "seed": job.seed}
+        | {name: outcome.row[name] for name in MEASURES}
+        for job, outcome in zip(trained, outcomes, strict=True)
+    ]
+    return pd.DataFrame(rows)
+
+
+def means_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """A row for each phase and l2: mean accuracy with its standard deviation (0 for one seed), mean
+    loss, and over how many seeds.
+    """
+    groups = runs.groupby(["phase", "l2"], sort=True)
+    accuracy = groups["validation_accuracy"]
+    means = {
+        "validation_accuracy": accuracy.mean(),
+        "validation_accuracy_std": accuracy.agg(lambda values: deviation(values.to_numpy())),
+        "validation_loss": groups["validation_loss"].mean(),
+        "seeds": groups.size(),
+    }
+    return pd.DataFrame(means).reset_index()
+
+
+def result(means: pd.DataFrame) -> dict[str, float]:
+    """The best value of the fine phase, and its mean validation accuracy over the seeds."""
+    fine = means[means["phase"] == "fine"]
+    l2 = best(fine["l2"].to_numpy(), fine["validation_loss"].to_numpy())
+    accuracy = fine.set_index("l2")["validation_accuracy"][l2]
+    return {"best_l2": l2, "validation_accuracy": float(accuracy)}

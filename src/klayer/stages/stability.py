@@ -11,8 +11,7 @@ import pandas as pd
 from klayer import params
 from klayer.errors import KlayerError
 from klayer.files import write_table
-from klayer.parallel import checkpoints
-from klayer.parallel.runner import train_jobs
+from klayer.parallel.runner import Train, checkpointed
 from klayer.report.evidence import Evidence
 from klayer.report.stability import (
     FRESH,
@@ -23,8 +22,10 @@ from klayer.report.stability import (
     settings_digests,
     table,
 )
-from klayer.study import search
-from klayer.study.runs import Sections, run_training, searching
+from klayer.settings import Training
+from klayer.stages import search_l2
+from klayer.stages.settings import check
+from klayer.stages.verify import training_of
 from klayer.training.job import one_for_each_seed
 from klayer.training.results import seeds_table
 
@@ -36,8 +37,7 @@ def run(seeds: Sequence[int]) -> None:
 
     Raises KlayerError when the study has not been run, or when one of its seeds is not fresh.
     """
-    sections = params.read()
-    study = Evidence(sections)
+    searching, study = check().search.training, Evidence(params.read())
     questions = close_runs(study)
     if not questions:
         raise KlayerError("params.yaml has none of the close questions' runs: nothing to ask again")
@@ -48,33 +48,35 @@ def run(seeds: Sequence[int]) -> None:
     if stale := sorted(used & set(seeds)):
         raise KlayerError(f"--seeds: {stale} are the study's own, fresh ones are needed")
     again = copy(study)
-    again.runs = {n: replace(run, seeds=_trained(sections, n, seeds)) for n, run in runs.items()}
-    if SEARCH in questions:
-        again.search_runs = _searched(sections, study.search_runs, seeds)
-    verdicts = list(close_verdicts(again).values())
-    rows = table(verdicts, f"{min(seeds)}-{max(seeds)}", settings_digests(study))
-    if FRESH.exists():  # rows of other seeds that were made with the present settings stay
-        others = fresh_verdicts(study)
-        kept = others[others["seeds"] != rows["seeds"].iloc[0]]
-        rows = pd.concat([kept, rows], ignore_index=True)
-    write_table(FRESH, rows)
-    checkpoints.forget(STAGE)
+    with checkpointed(STAGE) as train:
+        again.runs = {n: replace(run, seeds=_trained(train, n, seeds)) for n, run in runs.items()}
+        if SEARCH in questions:
+            again.search_runs = _searched(train, searching, study.search_runs, seeds)
+        verdicts = list(close_verdicts(again).values())
+        rows = table(verdicts, f"{min(seeds)}-{max(seeds)}", settings_digests(study))
+        if FRESH.exists():  # rows of other seeds that were made with the present settings stay
+            others = fresh_verdicts(study)
+            kept = others[others["seeds"] != rows["seeds"].iloc[0]]
+            rows = pd.concat([kept, rows], ignore_index=True)
+        write_table(FRESH, rows)
     print(f"{FRESH} is written: `dvc repro report` shows it")
 
 
-def _trained(sections: Sections, name: str, seeds: Sequence[int]) -> pd.DataFrame:
-    training = run_training(sections, name).model_copy(update={"seeds": tuple(seeds)})
+def _trained(train: Train, name: str, seeds: Sequence[int]) -> pd.DataFrame:
+    training = training_of(name).model_copy(update={"seeds": tuple(seeds)})
     print(f"{name}, {len(seeds)} seeds", flush=True)
-    return seeds_table(train_jobs(STAGE, one_for_each_seed(training))).set_index("seed")
+    return seeds_table(train(one_for_each_seed(training))).set_index("seed")
 
 
-def _searched(sections: Sections, known: pd.DataFrame, seeds: Sequence[int]) -> pd.DataFrame:
+def _searched(
+    train: Train, training: Training, known: pd.DataFrame, seeds: Sequence[int]
+) -> pd.DataFrame:
     """The fine search at the values of the study's, with as many seeds as it had."""
     coarse = known[known["phase"] == "coarse"]
     others = known[known["phase"] != "coarse"]
     values = others["l2"].drop_duplicates().tolist()
     fresh = list(seeds)[: others["seed"].nunique()]
-    jobs = search.jobs(searching(sections), values, fresh)
+    jobs = search_l2.jobs(training, values, fresh)
     print(f"fine search, {len(fresh)} seeds", flush=True)
-    fine = search.runs_table("fine", jobs, train_jobs(STAGE, jobs))
+    fine = search_l2.runs_table("fine", jobs, train(jobs))
     return pd.concat([coarse, fine], ignore_index=True)

@@ -5,14 +5,18 @@ A run is an experiment, or the best L2 strength with one schedule; both write th
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 from klayer.data.dataset import open_dataset
-from klayer.parallel import checkpoints
-from klayer.parallel.runner import train_jobs
+from klayer.errors import KlayerError
+from klayer.parallel.runner import checkpointed
 from klayer.params import of_stage
-from klayer.study.best import best_l2, best_name
+from klayer.settings import BEST, Training
 from klayer.training.job import one_for_each_seed
 from klayer.training.results import write_run
-from klayer.training.settings import Training
+
+SEARCHED = Path("metrics/search_l2.json")
 
 
 def run(name: str) -> None:
@@ -30,10 +34,19 @@ def run_best(schedule: str) -> None:
     Raises KlayerError when its settings, the search or the data are missing.
     """
     stage = f"train_best@{schedule}"
-    _run(stage, best_name(schedule), of_stage(stage, Training, l2=best_l2()))
+    _run(stage, f"{BEST}{schedule}", of_stage(stage, Training, l2=best_l2()))
+
+
+def best_l2() -> float:
+    """The best lambda of the search. Raises KlayerError when there is none."""
+    try:
+        return float(json.loads(SEARCHED.read_text(encoding="utf-8"))["best_l2"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = f"{SEARCHED} has no best_l2 ({error!r}): run `dvc repro search_l2`"
+        raise KlayerError(reason) from None
 
 
 def _run(stage: str, name: str, training: Training) -> None:
-    outcomes = train_jobs(stage, one_for_each_seed(training, keep=True))
-    write_run(name, training, outcomes, open_dataset())
-    checkpoints.forget(stage)
+    with checkpointed(stage) as train:
+        outcomes = train(one_for_each_seed(training, keep=True))
+        write_run(name, training, outcomes, open_dataset())

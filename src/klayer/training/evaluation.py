@@ -21,27 +21,48 @@ CHUNK = 250  # images at a time: their buffers stay in the second-level cache
 PRECISE_IMAGES, PRECISE_BATCH = 10_000, 1_000
 FAR = 2  # pixels
 SHIFTS = ((0, 0), (FAR, 0), (-FAR, 0), (0, FAR), (0, -FAR))  # down, right
-VIEWS = tuple(product((False, True), SHIFTS))  # flipped, shift
+FLIPS_AND_SHIFTS = tuple(product((False, True), SHIFTS))
 
 Measures = dict[str, float]
+MEASURES = ("cost", "loss", "accuracy")  # of each part of the data
+VIEWS = "views"  # see `Evaluator.measure`
+
+
+def named(part: str, way: str, measures: Measures) -> Measures:
+    """Measures as all tables name them: validation_loss, test_accuracy_own, ..."""
+    ending = f"_{way}" if way else ""
+    return {f"{part}_{name}{ending}": value for name, value in measures.items()}
+
+
+def chance_level(classes: int, way: str = "") -> Measures:
+    """The measures of equal probabilities, which a diverged network counts with: loss ln C,
+    accuracy 1/C.
+    """
+    loss, accuracy = log(classes), 1 / classes
+    measures = {"loss": loss, "accuracy": accuracy}
+    return measures if way == VIEWS else measures | {"cost": loss}
 
 
 class Evaluator:
-    """Evaluates with the running averages of batch norm, and changes nothing."""
+    """Evaluates a network, and changes nothing."""
 
     def __init__(self, network: Network, dataset: Dataset) -> None:
         self.network, self.dataset = network, dataset
         self.images = Normaliser(dataset)
 
-    def measure(self, split: Split, l2: float) -> Measures:
-        """Mean cross-entropy, share of right answers, and loss + lambda sum W^2.
+    def measure(self, split: Split, l2: float, way: str = "") -> Measures:
+        """loss, mean cross-entropy; accuracy, share of right answers; cost, loss + lambda sum W^2.
 
-        A value that overflows comes out as infinity or NaN.
+        `way` is one of `statistics`, or VIEWS: of the mean over views, which has no cost. A value
+        that overflows comes out as infinity or NaN.
         """
+        if way == VIEWS:
+            return self._over_views(split)
         losses, hits = 0.0, 0
-        for labels, _ in self._passes(split):
-            losses += float(self.network.output.losses(labels).sum())
-            hits += int((self.network.output.predictions() == labels).sum())
+        with self.statistics(way, split):
+            for labels, _ in self._passes(split):
+                losses += float(self.network.output.losses(labels).sum())
+                hits += int((self.network.output.predictions() == labels).sum())
         loss = losses / len(split)
         cost = loss + l2 * self.network.squared_norm()
         return {"loss": loss, "accuracy": hits / len(split), "cost": cost}
@@ -54,27 +75,30 @@ class Evaluator:
         """Labels and probabilities, a chunk of the images at a time."""
         for start in range(0, len(split), CHUNK):
             part = split.part(start, CHUNK)
-            images = self.images.gather(part.images, np.arange(len(part)))
-            yield part.labels, self.network.forward(images, Mode.EVALUATE)
+            yield part.labels, self._forward(part, Mode.EVALUATE)
+
+    def _forward(self, part: Split, mode: Mode) -> Array:
+        images = self.images.gather(part.images, np.arange(len(part)))
+        return self.network.forward(images, mode)
 
     @contextmanager
     def statistics(self, name: str, evaluated: Split) -> Iterator[None]:
         """Within, batch norm evaluates with other means and variances than the running averages,
         made of images without their labels; afterwards all is as before.
 
+        ""       the running averages
         own      of the set that is evaluated, as one batch, as the report's own code has it
         precise  of a pass over the first 10,000 training images in batches of 1,000, each
                  normalised by itself: PreciseBN, Wu and Johnson (2021), "Rethinking 'Batch' in
                  BatchNorm"
         """
-        layers = self.network.batch_norms()
+        layers = self.network.batch_norms if name else []
         before = [(layer.mean.copy(), layer.variance.copy(), layer.batches) for layer in layers]
         try:
             for layer in layers:
                 layer.restart()
             for part in self._batches(name, evaluated):
-                images = self.images.gather(part.images, np.arange(len(part)))
-                self.network.forward(images, Mode.COLLECT)
+                self._forward(part, Mode.COLLECT)
             yield
         finally:
             for layer, (mean, variance, batches) in zip(layers, before, strict=True):
@@ -83,13 +107,13 @@ class Evaluator:
     def _batches(self, name: str, evaluated: Split) -> Iterator[Split]:
         if name == "own":
             yield evaluated
-            return
-        images = self.dataset.train.head(PRECISE_IMAGES)
-        size = min(PRECISE_BATCH, len(images))
-        for start in range(0, len(images) - size + 1, size):
-            yield images.part(start, size)
+        elif name == "precise":
+            images = self.dataset.train.head(PRECISE_IMAGES)
+            size = min(PRECISE_BATCH, len(images))
+            for start in range(0, len(images) - size + 1, size):
+                yield images.part(start, size)
 
-    def over_views(self, split: Split) -> Measures:
+    def _over_views(self, split: Split) -> Measures:
         """Loss and accuracy of the probabilities' mean over the image, shifts of it by 2 pixels to
         each side, and the mirror images of these: test-time augmentation.
 
@@ -97,10 +121,10 @@ class Evaluator:
         section 4.1, average over five patches and their mirror images.
         """
         total = np.zeros((len(split), len(self.dataset.classes)))
-        for flip, shift in VIEWS:
+        for flip, shift in FLIPS_AND_SHIFTS:
             view = moved(split.images, flip, *shift, self.dataset.mean)
             total += self.probabilities(Split(view, split.labels))
-        mean = total / len(VIEWS)
+        mean = total / len(FLIPS_AND_SHIFTS)
         right = mean[np.arange(len(split)), split.labels].clip(np.finfo(np.float32).tiny)
         loss = -sum(log(probability) for probability in right.tolist()) / len(split)
         return {"loss": loss, "accuracy": float((mean.argmax(axis=1) == split.labels).mean())}
@@ -117,10 +141,3 @@ def moved(
     of_rows, of_columns = ((slice(max(-by, 0), SIDE + min(-by, 0))) for by in (down, right))
     out[..., rows, columns] = planes[..., of_rows, of_columns]
     return out.reshape(images.shape)
-
-
-def chance_level(classes: int) -> Measures:
-    """The measures of equal probabilities, which a diverged network counts with: loss ln C,
-    accuracy 1/C.
-    """
-    return {"loss": log(classes), "accuracy": 1 / classes, "cost": log(classes)}

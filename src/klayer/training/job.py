@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from klayer.training.settings import Training
+from klayer.settings import Training
 
 Arrays = dict[str, NDArray[Any]]
 Row = dict[str, float | int | str]

@@ -14,22 +14,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from klayer.data.dataset import PIXELS, Dataset, Split
 from klayer.errors import KlayerError
 from klayer.files import whole_file
+from klayer.networks.network import Network
+from klayer.settings import Training
+from klayer.training.evaluation import Evaluator
 from klayer.training.job import Arrays
-from klayer.training.settings import Training
+from klayer.training.trainer import architecture
 
 IMAGE = (32, 32, 3)  # rows, columns, colours
 
@@ -57,37 +59,31 @@ class Networks:
         PyTorch has images, becomes that by `images.reshape(N, 3072)`. Raises KlayerError for other
         shapes and types.
         """
-        from klayer.networks.network import Network
-        from klayer.training.evaluation import Evaluator
-
         rows = _rows(images)
         if not len(rows):
             return np.empty((0, len(self.seeds), len(self.classes)), np.float32)
         part = Split(rows, np.zeros(len(rows), np.uint8))
         dataset = Dataset(part, part, part, self.mean, self.deviation, self.classes)
-        network = Network(self.training.architecture(len(self.mean), len(self.classes)))
-        each = []
-        for m in range(len(self.seeds)):
-            network.load({name: values[m] for name, values in self.arrays.items()})
-            each.append(Evaluator(network, dataset).probabilities(part))
-        return np.stack(each, axis=1)
+        networks = map(self._network, range(len(self.seeds)))
+        return np.stack([Evaluator(n, dataset).probabilities(part) for n in networks], axis=1)
+
+    def _network(self, m: int) -> Network:
+        """Raises KeyError or ValueError where arrays are missing or do not fit."""
+        network = Network(architecture(self.training, PIXELS, len(self.classes)))
+        network.load({name: values[m] for name, values in self.arrays.items()})
+        return network
 
 
 def _rows(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The images as (N, 3072)."""
-    try:
-        images = np.asarray(images)
-    except ValueError as error:
-        raise KlayerError(f"the images are no array ({error})") from None
-    if images.dtype != np.uint8:
-        raise KlayerError(f"the images are {images.dtype}, they have to be uint8, 0 to 255")
-    if images.shape[1:] == IMAGE:
+    images = np.asarray(images)
+    if images.dtype == np.uint8 and images.shape[1:] == IMAGE:
         return images.transpose(0, 3, 1, 2).reshape(-1, PIXELS)
-    if images.shape[1:] == (PIXELS,):
+    if images.dtype == np.uint8 and images.shape[1:] == (PIXELS,):
         return np.ascontiguousarray(images)
     raise KlayerError(
-        f"the images have the shape {images.shape}, it has to be (N, {PIXELS}) or "
-        f"(N, {', '.join(map(str, IMAGE))})"
+        f"the images are {images.dtype} of the shape {images.shape}, they have to be uint8, 0 to "
+        f"255, of the shape (N, {PIXELS}) or (N, {', '.join(map(str, IMAGE))})"
     )
 
 
@@ -95,10 +91,8 @@ def save_networks(
     path: Path, training: Training, networks: Sequence[Arrays], dataset: Dataset
 ) -> None:
     """Writes trained networks, one for each of training's seeds; the same bytes for the same."""
-    from klayer.networks.network import Network
-
-    network = Network(training.architecture(len(dataset.mean), len(dataset.classes)))
-    about = {
+    network = Network(architecture(training, len(dataset.mean), len(dataset.classes)))
+    metadata = {
         "classes": dataset.classes,
         "layers": network.description(),
         "training": training.model_dump(exclude_defaults=True),
@@ -108,35 +102,30 @@ def save_networks(
     # safetensors writes arrays that are not contiguous in another order, without a word.
     contiguous = {name: np.ascontiguousarray(values) for name, values in tensors.items()}
     with whole_file(path) as partial:
-        save_file(contiguous, partial, metadata={"klayer": json.dumps(about, sort_keys=True)})
+        content = save(contiguous, {"klayer": json.dumps(metadata, sort_keys=True)})
+        partial.write_bytes(content)  # safetensors' own writer hides what the disk says
 
 
 def load_networks(path: str | PathLike[str]) -> Networks:
     """The networks of a file of `save_networks`. Raises KlayerError when there are none."""
     try:
         with safe_open(path, framework="np") as file:
-            about = json.loads((file.metadata() or {}).get("klayer", "null"))
-            if not isinstance(about, dict):
+            metadata = json.loads((file.metadata() or {}).get("klayer", "null"))
+            if not isinstance(metadata, dict):
                 raise ValueError("the file is not one of klayer's")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
-        return _networks(about, tensors)
+        mean, deviation = tensors.pop("mean"), tensors.pop("deviation")
+        if not mean.shape == deviation.shape == (PIXELS,):
+            raise ValueError(f"mean and deviation have the shapes {mean.shape}, {deviation.shape}")
+        classes, training = tuple(metadata["classes"]), Training(**metadata["training"])
+        if {len(values) for values in tensors.values()} != {len(training.seeds)}:
+            raise ValueError(f"it has to hold {len(training.seeds)} networks")
+        networks = Networks(classes, training, tensors, mean, deviation)
+        networks._network(0)  # raises where an array is missing or does not fit
+        return networks
     except Exception as error:  # a file of another kind makes the reader raise almost anything
         reason = " ".join(str(error).split()) or type(error).__name__
         raise KlayerError(f"{path} holds no networks ({reason}): run `dvc repro`") from error
-
-
-def _networks(about: Mapping[str, Any], tensors: Arrays) -> Networks:
-    """Raises KeyError or ValueError where arrays are missing or have wrong shapes."""
-    from klayer.networks.network import Network
-
-    training, classes = Training(**about["training"]), tuple(about["classes"])
-    network, count = Network(training.architecture(PIXELS, len(classes))), len(training.seeds)
-    wanted = {name: (count, *values.shape) for name, values in network.arrays().items()}
-    for name, shape in {"mean": (PIXELS,), "deviation": (PIXELS,), **wanted}.items():
-        if tensors[name].shape != shape:
-            raise ValueError(f"{name} has the shape {tensors[name].shape}, not {shape}")
-    mean, deviation = tensors.pop("mean"), tensors.pop("deviation")
-    return Networks(classes, training, tensors, mean, deviation)
 
 
 def parameters_sha256(arrays: Arrays) -> str:

@@ -12,9 +12,10 @@ from PIL import Image
 
 from klayer.data.dataset import Dataset
 from klayer.files import write_metrics, write_picture, write_table
+from klayer.settings import Training
+from klayer.training.evaluation import MEASURES
 from klayer.training.job import Arrays, Outcome
 from klayer.training.models import save_networks
-from klayer.training.settings import Training
 
 TILES = 10  # units in a row of the picture of the weights
 
@@ -23,15 +24,12 @@ def summary(table: pd.DataFrame) -> dict[str, float]:
     """What people compare, of a table of seeds: the same few numbers for every run, means over the
     seeds.
 
-    test_accuracy_std is the sample standard deviation over the seeds (0 for one), failed counts the
-    networks that diverged or learnt nothing.
+    test_accuracy_std is the sample standard deviation over the seeds (0 for one).
     """
     return {
         "test_accuracy": float(table["test_accuracy"].mean()),
         "test_accuracy_std": deviation(table["test_accuracy"].to_numpy()),
-        "val_acc": float(table["validation_accuracy"].mean()),
-        "train_acc": float(table["train_accuracy"].mean()),
-        "failed": int((table["learnt"] == 0).sum()),
+        "validation_accuracy": float(table["validation_accuracy"].mean()),
     }
 
 
@@ -44,7 +42,7 @@ def curves_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     """A row for each point: step, learning_rate, and each measure's mean and std over the seeds."""
     first = outcomes[0].curves
     table = {"step": first["step"], "learning_rate": first["learning_rate"]}
-    usual = [f"{p}_{m}" for p in ("train", "validation") for m in ("cost", "loss", "accuracy")]
+    usual = [f"{part}_{measure}" for part in ("train", "validation") for measure in MEASURES]
     for name in dict.fromkeys([*usual, *(name for name in first if name not in table)]):
         values = np.stack([o.curves[name] for o in outcomes])  # (seeds, P)
         table[name] = values.mean(axis=0)
@@ -90,8 +88,9 @@ def weights_picture(network: Arrays) -> Image.Image:
 
 
 def _predictions(outcomes: Sequence[Outcome], name: str) -> NDArray[np.float64]:
-    each = np.stack([o.predictions[name] for o in outcomes])
-    return np.asarray(each.mean(axis=0, dtype=np.float64))
+    """The mean over networks."""
+    predictions = np.stack([o.predictions[name] for o in outcomes])
+    return np.asarray(predictions.mean(axis=0, dtype=np.float64))
 
 
 def confusion_table(outcomes: Sequence[Outcome], classes: Sequence[str]) -> pd.DataFrame:

@@ -11,10 +11,11 @@ from klayer.data.dataset import Dataset
 from klayer.errors import KlayerError
 from klayer.networks.initialisation import INITIALISATIONS
 from klayer.networks.layer import Labels, Mode
-from klayer.networks.network import Network
+from klayer.networks.network import Architecture, Network
 from klayer.networks.optimizers import OPTIMIZERS
+from klayer.networks.schedules import SCHEDULES
+from klayer.settings import Training
 from klayer.training.images import Augmenter, Normaliser
-from klayer.training.settings import Training
 
 
 class Trainer:
@@ -34,8 +35,8 @@ class Trainer:
         streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(4)]
         weights, self.shuffling, dropout, moves = streams
         draw = partial(INITIALISATIONS[training.initialisation], weights, training.sigma)
-        architecture = training.architecture(len(dataset.mean), len(dataset.classes))
-        self.network = Network(architecture, draw, dropout)
+        shape = architecture(training, len(dataset.mean), len(dataset.classes))
+        self.network = Network(shape, draw, dropout)
         parameters = self.network.parameters.values()
         optimizer = OPTIMIZERS[training.optimizer]
         self.optimizer = optimizer(parameters, training.l2, training.momentum)
@@ -61,7 +62,7 @@ class Trainer:
 
     def update(self, step: int) -> None:
         """A step of the optimiser, and a look whether the network has just diverged."""
-        self.optimizer.step(self.training.learning_rate(step))
+        self.optimizer.step(learning_rate(self.training, step))
         last_bias = self.network.affine[-1].bias.value
         if not math.isfinite(np.add.reduce(last_bias)):  # NaN anywhere reaches it within a step
             self.stop(step)
@@ -80,6 +81,27 @@ class Trainer:
         squares = [np.square(layer.weight.grad, dtype=np.float64).sum() for layer in layers]
         norms = [math.sqrt(square) for square in squares]
         return _finite(deviations), _finite(norms)
+
+
+def architecture(training: Training, inputs: int, classes: int) -> Architecture:
+    """The architecture of a training's networks, for images of so many features and classes."""
+    return Architecture(
+        inputs,
+        training.hidden,
+        classes,
+        training.block,
+        training.epsilon,
+        training.bn_momentum,
+        training.skip,
+        training.dropout,
+        training.label_smoothing,
+    )
+
+
+def learning_rate(training: Training, step: int) -> float:
+    """Learning rate of a step, counted from 0."""
+    low, high = training.learning_rate_min, training.learning_rate_max
+    return SCHEDULES[training.schedule](step, training.steps, training.half_cycle, low, high)
 
 
 def _finite(values: list[float]) -> list[float]:

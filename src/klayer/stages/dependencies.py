@@ -6,7 +6,6 @@ be recorded for a result of what was there before, which then counts as up to da
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,9 +24,9 @@ def unchanged(stage: str) -> Iterator[None]:
 
     Raises KlayerError at its end when code or settings on which it depends are others by then.
     """
-    before = _digests(stage)
+    before = _contents(stage)
     yield
-    after = _digests(stage)
+    after = _contents(stage)
     for path in sorted(before.keys() | after.keys()):
         if before.get(path) != after.get(path):
             raise KlayerError(
@@ -36,17 +35,17 @@ def unchanged(stage: str) -> Iterator[None]:
             )
 
 
-def _digests(stage: str) -> dict[str, str]:
-    """The SHA-256 of every file of code and settings among a stage's dependencies."""
+def _contents(stage: str) -> dict[Path, bytes]:
+    """Every file of code and settings among a stage's dependencies."""
     if not (pipeline := Path("dvc.yaml")).exists():  # a stage of the user's own, elsewhere
         return {}
     stages = YAML(typ="safe", pure=True).load(pipeline)["stages"]
     entry = stages.get(stage.rpartition(":")[2].partition("@")[0], {})
     named = [Path(path) for path in entry.get("do", entry).get("deps", [])]
     edited = [path for path in named if path.parts[0] == "src" or path.suffix in EDITED]
-    files = [f for path in edited for f in (path.rglob("*") if path.is_dir() else [path])]
+    files = [file for path in edited for file in (path.rglob("*") if path.is_dir() else [path])]
     return {
-        str(file): hashlib.sha256(file.read_bytes()).hexdigest()
+        file: file.read_bytes()
         for file in files
         if file.is_file() and "__pycache__" not in file.parts
     }

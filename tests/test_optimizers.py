@@ -1,4 +1,4 @@
-"""The optimisers: steps worked out by hand, and plain gradient descent written a second time."""
+"""Optimisers and schedules: steps worked out by hand, plain gradient descent, PyTorch's rates."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from conftest import ROOT, block
-from klayer.networks.architecture import Architecture
 from klayer.networks.initialisation import INITIALISATIONS
 from klayer.networks.layer import Mode, Parameter, Weight
-from klayer.networks.network import Network
+from klayer.networks.network import Architecture, Network
 from klayer.networks.optimizers import OPTIMIZERS, SGD
-from klayer.study.search import coarse_values
-from klayer.study.search_settings import Coarse
+from klayer.networks.schedules import SCHEDULES, triangular
+from klayer.settings import Coarse
+from klayer.stages.search_l2 import coarse_values
 from plain import copied, descend
 
 ETA, L2 = 0.5, 0.25
@@ -82,18 +84,6 @@ def test_two_steps_of_adam_by_hand(decays: bool, kept: float) -> None:
     assert second == pytest.approx(kept * first - 0.5 * (2 / 0.75) / size, abs=1e-8)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_the_update_of_weights_is_the_formula_of_their_gradient(
-    dtype: Any, random: np.random.Generator
-) -> None:
-    w, g, x = (random.normal(0, 1, s).astype(dtype) for s in ((5, 70), (30, 5), (30, 70)))
-    weight = Weight(w.copy())
-    weight.keep(g, x)
-    expected = w - 0.1 * (weight.grad + 0.02 * w)
-    weight.descend(0.1, 0.02)
-    np.testing.assert_allclose(weight.value, expected, atol=30 * np.finfo(dtype).eps)
-
-
 @pytest.mark.parametrize("batch_norm", [False, True])
 @pytest.mark.parametrize("hidden", [(), (6,), (6, 5)])
 @pytest.mark.parametrize("l2", [0.0, 0.003, 0.1, 2.0])
@@ -107,15 +97,6 @@ def test_50_steps_are_those_of_the_plain_formulas(hidden: Any, batch_norm: bool,
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-8, atol=1e-10)
 
 
-def test_l2_leaves_biases_gamma_and_beta_alone() -> None:
-    without, with_l2 = (train(start(), batches(1), l2, [0.1]) for l2 in (0.0, 0.3))
-    for name in without:
-        if name.endswith("weight"):
-            assert np.abs(without[name] - with_l2[name]).max() > 1e-3
-        else:
-            np.testing.assert_array_equal(without[name], with_l2[name])
-
-
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_each_lambda_of_the_study_gives_another_network_in_float32(batch_norm: bool) -> None:
     params = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
@@ -127,3 +108,54 @@ def test_each_lambda_of_the_study_gives_another_network_in_float32(batch_norm: b
     ]
     for name in ("affine1.weight", "affine2.weight", "affine3.weight"):
         assert len({p[name].tobytes() for p in trained}) == len(l2), name
+
+
+def test_the_schedule_of_the_study() -> None:
+    rates = [triangular(step, 9000, 2250, 1e-5, 1e-1) for step in range(9000)]
+    assert max(rates) == pytest.approx(1e-1)
+    assert rates.index(max(rates)) == 2250
+    assert min(rates) == rates[0] == rates[4500] == 1e-5
+
+
+@pytest.mark.parametrize(
+    ("name", "rates"),
+    [
+        ("triangular", [0, 0.5, 1, 0.5, 0, 0.5, 1, 0.5]),
+        ("constant", [1] * 8),
+        ("step", [1, 1, 1, 1, 0.1, 0.1, 0.01, 0.01]),
+        ("cosine", [1, 0.853553390593, 0.5, 0.146446609407] * 2),  # (1 + cos 45 degrees) / 2
+    ],
+)
+def test_a_schedule_of_8_steps_in_2_cycles(name: str, rates: list[float]) -> None:
+    found = [SCHEDULES[name](step, 8, 2, 0.0, 1.0) for step in range(8)]
+    assert found == pytest.approx(rates, abs=1e-12)
+
+
+@given(st.sampled_from([*SCHEDULES]), st.integers(1, 500), st.integers(1, 5), st.integers(0))
+def test_every_schedule_stays_between_its_ends(name: str, half: int, cycles: int, n: int) -> None:
+    steps = 2 * half * cycles
+    low = 1e-6 if name != "step" else 0
+    assert low <= SCHEDULES[name](n % steps, steps, half, 1e-6, 0.3) <= 0.3 * (1 + 1e-15)
+
+
+def test_one_cycle_and_cosine_are_those_of_pytorch() -> None:
+    torch = pytest.importorskip("torch")
+    schedulers = torch.optim.lr_scheduler
+
+    def rates(schedule: str) -> list[float]:
+        optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.2)
+        if schedule == "cosine":
+            scheduler = schedulers.CosineAnnealingWarmRestarts(optimizer, 60, eta_min=0.001)
+        else:
+            ends = {"div_factor": 200, "final_div_factor": 1}
+            scheduler = schedulers.OneCycleLR(optimizer, 0.2, 120, **ends)
+        found = []
+        for _ in range(120):
+            found.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            scheduler.step()
+        return found
+
+    for name in ("cosine", "one_cycle"):
+        ours = [SCHEDULES[name](step, 120, 30, 0.001, 0.2) for step in range(120)]
+        assert ours == pytest.approx(rates(name), abs=1e-10)

@@ -1,0 +1,82 @@
+"""An audit of the results at hand: trains networks from scratch and compares each with its row.
+
+Every row of plots/seeds/NAME.csv holds the final measures of one network and the SHA-256 of its
+trained parameters, so that Git attests networks that it does not hold.
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from klayer.errors import KlayerError
+from klayer.files import table_text
+from klayer.parallel.runner import train_jobs
+from klayer.settings import Training
+from klayer.stages.settings import check
+from klayer.stages.train import best_l2
+from klayer.training.job import Job
+from klayer.training.results import seeds_table
+
+
+def training_of(run: str) -> Training:
+    """The settings of a run; of one that trains the best lambda of the search, with it."""
+    checked = check()
+    known = {} if run in checked.experiments else {"l2": best_l2()}
+    return checked.runs[run].model_copy(update=known)
+
+
+def verify_some(count: int) -> None:
+    """Audits so many networks, drawn at random from all runs.
+
+    Raises KlayerError when one is not repeated, or when there are no results to compare with.
+    """
+    known = [(run, seed) for run, training in check().runs.items() for seed in training.seeds]
+    _audit(random.SystemRandom().sample(known, min(count, len(known))))
+
+
+def verify_one(run: str, seed: int) -> None:
+    """Audits the network of a run with this seed. Raises KlayerError as `verify_some` does."""
+    if run not in (runs := check().runs):
+        raise KlayerError(f"params.yaml has no run {run} (known: {', '.join(runs)})")
+    if seed not in (seeds := runs[run].seeds):
+        raise KlayerError(f"params.yaml: the run {run} has no seed {seed} (known: {list(seeds)})")
+    _audit([(run, seed)])
+
+
+def _audit(drawn: list[tuple[str, int]]) -> None:
+    """Of networks by run and seed."""
+    committed = [_committed(run, seed) for run, seed in drawn]
+    names = ", ".join(f"{run} {seed}" for run, seed in drawn)
+    print(f"drawn: {names} (each again: klayer verify RUN SEED)", flush=True)
+    outcomes = train_jobs("verify", [Job(training_of(run), seed) for run, seed in drawn])
+    for network, row, outcome in zip(drawn, committed, outcomes, strict=True):
+        _compare(*network, row, _row(*table_text(seeds_table([outcome])).splitlines()))
+    entries = sum(map(len, committed))
+    print(f"repeated exactly: all {entries} entries, the digests of the parameters among them")
+
+
+def _committed(run: str, seed: int) -> dict[str, str]:
+    """A network's row as it stands in its file."""
+    path = Path(f"plots/seeds/{run}.csv")
+    try:
+        names, *lines = path.read_text(encoding="utf-8").splitlines()
+        return next(row for line in lines if (row := _row(names, line))["seed"] == str(seed))
+    except (OSError, ValueError, KeyError, StopIteration) as error:
+        raise KlayerError(
+            f"{path} has no row of seed {seed} ({error!r}): run `dvc repro`"
+        ) from None
+
+
+def _row(names: str, values: str) -> dict[str, str]:
+    return dict(zip(names.split(","), values.split(","), strict=True))
+
+
+def _compare(run: str, seed: int, committed: dict[str, str], now: dict[str, str]) -> None:
+    for name in {**committed, **now}:
+        before, after = committed.get(name, "missing"), now.get(name, "missing")
+        if before != after:
+            raise KlayerError(
+                f"{run} {seed}: not repeated, {name} is {before} in plots/seeds/{run}.csv and "
+                f"{after} now: were results, code, parameters or data changed since `dvc repro`?"
+            )

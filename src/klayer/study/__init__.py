@@ -1,1 +1,0 @@
-"""What is asked: runs, the search, audits. Imports running."""
