@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any, get_args
 
 import numpy as np
@@ -16,6 +17,7 @@ from klayer.training.evaluation import FLIPS_AND_SHIFTS, VIEWS, Evaluator, moved
 from klayer.training.loop import train
 from klayer.training.results import curves_table
 from klayer.training.trainer import Trainer
+from plain import copied, forward
 
 STATISTICS = get_args(StatisticsName)
 MEASURES = ("loss", "accuracy", "cost")
@@ -29,33 +31,6 @@ def some_training(dataset: Dataset) -> Trainer:
     return trainer
 
 
-def arrays(trainer: Trainer) -> dict[str, Any]:
-    return {name: values.astype(np.float64) for name, values in trainer.network.arrays().items()}
-
-
-def plain(p: Any, x: Any, mean: Any, variance: Any) -> tuple[Any, list[Any]]:
-    """Probabilities of normalised images (n, d), and the scores of both hidden layers, where mean
-    and variance are functions of a layer's number and its scores.
-    """
-    scores = []
-    for k in (1, 2):
-        s = x @ p[f"affine{k}.weight"].T + p[f"affine{k}.bias"]
-        u = (s - mean(k, s)) / np.sqrt(variance(k, s))
-        x = np.maximum(p[f"batch_norm{k}.gamma"] * u + p[f"batch_norm{k}.beta"], 0)
-        scores.append(s)
-    powers = np.exp(x @ p["affine3.weight"].T + p["affine3.bias"])
-    return powers / powers.sum(axis=1, keepdims=True), scores
-
-
-def by_batch(p: Any, x: Any) -> tuple[Any, list[Any]]:
-    return plain(p, x, lambda _, s: s.mean(0), lambda _, s: s.var(0))
-
-
-def by_averages(p: Any, x: Any) -> Any:
-    mean, variance = ((lambda k, _, n=n: p[f"batch_norm{k}.{n}"]) for n in ("mean", "variance"))
-    return plain(p, x, mean, variance)[0]
-
-
 def normalised(dataset: Dataset, images: Any) -> Any:
     return (images - dataset.mean) / dataset.deviation
 
@@ -63,8 +38,8 @@ def normalised(dataset: Dataset, images: Any) -> Any:
 def test_measures_are_those_of_the_plain_formulas(dataset: Dataset) -> None:
     trainer, test = some_training(dataset), dataset.test
     found = Evaluator(trainer.network, dataset).measure(test, 0.1)
-    p = arrays(trainer)
-    probabilities = by_averages(p, normalised(dataset, test.images))
+    p = copied(trainer.network)
+    probabilities, _ = forward(p, normalised(dataset, test.images), train=False)
     right = probabilities[np.arange(100), test.labels]
     squares = sum((p[f"affine{k}.weight"] ** 2).sum() for k in (1, 2, 3))
     assert found["loss"] == pytest.approx(-np.log(right).mean(), rel=1e-5)
@@ -81,47 +56,28 @@ def test_the_size_of_the_chunks_changes_no_probability(
     np.testing.assert_array_equal(evaluator.probabilities(dataset.train), whole)
 
 
-def test_own_statistics_are_those_of_the_whole_set(dataset: Dataset) -> None:
-    trainer = some_training(dataset)
-    before = arrays(trainer)
-    _, scores = by_batch(before, normalised(dataset, dataset.test.images))
-    with Evaluator(trainer.network, dataset).statistics("own", dataset.test):
-        found = arrays(trainer)
-    for k, s in enumerate(scores, 1):
-        np.testing.assert_allclose(found[f"batch_norm{k}.mean"], s.mean(0), rtol=1e-3, atol=1e-4)
-        np.testing.assert_allclose(found[f"batch_norm{k}.variance"], s.var(0), rtol=1e-3)
-    for name, values in arrays(trainer).items():
-        np.testing.assert_array_equal(values, before[name])
-
-
-def test_precise_statistics_are_of_training_images_in_batches(
-    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", STATISTICS)
+def test_statistics_are_of_all_rows_of_their_batches_and_go_after_use(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setattr(evaluation, "PRECISE_IMAGES", 130)
     monkeypatch.setattr(evaluation, "PRECISE_BATCH", 60)  # two batches: the last 10 make none
+    images = dataset.test.images if name == "own" else dataset.train.images[:120]
+    batches = np.split(normalised(dataset, images), 1 if name == "own" else 2)
     trainer = some_training(dataset)
-    with Evaluator(trainer.network, dataset).statistics("precise", dataset.test):
-        found = arrays(trainer)
-    images = normalised(dataset, dataset.train.images[:120])
-    passes = [by_batch(found, batch)[1] for batch in np.split(images, 2)]
+    before = copied(trainer.network)
+    passes = [forward(before, batch, train=True)[1] for batch in batches]
+    within = ExitStack()
+    within.enter_context(Evaluator(trainer.network, dataset).statistics(name, dataset.test))
+    found = copied(trainer.network)
+    within.__exit__(RuntimeError, RuntimeError(), None)
     for k in (1, 2):
-        s = np.concatenate([scores[k - 1] for scores in passes])
+        s = np.concatenate([layers[k - 1][1] for layers in passes])  # scores
         np.testing.assert_allclose(found[f"batch_norm{k}.mean"], s.mean(0), rtol=1e-3, atol=1e-4)
         np.testing.assert_allclose(found[f"batch_norm{k}.variance"], s.var(0), rtol=1e-3)
-
-
-def test_the_averages_come_back_after_a_failure_and_training_goes_on(dataset: Dataset) -> None:
-    trainer = some_training(dataset)
-    before = arrays(trainer)
-    batches = [layer.batches for layer in trainer.network.batch_norms]
-    with (
-        pytest.raises(RuntimeError),
-        Evaluator(trainer.network, dataset).statistics("own", dataset.test),
-    ):
-        raise RuntimeError
-    assert [layer.batches for layer in trainer.network.batch_norms] == batches == [10, 10]
-    for name, values in arrays(trainer).items():
-        np.testing.assert_array_equal(values, before[name])
+    for array, values in trainer.network.arrays().items():
+        np.testing.assert_array_equal(values, before[array])
+    assert [layer.batches for layer in trainer.network.batch_norms] == [10, 10]
 
 
 def test_a_run_measures_more_and_trains_the_same_network(dataset: Dataset) -> None:
@@ -185,7 +141,8 @@ def test_measures_over_views_are_those_of_the_mean_probabilities(dataset: Datase
     found = Evaluator(trainer.network, dataset).measure(test, 0.1, VIEWS)
     assert len(set(FLIPS_AND_SHIFTS)) == 10
     views = [moved(test.images, flip, *shift, dataset.mean) for flip, shift in FLIPS_AND_SHIFTS]
-    mean = np.mean([by_averages(arrays(trainer), normalised(dataset, v)) for v in views], axis=0)
+    p = copied(trainer.network)
+    mean = np.mean([forward(p, normalised(dataset, v), train=False)[0] for v in views], axis=0)
     assert found["accuracy"] == (mean.argmax(axis=1) == test.labels).mean()
     right = mean[np.arange(100), test.labels]
     assert found["loss"] == pytest.approx(-np.log(right).mean(), rel=1e-5)

@@ -8,17 +8,14 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from conftest import block, tiny_training
+from conftest import block
 from klayer import settings
 from klayer.data.corruptions import CORRUPTIONS
-from klayer.data.dataset import Dataset
 from klayer.networks.initialisation import INITIALISATIONS
-from klayer.networks.layer import Array, Layer, Mode, Start
+from klayer.networks.layer import Mode
 from klayer.networks.network import LAYERS, Architecture, Network
 from klayer.networks.optimizers import OPTIMIZERS
 from klayer.networks.schedules import SCHEDULES
-from klayer.training.job import Job
-from klayer.training.loop import train
 from plain import copied, cost, forward, gradients
 
 CASES = [
@@ -43,30 +40,21 @@ def batch(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize(("hidden", "batch_norm"), CASES)
-@pytest.mark.parametrize("mode", Mode)
-def test_forward(batch: Any, hidden: Any, batch_norm: bool, mode: Mode) -> None:
+def test_both_passes_are_those_of_the_plain_formulas(
+    batch: Any, hidden: Any, batch_norm: bool
+) -> None:
     network = random_network(hidden, batch_norm)
-    expected, _ = forward(copied(network), batch[0], mode is not Mode.EVALUATE)
-    np.testing.assert_allclose(network.forward(batch[0], mode), expected, rtol=1e-9)
-
-
-@pytest.mark.parametrize(("hidden", "batch_norm"), CASES)
-def test_backward(batch: Any, hidden: Any, batch_norm: bool) -> None:
-    network = random_network(hidden, batch_norm)
-    expected = gradients(copied(network), *batch)
-    network.forward(batch[0], Mode.TRAIN)
-    network.backward(batch[1])
-    assert set(network.parameters) == set(expected)
+    images, labels = batch
+    for mode in (Mode.EVALUATE, Mode.TRAIN):
+        expected, _ = forward(p := copied(network), images, mode is Mode.TRAIN)
+        np.testing.assert_allclose(network.forward(images, mode), expected, rtol=1e-9)
+    found = network.output.losses(labels).mean() + 0.1 * network.squared_norm()
+    np.testing.assert_allclose(found, cost(p, images, labels, 0.1, train=True), rtol=1e-12)
+    network.backward(labels)
+    wanted = gradients(p, images, labels)
+    assert set(network.parameters) == set(wanted)
     for name, parameter in network.parameters.items():
-        np.testing.assert_allclose(parameter.grad, expected[name], rtol=1e-8, atol=1e-12)
-
-
-def test_losses_and_squared_norm_make_the_cost(batch: Any) -> None:
-    network = random_network((6, 4), True)
-    network.forward(batch[0], Mode.TRAIN)
-    found = network.output.losses(batch[1]).mean() + 0.1 * network.squared_norm()
-    expected = cost(copied(network), batch[0], batch[1], 0.1, train=True)
-    np.testing.assert_allclose(found, expected, rtol=1e-12)
+        np.testing.assert_allclose(parameter.grad, wanted[name], rtol=1e-8, atol=1e-12)
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])
@@ -101,14 +89,10 @@ def test_arrays_are_numbered_layer_by_layer() -> None:
         shapes |= {f"affine{k}.weight": (units, inputs), f"affine{k}.bias": (units,)}
         shapes |= {f"batch_norm{k}.{name}": (units,) for name in ("gamma", "beta")}
     shapes |= {"affine3.weight": (4, 5), "affine3.bias": (4,)}
-    assert {name: p.value.shape for name, p in network.parameters.items()} == shapes
-    assert list(network.parameters) == list(shapes)
-    assert [n for n, p in network.parameters.items() if p.decays] == [
-        f"affine{k}.weight" for k in (1, 2, 3)
-    ]
-    of_state = [f"batch_norm{k}.{name}" for k in (1, 2) for name in ("mean", "variance")]
-    assert list(network.state) == of_state
-    assert list(network.arrays()) == [*shapes, *of_state]
+    state = [f"batch_norm{k}.{name}" for k in (1, 2) for name in ("mean", "variance")]
+    assert list(network.arrays()) == [*shapes, *state]
+    for name, p in network.parameters.items():
+        assert (p.value.shape, p.decays) == (shapes[name], name.endswith("weight"))
 
 
 def test_a_description_names_the_layers_and_their_arrays() -> None:
@@ -205,28 +189,3 @@ def test_a_network_draws_its_weights_layer_after_layer() -> None:
 )
 def test_the_settings_name_what_the_tables_hold(table: Any, names: Any) -> None:
     assert set(table) == set(get_args(names))
-
-
-class Tanh(Layer):
-    kind = "tanh"
-    activates = True
-
-    def build(self, inputs: int, start: Start) -> int:
-        return inputs
-
-    def forward(self, x: Array, mode: Mode) -> Array:
-        self.out = np.tanh(x)
-        return self.out
-
-    def backward(self, grad: Array) -> Array:
-        grad *= 1 - self.out**2
-        return grad
-
-
-@pytest.mark.parametrize("block", [("affine", "tanh"), ("affine", "batch_norm", "tanh")])
-def test_a_new_layer_is_a_class_and_a_line_of_the_table(
-    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, block: tuple[str, ...]
-) -> None:
-    monkeypatch.setitem(LAYERS, "tanh", lambda units, architecture: Tanh())
-    training = tiny_training().model_copy(update={"block": block})
-    assert float(train(Job(training, 1), dataset).row["train_loss"]) < 0.9 * np.log(10)

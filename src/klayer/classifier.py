@@ -46,8 +46,8 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     learning_rate_init  the largest, 10,000 times the smallest; auto: 0.1, momentum 0.01, adam 0.001
     schedule            triangular or cosine in each of the `cycles`, constant, step or one_cycle
     max_iter            epochs; all of them are trained
-    batch_size          rows of a mini-batch; auto: min(100, n_samples). Every epoch is shuffled
-                        anew, and leaves out the last rows where they make no whole batch
+    batch_size          rows of a mini-batch; auto: min(100, n_samples). Every epoch is shuffled,
+                        and leaves out the last rows where they make no whole batch
     initialisation      initial weights: xavier, uniform (within 1/sqrt(fan in)) or he
     standardize         whether each feature gets mean 0 and deviation 1 by the training data
     random_state        seed of weights, shuffling, dropout; a whole number: the same bytes always
@@ -164,8 +164,8 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 **AS_IN_STUDY | {name: getattr(self, name) for name in SAME},
             )
         except ValidationError as error:
-            name, said = str(error.errors()[0]["loc"][0]), error.errors()[0]["msg"]
-            raise ValueError(f"{RENAMED.get(name, name)} cannot be that: {said}") from None
+            name, message = str(error.errors()[0]["loc"][0]), error.errors()[0]["msg"]
+            raise ValueError(f"{RENAMED.get(name, name)} is wrong: {message}") from None
 
     def _epoch(self, trainer: Trainer, epoch: int) -> dict[str, float]:
         size, output, loss, hits = self._training.batch_size, trainer.network.output, 0.0, 0

@@ -63,9 +63,7 @@ def with_room(array: Array) -> Array:
     that loops over it are compiled to operations on whole registers.
     """
     stride = array.strides[0] // array.itemsize
-    return (
-        np.lib.stride_tricks.as_strided(array, (len(array), stride)) if array.ndim == 2 else array
-    )
+    return np.lib.stride_tricks.as_strided(array, (len(array), stride))
 
 
 def scores(x: Array, w: Array, b: Array, out: Array) -> None:

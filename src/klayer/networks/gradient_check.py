@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -76,12 +76,16 @@ def check_gradients(
 
 @dataclass(frozen=True)
 class Derivative:
-    """Whether one derivative of a layer is right."""
+    """The check of one derivative of a layer."""
 
-    name: str  # "the input", or the name of a parameter, such as "gamma"
+    name: str  # "the input", or that of a parameter, such as "gamma"
     relative: float  # as in GradientError
-    is_right: bool
     sentence: str  # the result in words
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the analytic gradient agrees with the numerical one."""
+        return self.relative <= TOLERANCE  # False for NaN
 
 
 def check_layer(
@@ -114,65 +118,54 @@ def check_layer(
     for _ in range(2):
         output = forward().copy()
         grad = _checked("backward", layer.backward(r.copy()), x.shape).copy()
-    size = float(np.abs(r * output).sum())
-    derivatives: dict[str, tuple[Array, Array]] = {"the input": (x, grad)}
+    gradients: dict[str, tuple[Array, Array]] = {"the input": (x, grad)}
     for name, p in layer.parameters.items():
-        shape = p.value.shape
-        derivatives[name] = p.value, _checked(f"the gradient of {name}", p.grad, shape).copy()
-    found = []
-    for name, (values, analytic) in derivatives.items():
+        analytic = _checked(f"the gradient of {name}", p.grad, p.value.shape)
+        gradients[name] = p.value, analytic.copy()
+    derivatives, size = [], float(np.abs(r * output).sum())
+    for name, (values, analytic) in gradients.items():
         relative, _, _ = _difference(cost, size, values, analytic)
-        is_right = relative <= TOLERANCE  # False for NaN
-        sentence = f"the gradient of {name} is {'right' if is_right else 'wrong'}"
-        if not is_right:
+        derivative = Derivative(name, relative, f"the gradient of {name} is right")
+        if not derivative.is_right:
             numerical = _numerical(cost, values, STEP)
-            worst = np.unravel_index(np.abs(analytic - numerical).argmax(), values.shape)
-            sentence += f": at {tuple(map(int, worst))} it is {analytic[worst]:.6g}, the numerical "
-            sentence += f"gradient {numerical[worst]:.6g}"
-            if hint := _hint(analytic, numerical, x, r, output):
-                sentence += f"; {hint}"
-        found.append(Derivative(name, relative, is_right, sentence))
-    return found
+            at = np.unravel_index(np.abs(analytic - numerical).argmax(), values.shape)
+            wrong = (
+                f"the gradient of {name} is wrong: at {tuple(map(int, at))} it is "
+                f"{analytic[at]:.6g}, the numerical gradient {numerical[at]:.6g}"
+                f"{_hint(analytic, numerical, x, r * output)}"
+            )
+            derivative = replace(derivative, sentence=wrong)
+        derivatives.append(derivative)
+    return derivatives
 
 
 def _checked(name: str, array: object, shape: tuple[int, ...]) -> Array:
-    if not isinstance(array, np.ndarray):
-        raise ValueError(f"{name} gives {type(array).__name__}, it has to give an array {shape}")
-    if array.shape != shape:
-        raise ValueError(f"{name} gives an array {array.shape}, it has to be {shape}")
+    if not isinstance(array, np.ndarray) or array.shape != shape:
+        kind = getattr(array, "shape", type(array).__name__)
+        raise ValueError(f"{name} gives {kind}, it has to give an array of the shape {shape}")
     return array
 
 
-def _hint(analytic: Array, numerical: Array, x: Array, r: Array, output: Array) -> str:
-    """What the error looks like; "" where it looks like nothing known."""
+def _hint(analytic: Array, numerical: Array, x: Array, weighted: Array) -> str:
+    """The usual mistake that has this error; `weighted` is the output times its gradient."""
 
     def near(a: Array, b: Array) -> bool:
         return np.allclose(a, b, rtol=1e-5, atol=1e-6)
 
-    error = analytic - numerical
-    if not analytic.any():
-        return "it is 0 everywhere"
+    error, centred = analytic - numerical, x - x.mean(axis=0)
     factor = float((analytic * numerical).sum() / max((numerical**2).sum(), SMALL**2))
+    if not analytic.any():
+        return "; it is 0 everywhere"
     if near(analytic, factor * numerical):
-        return f"it is {factor:.4g} times the right one"
-    if error.shape == x.shape:
-        centred = x - x.mean(axis=0)
-        slope = (error * centred).sum(axis=0) / (centred**2).sum(axis=0)
-        if near(error, error[:1]):
-            return (
-                "in each column the error is the same in all rows, as where the mean of the batch "
-                "is taken for a constant"
-            )
-        if near(error, slope * centred):
-            return (
-                "in each column the error is in proportion to x - mean, as where the variance of "
-                "the batch is taken for a constant"
-            )
-    elif analytic.shape == output.shape[1:] and near(analytic, (r * output).sum(axis=0)):
-        return (
-            "it is the sum of the output times its gradient: take what this parameter multiplies "
-            "instead of the output"
-        )
+        return f"; it is {factor:.4g} times the right one"
+    if error.shape != x.shape:
+        is_sum = analytic.shape == weighted.shape[1:] and near(analytic, weighted.sum(axis=0))
+        text = "; it is the sum of the output times its gradient, not of what the parameter scales"
+        return text if is_sum else ""
+    if near(error, error[:1]):
+        return "; it looks as if the mean of the batch is taken for a constant"
+    if near(error, centred * (error * centred).sum(axis=0) / (centred**2).sum(axis=0)):
+        return "; it looks as if the variance of the batch is taken for a constant"
     return ""
 
 
@@ -192,8 +185,8 @@ def _difference(
         relative = float((difference / scale).max())
         return relative, float(difference.max()), float((rounding / scale)[worst])
 
-    found = with_step(STEP)
-    return found if found[0] <= SUSPICIOUS else min(found, with_step(STEP / 8))
+    difference = with_step(STEP)
+    return difference if difference[0] <= SUSPICIOUS else min(difference, with_step(STEP / 8))
 
 
 def _numerical(cost: Callable[[], float], values: Array, step: float) -> Array:

@@ -27,18 +27,15 @@ class Mode(Enum):
 
 
 class Parameter:
-    """Numbers that are trained, and their gradient of the last backward pass, of the same shape."""
+    """Numbers that are trained, and their gradient of the last backward pass, of the same shape: of
+    the mean cross-entropy, without the L2 term.
+    """
 
     decays = False  # whether L2 regularisation applies
 
     def __init__(self, value: Array) -> None:
         self.value = value
-        self._grad = np.zeros_like(value)
-
-    @property
-    def grad(self) -> Array:
-        """The gradient of the mean cross-entropy, without the L2 term."""
-        return self._grad
+        self.grad: Array = np.zeros_like(value)
 
     def descend(self, rate: float, decay: float) -> None:
         """value <- value - rate (grad + decay value), where it decays."""
@@ -65,7 +62,7 @@ class Weight(Parameter):
         self._g, self._x, self._is_new = g, x, True
 
     @property
-    def grad(self) -> Array:
+    def grad(self) -> Array:  # type: ignore[override]
         if not self._grad.size:
             self._grad = np.zeros_like(self.value)
         if self._is_new:

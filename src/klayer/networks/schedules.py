@@ -38,7 +38,7 @@ def stepwise(step: int, steps: int, half_cycle: int, low: float, high: float) ->
 
 
 def cosine(step: int, steps: int, half_cycle: int, low: float, high: float) -> float:
-    """From the largest to the smallest by half a cosine, anew in every cycle of 2 n_s steps.
+    """From the largest to the smallest by half a cosine, in every cycle of 2 n_s steps.
 
     Loshchilov and Hutter (2017), "SGDR", equation 5.
     """

@@ -1,4 +1,4 @@
-"""Reads 8-bit images as normalised numbers; of training images flips and shifts, drawn anew."""
+"""Reads 8-bit images as normalised numbers; of training images flips and shifts."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Normaliser:
 
 
 class Augmenter(Normaliser):
-    """Shows each image as it would be after a flip and a shift, drawn anew each time.
+    """Shows each image as it would be after a flip and a shift, drawn each time.
 
     With `flip` left and right change places for half of the images; `shift` is the largest number
     of pixels, in either direction, by which rows and columns are moved. What comes in at the edges

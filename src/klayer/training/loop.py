@@ -67,8 +67,9 @@ class _Run:
         for step in range(self.training.steps):
             trainer.passes(step)
             if step in self.probe_in:
-                probe, found = self.probe_in[step], trainer.layer_statistics()
-                self.layers["score_std"][probe], self.layers["gradient_norm"][probe] = found
+                deviations, norms = trainer.layer_statistics()
+                self.layers["score_std"][self.probe_in[step]] = deviations
+                self.layers["gradient_norm"][self.probe_in[step]] = norms
             trainer.update(step)
             if trainer.diverged_at < 0 and step + 1 in self.point_after:
                 final = self._evaluate(step)
@@ -98,21 +99,22 @@ class _Run:
         return measures
 
     def _measures(self, parts: Parts) -> Measures:
-        found = Measures()
+        measures = Measures()
         for part, ways in parts:
             is_usual = part in self.splits
             split = self.splits[part] if is_usual else corrupted(part, self.dataset.test)
             for way in ways:
-                found |= named(part, way, self.evaluator.measure(split, self.training.l2, way))
-        return found
+                of_part = self.evaluator.measure(split, self.training.l2, way)
+                measures |= named(part, way, of_part)
+        return measures
 
     def _chance(self, parts: Parts) -> Measures:
         """The measures of a diverged network."""
-        found, classes = Measures(), len(self.dataset.classes)
+        measures, classes = Measures(), len(self.dataset.classes)
         for part, ways in parts:
             for way in ways:
-                found |= named(part, way, chance_level(classes, way))
-        return found
+                measures |= named(part, way, chance_level(classes, way))
+        return measures
 
     def _predictions(self) -> Arrays:
         test, classes = self.dataset.test, len(self.dataset.classes)

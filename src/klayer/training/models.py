@@ -92,7 +92,7 @@ def save_networks(
 ) -> None:
     """Writes trained networks, one for each of training's seeds; the same bytes for the same."""
     network = Network(architecture(training, len(dataset.mean), len(dataset.classes)))
-    about = {
+    metadata = {
         "classes": dataset.classes,
         "layers": network.description(),
         "training": training.model_dump(exclude_defaults=True),
@@ -102,22 +102,22 @@ def save_networks(
     # safetensors writes arrays that are not contiguous in another order, without a word.
     contiguous = {name: np.ascontiguousarray(values) for name, values in tensors.items()}
     with whole_file(path) as partial:
-        metadata = {"klayer": json.dumps(about, sort_keys=True)}
-        partial.write_bytes(save(contiguous, metadata))  # its own writer hides what the disk says
+        header = {"klayer": json.dumps(metadata, sort_keys=True)}
+        partial.write_bytes(save(contiguous, header))  # its own writer hides what the disk says
 
 
 def load_networks(path: str | PathLike[str]) -> Networks:
     """The networks of a file of `save_networks`. Raises KlayerError when there are none."""
     try:
         with safe_open(path, framework="np") as file:
-            about = json.loads((file.metadata() or {}).get("klayer", "null"))
-            if not isinstance(about, dict):
+            metadata = json.loads((file.metadata() or {}).get("klayer", "null"))
+            if not isinstance(metadata, dict):
                 raise ValueError("the file is not one of klayer's")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
         mean, deviation = tensors.pop("mean"), tensors.pop("deviation")
         if not mean.shape == deviation.shape == (PIXELS,):
             raise ValueError(f"mean and deviation have the shapes {mean.shape}, {deviation.shape}")
-        classes, training = tuple(about["classes"]), Training(**about["training"])
+        classes, training = tuple(metadata["classes"]), Training(**metadata["training"])
         if {len(values) for values in tensors.values()} != {len(training.seeds)}:
             raise ValueError(f"it has to hold {len(training.seeds)} networks")
         networks = Networks(classes, training, tensors, mean, deviation)

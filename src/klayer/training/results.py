@@ -88,8 +88,9 @@ def weights_picture(network: Arrays) -> Image.Image:
 
 
 def _predictions(outcomes: Sequence[Outcome], name: str) -> NDArray[np.float64]:
-    each = np.stack([o.predictions[name] for o in outcomes])
-    return np.asarray(each.mean(axis=0, dtype=np.float64))
+    """The mean over networks."""
+    predictions = np.stack([o.predictions[name] for o in outcomes])
+    return np.asarray(predictions.mean(axis=0, dtype=np.float64))
 
 
 def confusion_table(outcomes: Sequence[Outcome], classes: Sequence[str]) -> pd.DataFrame:
