@@ -12,7 +12,7 @@ export LOGNAME := $(or $(LOGNAME),$(USER),$(shell id -un 2>/dev/null || id -u))
 # An environment names its folder and its Python: where either has gone, it is made anew.
 $(shell test ! -s .venv/ready || { test "$$(cat .venv/ready)" = "$$(pwd -P)" && test -x .venv/bin/python; } || rm -rf .venv)
 
-.PHONY: repro studies quick test lint verify benchmark shell lock clean
+.PHONY: repro studies quick test lint verify benchmark lock clean
 
 repro: .venv/ready
 	@sh tools/repro.sh
@@ -26,10 +26,10 @@ studies: .venv/ready
 quick: .venv/ready
 	@python tools/quick.py
 
-test: .venv/cluster
+test: .venv/dev
 	pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder  # else the longest files come last
 
-lint: .venv/cluster
+lint: .venv/dev
 	ruff check .
 	ruff format --check .
 	mypy
@@ -45,20 +45,15 @@ benchmark: .benchmark-venv/ready
 	.benchmark-venv/bin/python -m benchmarks
 	.benchmark-venv/bin/python -m benchmarks --classifier
 
-# A shell with dvc, klayer and python of the environment on its path.
-shell: .venv/ready
-	@echo "dvc, klayer and python are those of the project here; exit (Ctrl-D) leaves"
-	@exec "$${SHELL:-/bin/sh}"
-
 # One version of each library for all Pythons, with hashes. Keeps the versions at hand where
-# pyproject.toml allows them; to renew all, remove requirements.lock first.
+# pyproject.toml allows them; to renew all, remove both locks first.
 lock: .lock-venv/ready
-	.lock-venv/bin/uv pip compile --quiet --universal --fork-strategy fewest --generate-hashes \
-	  --no-emit-index-url --custom-compile-command 'make lock' --extra dev \
-	  --output-file requirements.lock pyproject.toml
-	echo 'dask[distributed]' | .lock-venv/bin/uv pip compile --quiet --universal --python-version 3.11 \
-	  --fork-strategy fewest --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' \
-	  --constraint requirements.lock --output-file requirements-cluster.lock -
+	$(COMPILE) --extra build --output-file requirements.lock pyproject.toml
+	$(COMPILE) --extra build --extra dev --constraint requirements.lock \
+	  --output-file requirements-dev.lock pyproject.toml
+
+COMPILE = .lock-venv/bin/uv pip compile --quiet --universal --fork-strategy fewest --generate-hashes \
+  --no-emit-index-url --custom-compile-command 'make lock'
 
 clean:
 	rm -rf .venv .benchmark-venv .lock-venv .klayer
@@ -72,9 +67,9 @@ clean:
 	.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@pwd -P >$@
 
-# Dask, which only a cluster and its tests need.
-.venv/cluster: .venv/ready requirements-cluster.lock
-	.venv/bin/python -m pip install --quiet --require-hashes --requirement requirements-cluster.lock
+# What tests and linters need besides.
+.venv/dev: .venv/ready requirements-dev.lock
+	.venv/bin/python -m pip install --quiet --require-hashes --requirement requirements-dev.lock
 	@touch $@
 
 .benchmark-venv/ready: pyproject.toml

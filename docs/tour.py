@@ -1,8 +1,8 @@
 # %% [markdown]
 # # A tour of klayer
 #
-# Every cell runs in seconds. In Jupyter or an editor that knows `# %%`, cell by cell; or whole,
-# from the project's folder: `python docs/tour.py`. `# →` is what a cell prints, on every machine.
+# Every cell runs in seconds: here, or in an editor that knows `# %%` from `docs/tour.py`, of which
+# `tour.ipynb` is made. `# →` is what a cell prints, on every machine.
 
 # %%
 from pathlib import Path
@@ -17,6 +17,9 @@ from klayer import KLayerClassifier, load_networks
 from klayer.networks.gradient_check import check_gradients
 from klayer.networks.network import Architecture
 
+here = Path.cwd().resolve()
+project = next(folder for folder in (here, *here.parents) if (folder / "dvc.yaml").exists())
+
 # %% [markdown]
 # ## The committed results
 #
@@ -25,7 +28,7 @@ from klayer.networks.network import Architecture
 
 # %%
 plain, with_bn = (
-    pd.read_csv(f"plots/seeds/{name}.csv", index_col="seed")["test_accuracy"]
+    pd.read_csv(project / f"plots/seeds/{name}.csv", index_col="seed")["test_accuracy"]
     for name in ("three_layer", "three_layer_bn")
 )
 gain = 100 * (with_bn - plain)
@@ -38,7 +41,7 @@ print(f"BN adds {gain.mean():.2f} points in the mean of {len(gain)} seeds")
 # %%
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
 for name, label in (("three_layer", "without BN"), ("three_layer_bn", "with BN")):
-    curves = pd.read_csv(f"plots/train/{name}.csv", index_col="step")
+    curves = pd.read_csv(project / f"plots/train/{name}.csv", index_col="step")
     mean, std = 100 * curves["validation_accuracy"], 100 * curves["validation_accuracy_std"]
     left.plot(mean, label=label)
     left.fill_between(curves.index, mean - std, mean + std, alpha=0.2)
@@ -111,7 +114,7 @@ plt.show()
 # The networks of the study are files, which `make repro` leaves in `data/models/`.
 
 # %%
-path = Path("data/models/three_layer_bn.safetensors")
+path = project / "data/models/three_layer_bn.safetensors"
 if path.exists():
     networks = load_networks(path)
     print(networks.classes, networks.arrays["affine1.weight"].shape)  # (seeds, units, pixels)

@@ -13,6 +13,7 @@ from PIL import Image
 
 from klayer.data.dataset import CLASSES
 from klayer.report import reference
+from klayer.report.evidence import Evidence
 
 BN = reference.BN
 TRAINING: dict[str, Any] = dict(reference.TRAINING)
@@ -53,6 +54,11 @@ LUCK = np.array([0.0, 0.002, -0.002, 0.001, -0.001, 0.003, -0.003, 0.0])  # by s
 OWN = 0.0005  # how far what a run has by itself moves its accuracies
 
 
+def read(sections: Mapping[str, Any] | None = None) -> Evidence:
+    """What was written here, by the settings of params.yaml."""
+    return Evidence(sections or json.loads(Path("params.yaml").read_text()))
+
+
 def write_evidence(
     folder: Path,
     experiments: Mapping[str, Mapping[str, Any]] = EXPERIMENTS,
@@ -78,7 +84,7 @@ def write_evidence(
         own = OWN * np.random.default_rng(number).choice([-1.0, 1.0], len(seeds))
         scatter = luck * (LUCK[: len(seeds)] + own)
         write_run(folder, name, accuracies.get(name, 0.4) + scatter, seeds, depth)
-    _search(folder)
+    write_search(folder, 0.0, 0.02)
     _picture(folder / "plots/examples.png", (128, 32))
 
 
@@ -144,10 +150,6 @@ def write_search(
     best = means[means["phase"] == "fine"].sort_values("validation_accuracy").iloc[-1]
     numbers = {"best_l2": best["l2"], "validation_accuracy": best["validation_accuracy"]}
     _metrics(folder, "search_l2", numbers)
-
-
-def _search(folder: Path) -> None:
-    write_search(folder, 0.0, 0.02)
 
 
 def _numbered() -> list[tuple[int, str]]:

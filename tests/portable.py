@@ -19,7 +19,7 @@ from klayer.files import table_text
 from klayer.networks.gradient_check import check_gradients
 from klayer.networks.network import Architecture
 from klayer.report import words
-from klayer.report.l2_search import hsu
+from klayer.report.l2 import hsu
 from klayer.report.statistics import estimate, rank
 from klayer.report.verdicts import compared
 from klayer.settings import Coarse, Fine, Training
@@ -157,11 +157,12 @@ def report() -> str:
     """Numbers and words of the report: intervals, redrawn seeds, verdicts."""
     plain, other = pd.Series(WITHOUT), pd.Series(WITH)
     found, gain = estimate(other), estimate(other - plain)
-    said = [words.spread(found), words.between(found.prediction), words.difference(gain)]
+    said = [f"{found.mean:.4f} ± {found.deviation:.4f}", words.between(found.prediction)]
+    said.append(words.difference(gain).replace(";", ","))
     said.append(words.probability(gain.probability or 0))
     for a, b in ((plain, other), (plain, plain[::-1].reset_index(drop=True))):
-        answer = compared(a, b, "gain")
-        said.append(str(answer and answer.verdict))
+        verdict = compared(a, b, "gain")
+        said.append(f"{verdict.word}: {verdict.percent} % of redrawn seeds say the same")
     return digest(said, rank(0.5354, other), f"{hsu(9, 27):.4f}")
 
 

@@ -20,6 +20,10 @@ from ruamel.yaml import YAML
 import browser
 from browser import Browser
 from evidence_files import EXPERIMENTS, MORE, write_evidence
+from klayer import params
+from klayer.report.page import page
+from klayer.report.studies.questions import document
+from klayer.report.studies.results import collect
 from klayer.stages import report as stage
 
 ROOT = Path(__file__).parents[1]
@@ -32,12 +36,23 @@ pytestmark = pytest.mark.skipif(not COMMAND, reason="no Chromium is installed")
 BROKEN = """[
   ...[...document.images].filter((image) => !image.complete || !image.naturalWidth),
   ...[...document.querySelectorAll("svg")].filter((drawing) => drawing.checkVisibility()
-    && !(drawing.getBoundingClientRect().width > 8) && !drawing.querySelector("#sheet")),
+    && !(drawing.getBoundingClientRect().width > 8)),
 ].map((element) => element.outerHTML.slice(0, 80))"""
+UNFOLD = "document.querySelectorAll('details').forEach((part) => part.open = true)"
+# Cells and pictures that reach out of the page.
+OUTSIDE = """[...document.querySelectorAll("td, th, img")].filter((element) =>
+  element.getBoundingClientRect().right > window.innerWidth + 1).length"""
 # Where the first chart is, in the page.
-BOX = """(() => { const box = document.querySelector(".charts img").getBoundingClientRect();
+BOX = """(() => { const box = document.querySelector("img.chart").getBoundingClientRect();
   return { x: box.x + scrollX, y: box.y + scrollY, width: box.width, height: box.height }; })()"""
+# The height of letters in each chart, 9 points or 1/8 inch, in pixels of the screen.
+LETTERS = """[...document.querySelectorAll("img.chart")]
+  .map((image) => 160 / 8 * image.width / image.naturalWidth)"""
 SIDEWAYS = "document.documentElement.scrollWidth - window.innerWidth"
+# Charts of DVC's page that are wider than their place.
+CUT = """[...document.querySelectorAll(".charts > div")]
+  .filter((chart) => chart.checkVisibility() && chart.scrollWidth > chart.clientWidth)
+  .map((chart) => chart.id)"""
 # How many marks each chart of Vega has drawn for its data, by title.
 CHARTS = """Promise.all(window.charts).then((all) => Object.fromEntries(all.map((chart) => [
   chart.spec.title.text,
@@ -93,9 +108,13 @@ def plots(project: Path) -> Path:
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_report_is_drawn_whole(chromium: Browser, report: Path, width: int, dark: bool) -> None:
     chromium.open(report, width, dark)
-    assert chromium.evaluate("document.querySelectorAll('.charts img').length") > 20
+    if width == 1280:
+        assert chromium.evaluate("document.documentElement.scrollHeight") <= 8 * 800
+    chromium.evaluate(UNFOLD)
+    assert chromium.evaluate("document.querySelectorAll('img.chart').length") > 12
     assert chromium.evaluate(BROKEN) == []
     assert chromium.evaluate(SIDEWAYS) <= 0
+    assert chromium.evaluate(OUTSIDE) == 0
     assert chromium.requests() == []
     assert chromium.complaints() == []
 
@@ -115,20 +134,36 @@ def test_charts_are_dark_on_a_light_screen_and_light_on_a_dark_one(
 
 
 def test_text_of_charts_can_be_read_on_a_phone(chromium: Browser, report: Path) -> None:
-    """A chart has letters of 9 points, 1/8 inch: at least 10 pixels of the screen."""
     chromium.open(report, 390)
-    widths = chromium.evaluate(
-        "[...document.querySelectorAll('.charts img')].map((i) => [i.width, i.naturalWidth])"
-    )
-    assert min(160 / 8 * shown / natural for shown, natural in widths) > 10
+    chromium.evaluate(UNFOLD)
+    assert min(chromium.evaluate(LETTERS)) > 10
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-def test_plots_of_dvc_are_drawn_offline(chromium: Browser, plots: Path, width: int) -> None:
-    chromium.open(plots, width)
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
+def test_the_studies_page_is_drawn_whole(
+    chromium: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int, dark: bool
+) -> None:
+    monkeypatch.chdir(ROOT / "studies")
+    path = tmp_path / "index.html"
+    path.write_text(page(document(*collect(params.read()))))
+    chromium.open(path, width, dark)
+    if width == 1280:
+        assert chromium.evaluate("document.documentElement.scrollHeight") <= 8 * 900
+    chromium.evaluate(UNFOLD)
+    assert chromium.evaluate(BROKEN) == []
+    assert chromium.evaluate(SIDEWAYS) <= 0
+    assert min(chromium.evaluate(LETTERS)) > 10
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
+def test_plots_of_dvc_are_drawn_offline(
+    chromium: Browser, plots: Path, width: int, dark: bool
+) -> None:
+    chromium.open(plots, width, dark)
     drawn = chromium.evaluate(CHARTS)
     assert len(drawn) == len(COMPOSED) + 1
     assert [title for title, marks in drawn.items() if not marks] == []
+    assert chromium.evaluate(CUT) == []
     assert chromium.evaluate(BROKEN) == []
     assert chromium.evaluate(SIDEWAYS) <= 0
     assert chromium.requests() == []
@@ -137,7 +172,7 @@ def test_plots_of_dvc_are_drawn_offline(chromium: Browser, plots: Path, width: i
 
 # How many runs the legend of each chart of Vega names, by title.
 RUNS = """Promise.all(window.charts).then((all) => Object.fromEntries(
-  all.filter((chart) => chart.spec.encoding?.color?.field == "run")
+  all.filter((chart) => (chart.spec.spec ?? chart.spec).encoding.color?.field == "run")
     .map((chart) => [chart.spec.title.text, chart.view.scale("color").domain().length])
 ))"""
 

@@ -68,21 +68,7 @@ def test_an_experiment(copy: Path) -> None:
     run(copy, "-m", "klayer", "report")
     text = (copy / "reports/report.md").read_text()
     row = next(line for line in text.splitlines() if line.startswith("| wide_bn "))
-    assert "hidden is [200, 200], block is [affine, batch_norm, relu]" in row
-
-
-GRADIENTS = """
-import numpy as np
-from klayer.networks.network import Architecture
-from klayer.networks.gradient_check import check_gradients
-
-random = np.random.default_rng(1)
-images, labels = random.normal(size=(8, 5)), np.arange(8) % 10
-for block in (("affine", "tanh"), ("affine", "batch_norm", "tanh")):
-    architecture = Architecture(5, (4, 3), 10, block)
-    errors = check_gradients(architecture, images, labels.astype(np.uint8), 0.1, random)
-    assert max(error.relative for error in errors) < 1e-5, errors
-"""
+    assert "hidden layers of 200 and 200 units" in row
 
 
 def test_a_layer(copy: Path) -> None:
@@ -104,22 +90,21 @@ def test_a_layer(copy: Path) -> None:
     (copy / "studies").mkdir()
     run(copy, str(ROOT / "tools/schema.py"))
     assert '"tanh"' in (copy / "params.schema.json").read_text()
-    (copy / "gradients.py").write_text(GRADIENTS)
-    run(copy, "gradients.py")
+    run(copy, "-m", "klayer", "check-gradients", "--layer", "src/klayer/networks/layers.py:Tanh")
 
 
-def test_a_section_of_the_report(copy: Path) -> None:
-    report = copy / "src/klayer/report"
-    (code,) = blocks("A section of the report", "python")
-    (report / "question_width.py").write_text(code)
+def test_a_question_of_the_report(copy: Path) -> None:
+    report, recipe = copy / "src/klayer/report", "A question of the report"
+    (code,), (template,) = blocks(recipe, "python"), blocks(recipe, "jinja")
+    (report / "width.py").write_text(code)
+    (report / "templates/questions/width.j2").write_text(template)
     contents = (report / "contents.py").read_text()
-    contents = contents.replace(
-        "    question_start,\n", "    question_start,\n    question_width,\n"
-    )
+    contents = contents.replace("import batch_norm,", "import width, batch_norm,")
+    contents = contents.replace("    runs.section,\n", "    runs.section,\n    width.section,\n")
     (report / "contents.py").write_text(contents)
     chosen = {"three_layer_bn": {"block": BN}} | experiments("An experiment")
     write_evidence(copy, experiments=chosen, accuracies=ACCURACIES | {"wide_bn": 0.56})
     run(copy, "-c", "from klayer.stages import report; report.run()")
     text = (copy / "reports/report.md").read_text()
-    assert "Does a wider 3-layer network do better?" in text
-    assert "Better (shown: 100 % of redrawn seeds say the same)" in text
+    assert "## Does a wider 3-layer network do better?" in text
+    assert re.search(r"\*\*Yes: \+\S+ points\*\* \(95 % interval .*; clear\)", text)

@@ -1,5 +1,8 @@
+"""Pictures: on white, with their legends, and the same bytes however Matplotlib is configured."""
+
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import subprocess
@@ -13,15 +16,15 @@ import pytest
 from matplotlib.axes import Axes
 from PIL import Image
 
-from klayer.report.document import REPORTS, Figure, Panel
-from klayer.report.drawing import BLUE, pngs
+from klayer.report.document import Figure, Panel
+from klayer.report.drawing import BLUE, png
 
 DRAW = """
 import hashlib
-from klayer.report.document import Figure, Panel
-from klayer.report.drawing import pngs
-panel = Panel("Loss, σ = 1e-3", lambda axes: axes.plot([1, 2], [3, 4]))
-print(hashlib.sha256(*pngs(Figure("loss", "", (panel,)))).hexdigest())
+from klayer.report.document import Panel
+from klayer.report.drawing import png
+panel = Panel("Loss, σ = 1e-3", lambda axes: axes.plot([1, 2], [3, 4], label="one"))
+print(hashlib.sha256(png([panel])).hexdigest())
 """
 DARK: Any = {"figure.facecolor": "black", "axes.facecolor": "black", "lines.linewidth": 9}
 
@@ -30,60 +33,54 @@ def draw(axes: Axes) -> None:
     axes.plot([1, 2], [3, 4], color=BLUE)
 
 
-def digest(folder: Path, **environment: str) -> str:
-    """Of a panel drawn by a process of its own, with the settings that it finds in `folder`."""
+def test_panels_stand_side_by_side_on_white() -> None:
+    picture = Image.open(io.BytesIO(png([Panel("Loss", draw), Panel("Cost", draw, height=5)])))
+    assert picture.size == (2 * 624, 800)
+    pixels = np.asarray(picture.convert("RGB"), int)
+    assert pixels[0, 0].min() >= 250
+    for half in np.split(pixels, 2, axis=1):
+        assert np.abs(half - (0x00, 0x72, 0xB2)).max(axis=2).min() < 20  # BLUE is there
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_a_legend_is_inside_and_hides_no_line(count: int) -> None:
+    """Above the axes, which become as much lower: what is drawn at their top stays blue."""
+
+    def lines(axes: Axes) -> None:
+        axes.plot([0, 1], [1, 1], color=BLUE, lw=3)
+        for number in range(count):
+            axes.plot([], [], color="black", label=f"a label as long as labels are {number}")
+        axes.set_ylim(0, 1.02)
+
+    pixels = np.asarray(Image.open(io.BytesIO(png([Panel("", lines)]))).convert("RGB"), int)
+    blue = np.abs(pixels - (0x00, 0x72, 0xB2)).max(axis=2) < 40
+    (rows,) = np.nonzero(blue.sum(axis=1) > 400)  # of 624
+    assert len(rows)
+    dark = pixels[: rows.min() - 3].max(axis=2) < 100
+    assert dark.any()  # the legend, above
+    assert not dark[:, -5:].any()  # and not cut
+
+
+def test_surroundings_of_matplotlib_change_nothing(tmp_path: Path) -> None:
+    before = png([Panel("Loss", draw)])
+    with mpl.rc_context(DARK | {"text.usetex": True, "savefig.bbox": "tight"}):
+        assert png([Panel("Loss", draw)]) == before
+        assert mpl.rcParams["lines.linewidth"] == 9
+    panel = Panel("Loss, σ = 1e-3", lambda axes: axes.plot([1, 2], [3, 4], label="one"))
+    settings = "".join(f"{name}: {value}\n" for name, value in DARK.items())
+    (tmp_path / "matplotlibrc").write_text(settings + "text.usetex: True\n")
     done = subprocess.run(
         [sys.executable, "-c", DRAW],
-        cwd=folder,
-        env=os.environ | environment,
+        cwd=tmp_path,
+        env=os.environ | {"LC_ALL": "C"},
         check=True,
         capture_output=True,
         text=True,
     )
-    return done.stdout
-
-
-def png(panel: Panel, wide: bool = False) -> bytes:
-    return pngs(Figure("loss", "", (panel,), wide=wide))[0]
-
-
-@pytest.mark.parametrize("wide", [False, True])
-def test_panel_is_on_white_and_as_large_as_it_says(wide: bool) -> None:
-    picture = Image.open(io.BytesIO(png(Panel("Loss", draw), wide))).convert("RGB")
-    assert picture.size == ((1344, 576) if wide else (624, 496))
-    pixels = np.asarray(picture, int)
-    assert pixels[0, 0].min() >= 250
-    assert np.abs(pixels - (0x00, 0x72, 0xB2)).max(axis=2).min() < 20  # BLUE is there
-    assert Image.open(io.BytesIO(png(Panel("Loss", draw, height=5), wide))).height == 800
-
-
-def test_matplotlib_as_it_is_set_changes_nothing_and_is_not_changed() -> None:
-    before = png(Panel("Loss", draw))
-    with mpl.rc_context(DARK | {"text.usetex": True, "savefig.bbox": "tight"}):
-        assert png(Panel("Loss", draw)) == before
-        assert mpl.rcParams["lines.linewidth"] == 9
-
-
-def test_surroundings_of_matplotlib_change_nothing(tmp_path: Path) -> None:
-    (tmp_path / "plain").mkdir()
-    before = digest(tmp_path / "plain")
-    settings = "".join(f"{name}: {value}\n" for name, value in DARK.items())
-    user = tmp_path / "user"
-    user.mkdir()
-    (user / "matplotlibrc").write_text(settings + "text.usetex: True\nsavefig.bbox: tight\n")
-    (user / "broken").write_bytes(b"lines.linewidth: \xff\n")
-    assert digest(user) == before
-    for name in ("matplotlibrc", "broken"):
-        assert digest(tmp_path / "plain", MATPLOTLIBRC=str(user / name)) == before
-    notebook = "module://matplotlib_inline.backend_inline"
-    assert digest(tmp_path / "plain", MPLBACKEND=notebook) == before
-    assert digest(tmp_path / "plain", MPLCONFIGDIR="/dev/null/none", LC_ALL="C") == before
+    assert done.stdout.strip() == hashlib.sha256(png([panel])).hexdigest()
 
 
 def test_each_panel_has_a_file() -> None:
-    panels = (Panel("Cost", draw), Panel("Loss", draw))
-    assert Figure("nine", "", panels[:1]).files == (("Cost", REPORTS / "figures/nine.png"),)
-    assert [path.name for _, path in Figure("nine", "", panels).files] == [
-        "nine_1.png",
-        "nine_2.png",
-    ]
+    panels = [Panel("Cost", draw), Panel("Loss", draw)]
+    assert [path.name for _, path in Figure("nine", "", panels[:1]).files] == ["nine.png"]
+    assert [path.name for _, path in Figure("nine", "", panels).files] == ["nine_1.png", "nine_2.png"]

@@ -43,12 +43,20 @@ def test_an_import_turned_round_is_refused(tmp_path: Path) -> None:
         assert f"klayer.{name} -> {imported}" in done.stdout
 
 
-def test_the_lock_has_every_library_of_the_project_and_its_hashes() -> None:
-    lock = (ROOT / "requirements.lock").read_text()
+def test_the_locks_have_every_library_with_its_hashes_and_agree() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    for requirement in [*project["dependencies"], *project["optional-dependencies"]["dev"]]:
-        name = re.split(r"[><=\[]", requirement)[0].replace(".", "-")
-        assert re.search(rf"^{name}==\S+ .*\\\n    --hash=sha256:", lock, re.MULTILINE), name
+    extras, versions = project["optional-dependencies"], {}
+    for name, needed in (
+        ("requirements.lock", [*project["dependencies"], *extras["build"]]),
+        ("requirements-dev.lock", [*project["dependencies"], *extras["build"], *extras["dev"]]),
+    ):
+        text = (ROOT / name).read_text()
+        versions[name] = set(
+            re.findall(r"^\S+==\S+(?= .*\\\n    --hash=sha256:)", text, re.MULTILINE)
+        )
+        locked = {version.partition("==")[0] for version in versions[name]}
+        assert {re.split(r"[><=\[]", n)[0].replace(".", "-") for n in needed} <= locked
+    assert versions["requirements.lock"] < versions["requirements-dev.lock"]
 
 
 @pytest.fixture

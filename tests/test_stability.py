@@ -10,9 +10,10 @@ from click.testing import CliRunner
 
 from conftest import BATCH_NORM, tiny_settings, write_params
 from evidence_files import write_evidence
+from klayer import params
 from klayer.cli import main
-from klayer.report.evidence import collect
-from klayer.report.stability import close_answers, close_runs
+from klayer.report.evidence import Evidence
+from klayer.report.stability import close_runs, close_verdicts
 
 FILE = Path("plots/stability.csv")
 
@@ -35,6 +36,10 @@ def study(project: Path) -> Path:
     return project
 
 
+def study_now() -> Evidence:
+    return Evidence(params.read())
+
+
 def ask(*arguments: str, status: int = 0) -> str:
     done = CliRunner().invoke(main, ["stability", *arguments])
     assert done.exit_code == status, done.output
@@ -43,13 +48,13 @@ def ask(*arguments: str, status: int = 0) -> str:
 
 
 def test_only_runs_of_close_questions_are_trained(study: Path) -> None:
-    runs = {name for names in close_runs(collect()).values() for name in names}
+    runs = {name for names in close_runs(study_now()).values() for name in names}
     assert "nine_layer" not in runs
     assert {"three_layer", "three_layer_bn", "sigma_1e-1"} <= runs
 
 
 def test_every_close_question_is_asked_again(study: Path) -> None:
-    asked = [answer.question for answer in close_answers(collect())]
+    asked = list(close_verdicts(study_now()))
     ask("--seeds", "17-20")
     again = pd.read_csv(FILE)
     assert again["question"].tolist() == asked

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from klayer.report.l2_search import Search, answer, hsu, search
-from klayer.report.question_schedules import highest
-from klayer.report.statistics import estimate, paired_difference, rank, signs_of_means
-from klayer.report.verdicts import DRAWS, Verdict, compared, judge
+from klayer.report.evidence import Unanswered
+from klayer.report.l2 import Search, hsu, judged, searched
+from klayer.report.schedules import highest
+from klayer.report.statistics import Values, estimate, rank, signs_of_means
+from klayer.report.verdicts import DRAWS, GAIN, Verdict, compared
 
 shares = st.lists(st.floats(0, 1), min_size=2, max_size=16)
 
@@ -47,11 +48,16 @@ def test_intervals_and_p_values_are_scipy_s(values: list[float]) -> None:
 
 def test_pairs_are_made_by_seed() -> None:
     a, b = pd.Series({1: 0.5, 2: 0.6, 3: 0.9}), pd.Series({2: 0.5, 1: 0.3})
-    found = paired_difference(a, b)
+    found = compared(b, a, "any").estimate
     assert found is not None
     assert found.mean == pytest.approx(0.15)
     assert found.count == 2
-    assert paired_difference(a, pd.Series({7: 0.5})) is None
+    apart = compared(a, pd.Series({7: 0.5}), "any")
+    assert (apart.estimate, apart.word, apart.certainty) == (
+        None,
+        "no seed in common",
+        "too few seeds",
+    )
 
 
 @given(shares, st.floats(0, 1))
@@ -68,20 +74,19 @@ def test_signs_are_those_of_the_intervals(values: list[float]) -> None:
     assert signs_of_means(np.array(values)) == int(low > 0) - int(high < 0)
 
 
-def gain(tables: np.ndarray) -> np.ndarray:
-    return signs_of_means(tables[..., 0])
-
-
-WORDS = {1: "helps", 0: "no difference", -1: "harms"}
+def verdict_on(*gains: float) -> Verdict:
+    values: Values = np.array(gains)
+    return compared(pd.Series(np.zeros(len(values))), pd.Series(values), "any", GAIN)
 
 
 def test_a_clear_gain_is_shown_and_a_close_one_suggested() -> None:
-    clear = judge(np.array([[0.5], [0.6], [0.7], [0.55]]), gain, WORDS, scatters=True)
+    clear = verdict_on(0.5, 0.6, 0.7, 0.55)
     assert (clear.direction, clear.word, clear.share) == ("helps", "shown", 1.0)
+    assert clear.certainty == "clear"
     values = np.array([0.2, 0.9, 1.4, -0.1, 1.1, 0.6, 0.1, 0.5])
     assert signs_of_means(values) == 1
-    close = judge(values[:, np.newaxis], gain, WORDS, scatters=True)
-    assert (close.direction, close.word) == ("helps", "suggested")
+    close = verdict_on(*values)
+    assert (close.direction, close.word, close.certainty) == ("helps", "suggested", "uncertain")
     rows = np.random.default_rng(1).integers(0, 8, (DRAWS, 8))
     same = [stats.ttest_1samp(d, 0) for d in values[rows] if d.std() > 0]
     share = sum(t.pvalue < 0.05 and t.statistic > 0 for t in same) / DRAWS
@@ -89,14 +94,17 @@ def test_a_clear_gain_is_shown_and_a_close_one_suggested() -> None:
 
 
 def test_no_difference_that_other_seeds_repeat_is_not_shown() -> None:
-    verdict = judge(
-        np.array([[1.0], [-1.0], [1.0], [-1.0], [1.0], [-1.0]]), gain, WORDS, scatters=True
-    )
+    verdict = verdict_on(1.0, -1.0, 1.0, -1.0, 1.0, -1.0)
     assert (verdict.direction, verdict.word) == ("no difference", "not shown")
+    assert verdict.certainty == "clear"
 
 
-def test_one_seed_gives_no_verdict() -> None:
-    assert judge(np.array([[0.5]]), gain, WORDS, scatters=True).word == "one seed"
+@pytest.mark.parametrize("gains", [(0.5,), (0.02, 0.12), (0.01, 0.02, 0.2)])
+def test_so_few_seeds_say_nothing(gains: tuple[float, ...]) -> None:
+    """Among three seeds, one draw in nine takes one seed alone: no difference is never stable."""
+    verdict = verdict_on(*gains)
+    assert verdict.certainty == "too few seeds"
+    assert verdict.word == ("one seed" if len(gains) == 1 else "suggested")
 
 
 @pytest.mark.parametrize("seeds", [2, 8])
@@ -105,39 +113,25 @@ def test_no_scatter_gives_no_verdict(seeds: int) -> None:
     plain = pd.Series([0.1] * seeds)
     for other in ([0.1] * seeds, [0.3 - 0.2, *[0.1] * (seeds - 1)], [0.2] * seeds):
         found = compared(plain, pd.Series(other), "any")
-        assert found is not None
-        assert str(found.verdict) == "not judged: no scatter over the seeds"
+        assert (found.direction, found.word) == ("not judged", "no scatter over the seeds")
         assert found.estimate is not None
         assert found.estimate.interval is None
 
 
 @pytest.mark.parametrize(
-    ("by_value", "by_seed", "equal"),
-    [
-        ((0.1, 0.1, 0.1), (0, 0), True),
-        ((0.1, 0.1, 0.3 - 0.2), (0, 0.2), True),
-        ((0, 1, 2), (0, 1), False),
-    ],
+    ("by_value", "by_seed"),
+    [((0.1, 0.1, 0.1), (0, 0)), ((0.1, 0.1, 0.3 - 0.2), (0, 0.2)), ((0, 1, 2), (0, 1))],
 )
 def test_a_search_without_noise_gives_no_verdict(
-    by_value: Sequence[float], by_seed: Sequence[float], equal: bool
+    by_value: Sequence[float], by_seed: Sequence[float]
 ) -> None:
-    rows = [
-        ("fine", l2, seed, a + b)
-        for l2, a in zip((0.0, 1e-3, 1e-2), by_value, strict=True)
-        for seed, b in enumerate(by_seed)
-    ]
-    table = pd.DataFrame(rows, columns=["phase", "l2", "seed", "validation_accuracy"])
-    judged, found = answer(table), search(table)
-    assert judged is not None
-    assert found is not None
-    assert judged.verdict.direction == "not judged"
-    assert found.equal == equal
+    table = table_of(np.add.outer(by_value, by_seed))
+    assert judged(table).direction == "not judged"
 
 
 @pytest.mark.parametrize(("share", "word"), [(0.9, "shown"), (0.8999, "suggested")])
 def test_ninety_percent_are_the_threshold(share: float, word: str) -> None:
-    assert Verdict("helps", True, share).word == word
+    assert Verdict("any", "helps", differs=True, share=share).word == word
 
 
 def test_hsu_s_quantile_is_that_of_the_multivariate_t() -> None:
@@ -149,12 +143,21 @@ def test_hsu_s_quantile_is_that_of_the_multivariate_t() -> None:
     assert hsu(1, 24) == pytest.approx(stats.t.ppf(0.95, 24), abs=1e-3)  # a single comparison
 
 
-def search_of(gain_of_others: float, seeds: int = 3) -> Search:
-    luck = np.random.default_rng(3).normal(0, 0.003, (13, seeds))
-    values = 0.52 + luck + 0.01 * np.arange(seeds)
+def table_of(values: Values) -> pd.DataFrame:
+    """Of accuracies (values of λ, seeds), λ = 0 the first."""
+    rows = [
+        ("fine" if i else "none", l2, seed, values[i, seed])
+        for i, l2 in enumerate([0.0, *np.logspace(-3, -2, len(values) - 1)])
+        for seed in range(values.shape[1])
+    ]
+    columns = ["phase", "l2", "seed", "validation_accuracy"]
+    return pd.DataFrame([("coarse", 1e-3, 0, 0.5), *rows], columns=columns)
+
+
+def search_of(gain_of_others: float, of_seeds: Sequence[float] = (0, 0.01, 0.02)) -> Search:
+    values = 0.52 + np.random.default_rng(3).normal(0, 0.003, (13, 3)) + np.array(of_seeds)
     values[1:] += gain_of_others
-    fine = pd.DataFrame(values, index=[0.0, *np.logspace(-3, -2, 12)], columns=range(1, seeds + 1))
-    return Search(pd.Series({1e-3: 0.5}), fine)
+    return searched(table_of(values))
 
 
 def test_the_noise_of_the_search_leaves_values_and_seeds_out() -> None:
@@ -162,8 +165,7 @@ def test_the_noise_of_the_search_leaves_values_and_seeds_out() -> None:
     plain = found.fine.to_numpy()
     means = plain.mean(0) + plain.mean(1)[:, np.newaxis] - plain.mean()
     assert found.noise == pytest.approx(np.sqrt(((plain - means) ** 2).sum() / 24))
-    moved = Search(found.coarse, found.fine + np.array([0.1, -0.3, 0.2]))
-    assert moved.noise == pytest.approx(found.noise)
+    assert search_of(0.0, (0.1, -0.3, 0.2)).noise == pytest.approx(found.noise)
 
 
 def test_only_values_near_the_highest_may_be_the_best() -> None:
@@ -181,10 +183,11 @@ def test_the_smallest_gain_is_found_in_four_of_five_searches() -> None:
     assert stats.nct.sf(hsu(12, 24), 24, noncentrality) == pytest.approx(0.8, abs=1e-4)
 
 
-def test_a_search_without_zero_has_no_answer() -> None:
-    rows = [("fine", l2, seed, 0.5) for l2 in (1e-3, 2e-3) for seed in (1, 2)]
-    table = pd.DataFrame(rows, columns=["phase", "l2", "seed", "validation_accuracy"])
-    assert answer(table) is None
+def test_a_search_without_zero_or_with_one_seed_has_no_answer() -> None:
+    table = table_of(np.full((3, 2), 0.5))
+    for left in (table[table["l2"] > 0], table[table["seed"] == 0]):
+        with pytest.raises(Unanswered):
+            judged(left)
 
 
 def test_the_highest_of_fifty_lies_where_the_evidence_file_says() -> None:

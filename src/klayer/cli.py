@@ -105,7 +105,6 @@ STAGES = (
     ("settings", "settings:run", "Check params.yaml and write the settings of each stage."),
     ("download", "download:run", "Fetch CIFAR-10's files, unless they are there, and check them."),
     ("preprocess", "preprocess:run", "Write images, labels, mean and deviation of CIFAR-10."),
-    ("check-gradients", "check_gradients:run", "Compare analytic with numerical gradients."),
     ("train NAME", "train:run", "Train and test the experiment NAME, a network for each seed."),
     ("search-l2", "search_l2:run", "Search the L2 strength, coarse and then fine."),
     ("train-best SCHEDULE", "train:run_best", "Train and test the best L2 strength by a SCHEDULE."),
@@ -135,6 +134,17 @@ for _row in STAGES:
     _add_stage(main, *_row)
 for _row in STUDIES:
     _add_stage(studies, *_row)
+
+
+@main.command("check-gradients")
+@click.option("--layer", metavar="FILE:CLASS", help="Check a layer of your own instead.")
+def check_gradients(layer: str | None) -> None:
+    """Compare analytic with numerical gradients."""
+    if layer:
+        _call("check_layer:run", layer)
+        return
+    with _stage("check_gradients", "settings"):
+        _call("check_gradients:run")
 
 
 @main.command()

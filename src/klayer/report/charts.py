@@ -2,66 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
+from typing import NamedTuple
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from klayer.report.document import Figure, Key, Panel
-from klayer.report.drawing import BLUE, INK, ORANGE, logarithmic
+from klayer.report.document import Panel
+from klayer.report.drawing import BLUE, INK, ORANGE, WIDE, logarithmic
 from klayer.report.evidence import Pair, Run
 from klayer.report.statistics import estimate
 
-Line = tuple[Key, Run]
-MEASURES = {
-    "cost": "cost (nats, with the L2 term)",
-    "loss": "loss (nats)",
-    "accuracy": "accuracy (%)",
-}
-LARGEST_LOSS = 4.0  # nats; what is above is cut off, a guess is at 2.3
-FLOOR = 1e-12  # what is smaller is drawn here, over the layers
+MEASURES = {"accuracy": "accuracy (%)", "loss": "loss (nats)"}
+LARGEST_LOSS = 4.0  # nats; what is above is cut off, chance level is at 2.3
+SMALLEST = 1e-12  # what is smaller is drawn here, over the layers
 QUANTITIES = {
-    "score_std": "standard deviation of scores",
+    "score_std": "standard deviation of the scores",
     "gradient_norm": "norm of the gradient of W",
 }
+CURVES = "plots/train/NAME.csv · stage train@NAME · dvc repro train@NAME"
+LAYERS = "plots/runs/NAME/layers.csv · stage train@NAME · dvc repro train@NAME"
+
+
+class Line(NamedTuple):
+    """A run in a chart."""
+
+    label: str
+    colour: str
+    run: Run
+    style: str = "-"
+
+
+class Row(NamedTuple):
+    """Differences by seed in points, in a chart of seeds."""
+
+    label: str
+    points: pd.Series[float]
+    colour: str
 
 
 def lines_of(pair: Pair) -> list[Line]:
-    """Without BN orange, with BN blue."""
-    return [(Key("without BN", ORANGE), pair[0]), (Key("with BN", BLUE), pair[1])]
+    return [Line("without BN", ORANGE, pair[0]), Line("with BN", BLUE, pair[1])]
 
 
-def training_figure(name: str, caption: str, lines: Sequence[Line]) -> Figure:
-    """Four panels: cost, loss, accuracy, and the learning rate."""
-    panels = [
-        Panel(measure.capitalize(), partial(draw_measure, lines=lines, measure=measure))
-        for measure in MEASURES
-    ]
-    points = "" if all(_triangular(run) for _, run in lines) else ", at the points of the curves"
-    panels.append(Panel(f"Learning rate{points}", partial(_draw_learning_rate, lines=lines)))
-    source = "plots/train/NAME.csv · stage train@NAME · dvc repro train@NAME"
-    return Figure(name, caption, panels, legend(lines), source=source)
+def training_panel(lines: Sequence[Line], measure: str, title: str = "") -> Panel:
+    """Accuracy or loss over the steps: on validation images with a band of one standard deviation
+    over seeds, on training images dotted.
+    """
+    return Panel(title or measure.capitalize(), partial(_draw_measure, lines, measure))
 
 
-def legend(lines: Sequence[Line]) -> list[Key]:
-    """The colours of the runs, and which part of the images a line is of."""
-    several = any(len(run.seeds) > 1 for _, run in lines)
-    validation = "validation, ± 1 std over seeds" if several else "validation"
-    parts = (Key(validation, INK), Key("training", INK, ":"))
-    return [*(key for key, _ in lines), *parts]
-
-
-def draw_measure(axes: Axes, lines: Sequence[Line], measure: str) -> None:
-    """Validation as a line with a band of one standard deviation over seeds, training dotted."""
-    for key, run in lines:
-        curves = run.curves.set_index("step") * (100 if measure == "accuracy" else 1)
+def _draw_measure(lines: Sequence[Line], measure: str, axes: Axes) -> None:
+    for line in lines:
+        curves = line.run.curves.set_index("step") * (100 if measure == "accuracy" else 1)
         mean, std = curves[f"validation_{measure}"], curves[f"validation_{measure}_std"]
         mark = "o" if len(curves) == 1 else ""
-        axes.fill_between(curves.index, mean - std, mean + std, color=key.colour, alpha=0.2, lw=0)
-        axes.plot(mean, color=key.colour, marker=mark)
-        axes.plot(curves[f"train_{measure}"], ":", color=key.colour, lw=1.2, marker=mark)
+        axes.fill_between(mean.index, mean - std, mean + std, color=line.colour, alpha=0.2, lw=0)
+        axes.plot(mean, line.style, color=line.colour, marker=mark, label=line.label)
+        axes.plot(curves[f"train_{measure}"], ":", color=line.colour, marker=mark, lw=1.2)
+    axes.plot([], [], ":", lw=1.2, color=INK, label="on training images")
     axes.set_xlabel("step")
     axes.set_ylabel(MEASURES[measure])
     if measure == "accuracy":
@@ -70,74 +71,58 @@ def draw_measure(axes: Axes, lines: Sequence[Line], measure: str) -> None:
         axes.set_ylim(top=LARGEST_LOSS)
 
 
-def _triangular(run: Run) -> bool:
-    return bool(run.settings.get("schedule", "triangular") == "triangular")
+def learning_rate_panels(lines: Sequence[Line]) -> list[Panel]:
+    """The learning rate at the points of the curves, where the runs differ in it."""
+    rates = [line.run.curves[["step", "learning_rate"]] for line in lines]
+    differ = any(not table.equals(rates[0]) for table in rates)
+    return [Panel("Learning rate", partial(_draw_learning_rate, lines))] if differ else []
 
 
-def _draw_learning_rate(axes: Axes, lines: Sequence[Line]) -> None:
-    """Each line's where they differ. Triangles are drawn from the settings, as the points of the
-    curves are too few for them, other schedules from the points.
-    """
-    drawn = [_learning_rates(run) for _, run in lines]
-    same = all(points == drawn[0] for points in drawn)
-    for (key, run), (steps, rates) in list(zip(lines, drawn, strict=True))[: 1 if same else None]:
-        mark = "" if _triangular(run) and len(steps) > 1 else "o"
-        axes.plot(steps, rates, color=INK if same else key.colour, marker=mark, ms=3)
+def _draw_learning_rate(lines: Sequence[Line], axes: Axes) -> None:
+    for line in lines:
+        rates = line.run.curves.set_index("step")["learning_rate"]
+        axes.plot(rates, line.style, color=line.colour, marker="o", ms=3, label=line.label)
     axes.set_xlabel("step")
     axes.set_ylabel("learning rate")
 
 
-def _learning_rates(run: Run) -> tuple[list[float], list[float]]:
-    """Steps and learning rates: the corners of the triangles, or the points of the curves."""
-    if not _triangular(run):
-        return run.curves["step"].tolist(), run.curves["learning_rate"].tolist()
-    half = run.settings["half_cycle"]
-    ends = run.settings["learning_rate_min"], run.settings["learning_rate_max"]
-    turns = range(2 * run.settings["cycles"] + 1)
-    return [turn * half for turn in turns], [ends[turn % 2] for turn in turns]
+def layers_panel(lines: Sequence[Line], quantity: str, title: str) -> Panel:
+    """A quantity over the layers, at the first step of training."""
+    return Panel(title, partial(_draw_layers, lines, quantity))
 
 
-def at_probe(run: Run, probe: int) -> pd.DataFrame:
-    """The rows of the first (0) or last (-1) step that was looked into, by layer."""
-    step = run.layers["step"].unique()[probe]
-    return pd.DataFrame(run.layers[run.layers["step"] == step]).set_index("layer")
-
-
-def layers_figure(name: str, caption: str, lines: Sequence[Line]) -> Figure:
-    """Both quantities over the layers, at the first and at the last step of training."""
-    panels = [
-        Panel(f"{kind}, {when} step", partial(_draw_layers, lines=lines, of=of, probe=probe))
-        for kind, of in (("Scores", "score_std"), ("Gradients", "gradient_norm"))
-        for when, probe in (("first", 0), ("last", -1))
-    ]
-    source = "plots/runs/NAME/layers.csv · stage train@NAME · dvc repro train@NAME"
-    return Figure(name, caption, panels, [key for key, _ in lines], source=source)
-
-
-def _draw_layers(axes: Axes, lines: Sequence[Line], of: str, probe: int) -> None:
-    for key, run in lines:
-        values = at_probe(run, probe)[of].clip(lower=FLOOR)
-        axes.plot(values, key.style, color=key.colour, marker="o", ms=3.5)
+def _draw_layers(lines: Sequence[Line], quantity: str, axes: Axes) -> None:
+    for line in lines:
+        values = line.run.at_start(quantity).clip(lower=SMALLEST)
+        axes.plot(values, line.style, color=line.colour, marker="o", ms=3.5, label=line.label)
     logarithmic(axes)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("layer (the last one gives the classes)")
-    axes.set_ylabel(QUANTITIES[of])
+    axes.set_ylabel(QUANTITIES[quantity])
 
 
-def draw_seeds(
-    axes: Axes, rows: Mapping[str, tuple[pd.Series[float], str, str]], thickness: float
-) -> None:
-    """A row for each name, of differences in points and the colours of the seeds and their mean:
-    each seed a dot, below them the mean with its 95 % interval.
+def seeds_panel(title: str, rows: Sequence[Row], xlabel: str) -> Panel:
+    """A row for each label: each seed a dot; below, the mean with its 95 % interval (thick) and
+    where one more run would lie (thin).
     """
+    draw = partial(_draw_seeds, rows, xlabel)
+    left = 0.2 + 0.064 * max(len(row.label) for row in rows)
+    return Panel(title, draw, left=left, width=WIDE, height=1.35 + 0.3 * len(rows))
+
+
+def _draw_seeds(rows: Sequence[Row], xlabel: str, axes: Axes) -> None:
     axes.axvline(0, color=INK, lw=1, alpha=0.6, zorder=1.8)
-    for place, (values, dots, ink) in enumerate(rows.values()):
-        mean = estimate(values)
-        axes.plot(values, [place] * len(values), "o", color=dots, ms=3.5, alpha=0.45)
-        if mean.interval:
-            below = [place + 0.2] * 2
-            axes.plot(mean.interval, below, color=ink, lw=thickness, solid_capstyle="butt")
-        axes.plot(mean.mean, place + 0.2, "|", color=ink, ms=10, mew=2)
-    axes.set_yticks(range(len(rows)), list(rows))
+    for place, row in enumerate(rows):
+        mean, below = estimate(row.points), [place + 0.22] * 2
+        axes.plot(row.points, [place] * len(row.points), "o", color=row.colour, ms=3.5, alpha=0.45)
+        if mean.interval and mean.prediction:
+            axes.plot(mean.prediction, below, color=row.colour, lw=0.8)
+            axes.plot(mean.interval, below, color=row.colour, lw=3, solid_capstyle="butt")
+        axes.plot(mean.mean, below[0], "|", color=row.colour, ms=10, mew=2)
+    axes.plot([], [], "o", color=INK, ms=3.5, alpha=0.45, label="a seed")
+    axes.plot([], [], lw=3, color=INK, label="mean, 95 % interval")
+    axes.plot([], [], lw=0.8, color=INK, label="one more run (95 %)")
+    axes.set_yticks(range(len(rows)), [row.label for row in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
+    axes.set_xlabel(xlabel)

@@ -1,4 +1,4 @@
-"""What two trainings differ in, and whether a run is the report's experiment."""
+"""What two trainings differ in, in words, and whether a run is the report's experiment."""
 
 from __future__ import annotations
 
@@ -6,18 +6,13 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from klayer.report import words
-from klayer.report.evidence import Evidence, Run
-from klayer.report.reference import FILES, VALIDATION, Reported
+from klayer.report.evidence import Evidence, Pair, Run, Unanswered
+from klayer.report.reference import BEST, FILES, RUNS, VALIDATION, Reported
 
 Settings = Mapping[str, Any]  # of a training
 
-WATCHED = (
-    "seeds",
-    "evaluation_interval",
-    "statistics",
-    "corruptions",
-    "views",
-)
+# Settings that change what is measured, and no network.
+WATCHED = ("seeds", "evaluation_interval", "statistics", "corruptions", "views")
 OFF: Settings = {  # settings that may be left out, which is the same as these values
     "skip": 0,
     "dropout": 0.0,
@@ -30,19 +25,25 @@ OFF: Settings = {  # settings that may be left out, which is the same as these v
     "augment_shift": 0,
 }
 OF_BN = ("epsilon", "bn_momentum")
+KNOWN = {row.run for row in (*RUNS, BEST)} | {"nine_layer_he"}  # experiments of the study
+IN_WORDS = {  # others by their names
+    "hidden": "hidden layers of {} units",
+    "block": "hidden layers made of {}",
+    "initialisation": "{} initial weights",
+    "sigma": "σ = {}",
+    "l2": "λ = {}",
+    "half_cycle": "n_s = {}",
+    "cycles": "{} cycles",
+}
 
 
 def effective(settings: Settings) -> dict[str, Any]:
     """The settings that decide what is trained, without those that are off."""
-    found = {k: v for k, v in settings.items() if k not in WATCHED and not _off(k, v)}
-    unused = [] if normalises(settings) else [*OF_BN]
-    unused += ["sigma"] if settings["initialisation"] != "normal" else []
-    unused += ["momentum"] if found.get("optimizer", "sgd") == "sgd" else []
-    return {key: value for key, value in found.items() if key not in unused}
-
-
-def _off(key: str, value: object) -> bool:
-    return key in OFF and value == OFF[key]
+    unused = {*WATCHED, *(key for key, value in settings.items() if OFF.get(key) == value)}
+    unused |= set() if normalises(settings) else set(OF_BN)
+    unused |= set() if settings["initialisation"] == "normal" else {"sigma"}
+    unused |= {"momentum"} if settings.get("optimizer", "sgd") == "sgd" else set()
+    return {key: value for key, value in settings.items() if key not in unused}
 
 
 def normalises(settings: Settings) -> bool:
@@ -50,56 +51,76 @@ def normalises(settings: Settings) -> bool:
     return "batch_norm" in settings["block"]
 
 
-def network(settings: Settings) -> str:
-    """Its depth, and BN where it has it: 3 layers, BN."""
-    return words.layers(settings) + (", BN" if normalises(settings) else "")
+def layers(settings: Settings) -> str:
+    """How many layers a network has: 3 layers."""
+    return words.counted(len(settings["hidden"]) + 1, "layer")
 
 
-def without_bn(settings: Settings) -> dict[str, Any]:
-    """What is trained but for BN."""
-    found = effective(settings)
-    rest = {key: value for key, value in found.items() if key not in OF_BN}
-    return rest | {"block": [name for name in settings["block"] if name != "batch_norm"]}
+def label(settings: Settings, but: Collection[str] = ()) -> str:
+    """A network in words: depth, BN, and other initial weights than the uniform ones."""
+    parts = [layers(settings)]
+    if "bn" not in but:
+        parts.append("with BN" if normalises(settings) else "without BN")
+    key = "sigma" if settings["initialisation"] == "normal" else "initialisation"
+    if settings["initialisation"] != "uniform":
+        parts.append(in_words(key, settings[key]))
+    return ", ".join(parts)
+
+
+def own(run: Run) -> bool:
+    """Whether it is an experiment that the study does not have."""
+    return run.name not in KNOWN and not run.name.startswith("best_")
+
+
+def schedule(run: Run) -> str:
+    """How the best λ was trained, in words: 2 cycles of n_s = 900."""
+    cycles, half = (run.settings[name] for name in ("cycles", "half_cycle"))
+    other = unlike(BEST, run.settings, free=("cycles", "half_cycle"))
+    text = f"{words.counted(cycles, 'cycle')} of {in_words('half_cycle', half)}"
+    return f"{text}, {other}" if other else text
+
+
+def in_words(key: str, value: object) -> str:
+    """A setting: λ = 0.025; label smoothing 0.1."""
+    if isinstance(value, list | tuple):
+        value = words.several([str(part).replace("_", " ") for part in value] or ["no"])
+    elif isinstance(value, bool):
+        value = "on" if value else "off"
+    elif isinstance(value, float):
+        value = f"{value:.3g}"
+    value = {"he": "He", "xavier": "Xavier"}.get(str(value), value)
+    return IN_WORDS.get(key, key.replace("_", " ") + " {}").format(value)
 
 
 def differences(settings: Settings, other: Settings, but: Collection[str] = ()) -> str:
-    """What the first of two trainings has that the other has not, such as `hidden is [64]`."""
-    return _told(effective(settings), other, but)
+    """What the first of two trainings has that the other has not, in words."""
+    mine, found = effective(settings), []
+    for key in {**mine, **effective(other)}:
+        value = mine.get(key, OFF.get(key))
+        if key not in but and value is not None and value != other.get(key, OFF.get(key)):
+            found.append(in_words(key, value))
+    return ", ".join(found)
 
 
-def _told(mine: Settings, others: Settings, but: Collection[str] = ()) -> str:
-    told = []
-    for key in {**mine, **others}:
-        value, other = (which.get(key, OFF.get(key)) for which in (mine, others))
-        if key not in (*but, *WATCHED) and value is not None and value != other:
-            told.append(f"{key} is {shown(value)}")
-    return ", ".join(told)
+def only_bn(pair: Pair) -> Pair:
+    """The pair. Raises Unanswered where more than BN is different."""
+    plain, other = (_without_bn(run.settings) for run in pair)
+    told = differences(other, plain)
+    if [normalises(run.settings) for run in pair] != [False, True]:
+        told = "BN is not in the second alone"
+    if told:
+        raise Unanswered(f"{pair[1].name} differs from {pair[0].name} in more than BN: {told}")
+    return pair
 
 
-def shown(value: object) -> str:
-    """A setting as params.yaml has it; a number with six digits."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(shown, value))}]"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def more_than_bn(plain: Run, other: Run) -> str:
-    """What tells the second run from the first beside BN; empty where it is BN alone."""
-    told = _told(without_bn(other.settings), without_bn(plain.settings))
-    kinds = ((plain, False), (other, True))
-    wrong = [
-        f"{run.name} has {'no ' if wanted else ''}BN"
-        for run, wanted in kinds
-        if normalises(run.settings) != wanted
-    ]
-    return ", ".join([*wrong, told] if told else wrong)
+def _without_bn(settings: Settings) -> dict[str, Any]:
+    rest = {key: value for key, value in effective(settings).items() if key not in OF_BN}
+    return rest | {"block": [name for name in settings["block"] if name != "batch_norm"]}
 
 
 def other_images(evidence: Evidence) -> str:
     """What the images are where they are not the report's; empty where they are."""
-    images = evidence.images
+    images = evidence.sections.get("data") or {}
     if evidence.synthetic:
         return "synthetic"
     if files(images.get("sha256", ())) != files(FILES.splitlines()):
@@ -119,9 +140,7 @@ def unlike(row: Reported, settings: Settings, free: Collection[str] = ()) -> str
     return differences(settings, row.settings, but=(*row.free, *free))
 
 
-def comparable(row: Reported, evidence: Evidence) -> Run | None:
-    """The run that is the report's experiment, on the report's images, if there is one."""
+def comparable(row: Reported, evidence: Evidence) -> bool:
+    """Whether the run is there and is the report's experiment, on the report's images."""
     run = evidence.runs.get(row.run)
-    if run is None or other_images(evidence) or unlike(row, run.settings):
-        return None
-    return run
+    return bool(run and not other_images(evidence) and not unlike(row, run.settings))

@@ -1,11 +1,16 @@
-"""What a report is made of, before it is written as a page or as Markdown."""
+"""What a page is made of, before it is written as HTML or as Markdown.
+
+A page is a `Document`: a lead, a contents list, and a `Section` for each question. A section shows
+its answer and its first blocks; its details are folded. Blocks are tables and figures, and the
+sentences come from a template (see page.py).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # slow to import
     from matplotlib.axes import Axes
@@ -14,107 +19,79 @@ REPORTS = Path("reports")
 
 
 @dataclass(frozen=True)
-class Text:
-    """A paragraph; a warning stands out."""
-
-    text: str
-    warning: bool = False
-
-
-@dataclass(frozen=True)
 class Table:
     """The first column names the rows, the others hold numbers or words."""
 
     caption: str
     head: Sequence[str]
-    rows: Sequence[tuple[str, ...]]
+    rows: Sequence[Sequence[str]]
     source: str = ""  # how to get this: file · stage · command
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One chart, a picture of its own: a small screen stacks what a wide one sets side by side."""
+    """A chart, a PNG of its own: a small screen stacks what a wide one sets side by side.
+
+    Lines that `draw` gives a label become the legend, inside the picture. Sizes are in inches.
+    """
 
     title: str
     draw: Callable[[Axes], None]
-    left: float = 0.68  # inches for the labels of the axes
+    left: float = 0.68  # for the labels of the axes
     bottom: float = 0.5
-    height: float = 0.0  # inches in all; 0 for the usual height
-
-
-@dataclass(frozen=True)
-class Key:
-    """An entry of a legend."""
-
-    label: str
-    colour: str
-    style: Literal["-", "--", ":", "o", "D"] = "-"  # of a line, or a mark
+    width: float = 3.9
+    height: float = 3.1
+    photo: bool = False  # whose colours a dark screen leaves as they are
 
 
 @dataclass(frozen=True)
 class Figure:
-    """Charts that belong together, under one legend."""
+    """Charts that belong together."""
 
     name: str
     caption: str
     panels: Sequence[Panel]
-    legend: Sequence[Key] = ()
-    wide: bool = False  # each panel takes the whole width of the page
     source: str = ""  # how to get this: file · stage · command
 
     @property
-    def files(self) -> tuple[tuple[str, Path], ...]:
-        """The panels' titles and PNG files."""
-        start = REPORTS / "figures" / self.name
-        if len(self.panels) == 1:
-            return ((self.panels[0].title, Path(f"{start}.png")),)
-        return tuple((p.title, Path(f"{start}_{i}.png")) for i, p in enumerate(self.panels, 1))
+    def files(self) -> list[tuple[Panel, Path]]:
+        """The panels with their PNG files."""
+        names = [f"{self.name}_{i}" for i in range(1, len(self.panels) + 1)]
+        names = names if len(self.panels) > 1 else [self.name]
+        paths = [REPORTS / "figures" / f"{name}.png" for name in names]
+        return list(zip(self.panels, paths, strict=True))
 
 
-@dataclass(frozen=True)
-class Pictures:
-    """PNG files that another stage made, with their titles."""
-
-    caption: str
-    files: Sequence[tuple[str, Path]]
-    source: str = ""  # how to get this: file · stage · command
-
-
-@dataclass(frozen=True)
-class Example:
-    """A test image with the most probable classes."""
-
-    actual: str
-    probabilities: Sequence[tuple[str, float]]
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Test images, side by side in one PNG, in the order of the examples."""
-
-    caption: str
-    sheet: Path
-    examples: Sequence[Example]
-    source: str = ""  # how to get this: file · stage · command
-
-
-Block = Text | Table | Figure | Pictures | Examples
+Block = Table | Figure
 
 
 @dataclass(frozen=True)
 class Section:
-    """A question, its short answer, and what the answer stands on."""
+    """A question and its answer: one bold sentence, the numbers, then how it is known."""
 
     anchor: str
     title: str
-    answer: str
+    short: str  # the answer in a few words, for the contents list
+    certainty: str  # clear, uncertain, too few seeds, ...; empty where nothing is judged
+    answer: str  # one sentence
+    numbers: str = ""  # what goes on from it
     blocks: Sequence[Block] = ()
+    how: Sequence[str] = ()  # paragraphs, folded
+    details: Sequence[Block] = ()  # folded
 
 
 @dataclass(frozen=True)
 class Document:
-    """The whole report."""
+    """A whole page."""
 
     title: str
-    lead: Sequence[Block]
+    lead: Sequence[str]  # paragraphs
     sections: Sequence[Section]
+    glossary: Sequence[Sequence[str]] = ()  # words and what they mean
+    warning: str = ""
+
+    @property
+    def figures(self) -> list[Figure]:
+        """In all sections."""
+        blocks = [block for s in self.sections for block in (*s.blocks, *s.details)]
+        return [block for block in blocks if isinstance(block, Figure)]

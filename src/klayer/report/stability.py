@@ -1,158 +1,177 @@
-"""Would other seeds say the same? The close questions, answered by fresh seeds."""
+"""Would other seeds say the same? The verdicts beside those of fresh seeds, and beside those of an
+earlier run of the whole study.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from klayer.report import (
-    l2_search,
-    question_gain,
-    question_reported,
-    question_schedules,
-    question_start,
-    words,
-)
-from klayer.report.comparison import comparable, effective, files
+from klayer.report import batch_norm, l2, reported, schedules, words
+from klayer.report.comparison import comparable, effective, files, schedule
 from klayer.report.document import Section, Table
-from klayer.report.evidence import STABILITY, VERDICTS, Evidence
-from klayer.report.reference import BEST, RUNS
-from klayer.report.verdicts import NOT_JUDGED, Answer, Verdict
+from klayer.report.evidence import Evidence, Unanswered, read_table, searching
+from klayer.report.page import asks, attempt, question
+from klayer.report.verdicts import NOT_JUDGED, Verdict
 
+FRESH = Path("plots/stability.csv")  # of `klayer stability`
+EARLIER = Path("plots/earlier.csv")  # verdicts of an earlier run of the whole study
+COLUMNS = "question seeds direction word estimate low high settings"
 TITLE = "Would other seeds say the same?"
-SOURCE = f"{STABILITY} · klayer stability"
 OUTDATED = "made with other settings: run `klayer stability`"
 SEARCH = "l2"  # the question that the search answers
+IN_WORDS = {
+    "reported": "reported numbers",
+    "shallow": "BN in 3 layers",
+    "sigma_1e-1": "BN at σ = 0.1",
+    "start": "BN and initial weights",
+    "l2": "L2",
+    "cycles": "third cycle",
+    "deep": "BN in 9 layers",
+    "he": "He initialisation",
+}
+CERTAINTY = {"shown": "clear", "not shown": "clear", "suggested": "uncertain"}  # by the rule's word
 
 
-def close_answers(evidence: Evidence) -> list[Answer]:
-    """The verdicts that a few tenths of a point decide, where their runs are there."""
-    found = (
-        question_reported.answer(evidence),
-        question_gain.answer(evidence, "three_layer"),
-        question_gain.answer(evidence, "sigma_1e-1"),
-        question_start.answer(evidence),
-        l2_search.answer(evidence.search_runs),
-        question_schedules.cycles_answer(evidence),
-    )
-    return [answer for answer in found if answer]
+# The questions that a few tenths of a point decide, by their names in docs/evidence.md.
+CLOSE: Mapping[str, Callable[[Evidence], Verdict]] = {
+    "reported": reported.together,
+    "shallow": lambda evidence: batch_norm.gain(evidence, "three_layer"),
+    "sigma_1e-1": lambda evidence: batch_norm.gain(evidence, "sigma_1e-1"),
+    "start": batch_norm.start,
+    SEARCH: lambda evidence: l2.judged(evidence.search_runs),
+    "cycles": schedules.cycles,
+}
+
+
+def close_verdicts(evidence: Evidence) -> dict[str, Verdict]:
+    """Of the close questions, where their runs are there."""
+    found = {name: attempt(verdict, evidence) for name, verdict in CLOSE.items()}
+    return {name: verdict for name, verdict in found.items() if verdict}
 
 
 def close_runs(evidence: Evidence) -> dict[str, list[str]]:
     """The runs that each of those verdicts is computed from; none for the search's."""
     runs = {
-        "reported": [row.run for row in (*RUNS, BEST) if row.learns and comparable(row, evidence)],
+        "reported": [row.run for row in reported.ROWS if row.learns and comparable(row, evidence)],
         "shallow": ["three_layer", "three_layer_bn"],
         "sigma_1e-1": ["sigma_1e-1", "sigma_1e-1_bn"],
-        "start": [name for pair in question_start.names(evidence) for name in pair],
+        "start": [name for name in evidence.runs if name.startswith("sigma_")],
         SEARCH: [],
         "cycles": ["best_two_cycles", "best_three_cycles"],
     }
-    return {answer.question: runs[answer.question] for answer in close_answers(evidence)}
+    return {name: runs[name] for name in close_verdicts(evidence)}
 
 
 def settings_digests(evidence: Evidence) -> dict[str, str]:
     """Of the settings behind each verdict, without seeds: those of its runs or of the search, and
     of the images. Settings that are off, or that change no network, have no part in it.
     """
-    data = {key: evidence.images.get(key) for key in ("source", "synthetic_seed", "validation")}
-    images = {**data, "files": sorted(files(evidence.images.get("sha256", ())))}
-    if data["source"] != "synthetic":
-        del images["synthetic_seed"]
+    section = evidence.sections.get("data") or {}
+    images: dict[str, Any] = {key: section.get(key) for key in ("source", "validation")}
+    images["files"] = sorted(files(section.get("sha256", ())))
+    if images["source"] == "synthetic":
+        images["synthetic_seed"] = section.get("synthetic_seed")
     fine = evidence.search_runs[evidence.search_runs["phase"] != "coarse"]
-    search = {key: v for key, v in effective(evidence.searching).items() if key != "l2"}
-    search |= {"values": sorted(set(fine["l2"].tolist()))}
+    search = effective(searching(evidence.sections)) | {"values": sorted(set(fine["l2"].tolist()))}
+    del search["l2"]
     digests = {}
-    for question, names in close_runs(evidence).items():
-        runs = {name: effective(evidence.runs[name].settings) for name in sorted(names)}
-        used = {"images": images, "runs": search if question == SEARCH else runs}
-        text = json.dumps(used, sort_keys=True)
-        digests[question] = hashlib.sha256(text.encode()).hexdigest()[:16]
+    for name, names in close_runs(evidence).items():
+        runs = {run: effective(evidence.runs[run].settings) for run in sorted(names)}
+        digests[name] = _digest({"images": images, "runs": search if name == SEARCH else runs})
     return digests
 
 
-def table(answers: Sequence[Answer], seeds: str, digests: Mapping[str, str]) -> pd.DataFrame:
+def study_digest(evidence: Evidence) -> str:
+    """Of the settings of all runs; the best λ, which the search finds, has no part in it."""
+    runs = {name: effective(run.settings) for name, run in sorted(evidence.runs.items())}
+    for name in evidence.schedules:
+        runs[name].pop("l2", None)
+    return _digest([runs, sorted((evidence.sections.get("data") or {}).get("sha256", ()))])
+
+
+def _digest(settings: Any) -> str:
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def table(verdicts: Sequence[Verdict], seeds: str, digests: Mapping[str, str]) -> pd.DataFrame:
     """A row for each verdict, in points, with the digest of its settings."""
     rows = []
-    for answer in answers:
-        found, verdict = answer.estimate, answer.verdict
-        numbers = (found.mean, *(found.interval or [found.mean] * 2)) if found else (0.0,) * 3
-        about = (answer.question, seeds, verdict.direction, verdict.word)
-        in_points = (round(100 * value, 4) for value in numbers)
-        rows.append((*about, *in_points, digests[answer.question]))
-    return pd.DataFrame(rows, columns=[*VERDICTS, "settings"])
+    for verdict in verdicts:
+        number = verdict.estimate
+        numbers = (number.mean, *(number.interval or [number.mean] * 2)) if number else (0.0,) * 3
+        points = [round(100 * value, 4) for value in numbers]
+        about = (verdict.question, seeds, verdict.direction, verdict.word)
+        rows.append((*about, *points, digests[verdict.question]))
+    return pd.DataFrame(rows, columns=COLUMNS.split())
 
 
+@asks("stability", TITLE)
 def section(evidence: Evidence) -> Section:
-    """The study's verdicts beside those of the fresh seeds."""
-    again, digests = evidence.stability, settings_digests(evidence)
-    if again is None:
-        why = "Not known: `klayer stability`, which trains fresh seeds, has not been run."
-        return Section("stability", TITLE, why)
-    ours = {answer.question: answer.verdict for answer in close_answers(evidence)}
-    if not ours:
-        return Section(
-            "stability", TITLE, "Not asked: params.yaml has none of the close questions."
-        )
-    present = again[again["settings"] == again["question"].map(digests)]
-    outdated = [name for name in ours if name not in set(present["question"])]
-    if present.empty:
-        return Section("stability", TITLE, f"Not known: plots/stability.csv was {OUTDATED}.")
+    """Every verdict of the study, of the fresh seeds, and of the earlier run."""
+    if not FRESH.exists():
+        raise Unanswered("`klayer stability`, which trains fresh seeds, has not been run")
+    close, again, earlier = close_verdicts(evidence), fresh_verdicts(evidence), _earlier(evidence)
     rows: list[tuple[str, ...]] = []
-    same: dict[tuple[str, bool], list[str]] = {}  # by the study's word, and whether it is the same
-    for row in present.itertuples():
-        question, mine = str(row.question), ours[str(row.question)]
-        judged = mine.share is not None and row.direction != NOT_JUDGED
-        equal = mine.direction == row.direction
-        verdicts = (_told(mine), f"{row.direction} ({row.word})")
-        about = (*verdicts, str(row.seeds))
-        points = f"{words.points(float(str(row.estimate)) / 100)} points"
-        shown = ("yes" if equal else "no") if judged else NOT_JUDGED
-        rows.append((question, *about, points, shown))
-        if judged:
-            same.setdefault((mine.word, equal), []).append(question)
-    rows += [(name, _told(ours[name]), OUTDATED, "", "", "") for name in outdated]
-    head = ("question", "the study", "again", "seeds", "estimate again", "same")
-    caption = "Verdicts of the study and of other seeds"
-    found = Table(caption, head, rows, SOURCE)
-    return Section("stability", TITLE, _answer(same, outdated), (found,))
+    fresh: list[tuple[str, bool, str]] = []  # title, whether it is the same, certainty
+    before: list[tuple[str, bool, str]] = []
+    for name, verdict in (close | _others(evidence)).items():
+        title, told = _title(evidence, name), []
+        for table, outcomes in ((again, fresh), (earlier, before)):
+            found = table[table["question"] == name]
+            told.append("; ".join(_told(row) for _, row in found.iterrows()))
+            if verdict.share is not None:
+                directions = found["direction"][found["direction"] != NOT_JUDGED]
+                equal = [direction == verdict.direction for direction in directions]
+                outcomes += [(title, same, verdict.certainty) for same in equal]
+        if name in close and not told[0]:
+            told[0] = OUTDATED
+        rows.append((title, f"{verdict.direction} ({verdict.certainty})", *told))
+    seeds = ", ".join(dict.fromkeys(again["seeds"])) or "none"
+    head = ("question", "the study", f"fresh seeds ({seeds})", "an earlier run of the study")
+    caption = "Answers of the study, of seeds that it did not use, and of an earlier run"
+    return question(
+        "stability",
+        TITLE,
+        blocks=[Table(caption, head, rows, f"{FRESH}, {EARLIER} · klayer stability")],
+        same=sum(same for _, same, _ in fresh),
+        changed={title: certainty for title, same, certainty in fresh if not same},
+        before=[same for _, same, _ in before],
+    )
 
 
-def _told(verdict: Verdict) -> str:
-    return f"{verdict.direction} ({verdict.word})"
+def fresh_verdicts(evidence: Evidence) -> pd.DataFrame:
+    """The rows of plots/stability.csv that were made with the present settings."""
+    table = read_table(FRESH, COLUMNS)
+    return table[table["settings"] == table["question"].map(settings_digests(evidence))]
 
 
-def _answer(same: Mapping[tuple[str, bool], list[str]], outdated: list[str]) -> str:
-    equal = sum(len(names) for (_, is_equal), names in same.items() if is_equal)
-    count = sum(len(names) for names in same.values())
-    verdicts = f"{words.count(count, 'verdict')} on close questions"
-    if not count:
-        said = ["Not judged: too few seeds, or no scatter over them."]
-    elif equal == count:
-        said = [
-            f"Yes: {f'all {verdicts} come' if count > 1 else f'the {verdicts} comes'} out the same."
-        ]
-    else:
-        said = [f"{equal} of {verdicts} {'come' if count > 1 else 'comes'} out the same."]
-    if others := same.get(("suggested", False)):
-        said.append(f"Not the same, and only suggested by the study: {_names(others)}.")
-    contradicted = [
-        name
-        for (word, is_equal), names in same.items()
-        if not is_equal and word != "suggested"
-        for name in names
-    ]
-    if contradicted:
-        names = _names(contradicted)
-        said.append(f"Not the same, though the study had them shown or not shown: {names}.")
-    if outdated:
-        said.append(f"Of {_names(outdated)}: {OUTDATED}.")
-    return " ".join(said)
+def _earlier(evidence: Evidence) -> pd.DataFrame:
+    """The rows of plots/earlier.csv, if there is such a file, and it is of the present settings."""
+    columns = ["question", "direction", "word", "settings"]
+    table = read_table(EARLIER, " ".join(columns)) if EARLIER.exists() else None
+    table = pd.DataFrame(columns=columns) if table is None else table
+    return table[table["settings"] == study_digest(evidence)]
 
 
-def _names(questions: list[str]) -> str:
-    """Each once, however often it was asked again."""
-    return ", ".join(dict.fromkeys(questions))
+def _told(row: pd.Series[Any]) -> str:
+    """A row of verdicts, by the rule's word: helps (clear), +0.63 points."""
+    said = f"{row['direction']} ({CERTAINTY.get(row['word'], row['word'])})"
+    return f"{said}, {words.points(row['estimate'] / 100)} points" if "estimate" in row else said
+
+
+def _others(evidence: Evidence) -> dict[str, Verdict]:
+    """The verdicts that are not close: on 9 layers, and on each schedule."""
+    deep = [attempt(batch_norm.trainable, evidence, f"nine_layer_{kind}") for kind in ("bn", "he")]
+    best = [attempt(schedules.agreement, evidence, evidence.runs[n]) for n in evidence.schedules]
+    return {verdict.question: verdict for verdict in (*deep, *best) if verdict}
+
+
+def _title(evidence: Evidence, name: str) -> str:
+    run = evidence.runs.get(name)
+    return IN_WORDS[name] if name in IN_WORDS or run is None else f"best λ: {schedule(run)}"

@@ -6,29 +6,24 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
+from scipy import special  # scipy.stats takes a second to load
 
-CONFIDENCE = 0.95
 EQUAL = 1e-9  # shares that differ by less are equal: rounding moves them by 1e-16, an image by 1e-4
 Values = NDArray[np.float64]
 
 
 def quantile(freedom: int) -> Any:
-    """Student's, of a two-sided 95 % interval. (scipy.stats takes a second to load.)"""
-    return special.stdtrit(freedom, (1 + CONFIDENCE) / 2)
+    """Student's, of a two-sided 95 % interval."""
+    return special.stdtrit(freedom, 0.975)
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its standard error, from `count` values with n - 1 degrees of freedom.
-
-    `deviation` is that of the values (with n - 1; 0 for a single one).
-    """
+    """A number with its standard error, from `count` values with n - 1 degrees of freedom."""
 
     mean: float
-    deviation: float
+    deviation: float  # of the values, with n - 1; 0 for a single one
     count: int
     error: float
 
@@ -62,23 +57,14 @@ class Estimate:
 
 
 def estimate(values: ArrayLike) -> Estimate:
-    """Of the values of several seeds."""
-    array = np.asarray(values, np.float64)
+    """The mean of the values of several seeds."""
+    array = np.asarray(values, np.float64).ravel()
     deviation = float(array.std(ddof=1)) if len(array) > 1 else 0.0
     return Estimate(float(array.mean()), deviation, len(array), deviation / len(array) ** 0.5)
 
 
-def paired_difference(a: pd.Series[float], b: pd.Series[float]) -> Estimate | None:
-    """a - b, seed by seed (their index); None when they have no seed in common.
-
-    Equal seeds mean equal mini-batches, so what both share by luck cancels.
-    """
-    difference = (a - b).dropna()
-    return estimate(difference) if len(difference) else None
-
-
 def signs(mean: Values, error: Values, count: int) -> NDArray[np.int_]:
-    """1 or -1 where the 95 % interval lies above or below 0, else 0."""
+    """1 or -1 where the 95 % interval of a mean lies above or below 0, else 0."""
     if count < 2:
         return np.zeros(np.shape(mean), int)
     half = quantile(count - 1) * error

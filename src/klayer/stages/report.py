@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import shutil
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
 
 from klayer.files import whole_file, write_text
 from klayer.params import read_settings
-from klayer.report.contents import document
-from klayer.report.document import REPORTS, Block, Document, Figure
-from klayer.report.drawing import pngs
-from klayer.report.evidence import collect
+from klayer.report.batch_norm import readme_picture
+from klayer.report.contents import report
+from klayer.report.document import REPORTS, Document, Figure, Panel
+from klayer.report.drawing import png
+from klayer.report.evidence import Evidence, Unanswered
 from klayer.report.page import markdown, page
 
 
@@ -18,22 +22,33 @@ def run() -> None:
 
     Raises KlayerError when a file of another stage is missing.
     """
-    publish(document(collect(read_settings("report"))))
+    evidence = Evidence(read_settings("report"))
+    try:
+        pictures = [readme_picture(evidence)]
+    except Unanswered:
+        pictures = []
+    publish(report(evidence), *pictures)
 
 
-def publish(report: Document) -> None:
-    """Writes a report's page, Markdown and pictures, and prints its answers."""
-    _draw(block for section in report.sections for block in section.blocks)
-    write_text(REPORTS / "report.md", markdown(report))
-    write_text(REPORTS / "index.html", page(report))
-    print(f"{REPORTS / 'index.html'} and {REPORTS / 'report.md'} are written")
-    for section in report.sections:
-        print(f"\n{section.title}\n  {section.answer}")
+def publish(document: Document, *pictures: Figure) -> None:
+    """Writes a page, its Markdown and its pictures, and others whose panels stand in one file.
+    Prints the short answers and the page's address.
+    """
+    for figure in document.figures:
+        for panel, path in figure.files:
+            _write(path, [panel])
+    for figure in pictures:
+        _write(REPORTS / "figures" / f"{figure.name}.png", figure.panels)
+    write_text(REPORTS / "report.md", markdown(document))
+    write_text(REPORTS / "index.html", page(document))
+    width = shutil.get_terminal_size().columns
+    for section in document.sections:
+        certainty = f" ({section.certainty})" if section.certainty else ""
+        line = f"{section.title} {section.short}{certainty}"
+        print(textwrap.fill(line, width, subsequent_indent="  "))
+    print((REPORTS / "index.html").absolute().as_uri())
 
 
-def _draw(blocks: Iterable[Block]) -> None:
-    for block in blocks:
-        if isinstance(block, Figure):
-            for (_, path), png in zip(block.files, pngs(block), strict=True):
-                with whole_file(path) as partial:
-                    partial.write_bytes(png)
+def _write(path: Path, panels: Sequence[Panel]) -> None:
+    with whole_file(path) as partial:
+        partial.write_bytes(png(panels))

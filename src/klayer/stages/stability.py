@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 
 import pandas as pd
 
+from klayer import params
 from klayer.errors import KlayerError
 from klayer.files import write_table
 from klayer.parallel.runner import Train, checkpointed
-from klayer.report.evidence import STABILITY, collect
-from klayer.report.stability import SEARCH, close_answers, close_runs, settings_digests, table
+from klayer.report.evidence import Evidence
+from klayer.report.stability import (
+    FRESH,
+    SEARCH,
+    close_runs,
+    close_verdicts,
+    fresh_verdicts,
+    settings_digests,
+    table,
+)
 from klayer.settings import Training
 from klayer.stages import search_l2
 from klayer.stages.settings import check
@@ -27,32 +37,29 @@ def run(seeds: Sequence[int]) -> None:
 
     Raises KlayerError when the study has not been run, or when one of its seeds is not fresh.
     """
-    searching, study = check().search.training, collect()
+    searching, study = check().search.training, Evidence(params.read())
     questions = close_runs(study)
+    if not questions:
+        raise KlayerError("params.yaml has none of the close questions' runs: nothing to ask again")
     runs = {name: study.runs[name] for names in questions.values() for name in names}
     used = {seed for run in runs.values() for seed in run.seeds.index}
     if SEARCH in questions:
         used |= set(study.search_runs["seed"])
-    if not questions:
-        raise KlayerError("params.yaml has none of the close questions' runs: nothing to ask again")
     if stale := sorted(used & set(seeds)):
         raise KlayerError(f"--seeds: {stale} are the study's own, fresh ones are needed")
-    digests = settings_digests(study)
+    again = copy(study)
     with checkpointed(STAGE) as train:
-        again = replace(
-            study,
-            runs={
-                name: replace(run, seeds=_trained(train, name, seeds)) for name, run in runs.items()
-            },
-            search_runs=(
-                _searched(train, searching, study.search_runs, seeds)
-                if SEARCH in questions
-                else study.search_runs
-            ),
-        )
-        rows = table(close_answers(again), f"{min(seeds)}-{max(seeds)}", digests)
-        write_table(STABILITY, _beside(study.stability, rows, digests))
-    print(f"{STABILITY} is written: `dvc repro report` shows it")
+        again.runs = {n: replace(run, seeds=_trained(train, n, seeds)) for n, run in runs.items()}
+        if SEARCH in questions:
+            again.search_runs = _searched(train, searching, study.search_runs, seeds)
+        verdicts = list(close_verdicts(again).values())
+        rows = table(verdicts, f"{min(seeds)}-{max(seeds)}", settings_digests(study))
+        if FRESH.exists():  # rows of other seeds that were made with the present settings stay
+            others = fresh_verdicts(study)
+            kept = others[others["seeds"] != rows["seeds"].iloc[0]]
+            rows = pd.concat([kept, rows], ignore_index=True)
+        write_table(FRESH, rows)
+    print(f"{FRESH} is written: `dvc repro report` shows it")
 
 
 def _trained(train: Train, name: str, seeds: Sequence[int]) -> pd.DataFrame:
@@ -73,15 +80,3 @@ def _searched(
     print(f"fine search, {len(fresh)} seeds", flush=True)
     fine = search_l2.runs_table("fine", jobs, train(jobs))
     return pd.concat([coarse, fine], ignore_index=True)
-
-
-def _beside(
-    others: pd.DataFrame | None, rows: pd.DataFrame, digests: Mapping[str, str]
-) -> pd.DataFrame:
-    """The rows, with those of other seeds that are there already, of these settings."""
-    if others is None:
-        return rows
-    mine = others["seeds"] == rows["seeds"].iloc[0]
-    present = others["settings"] == others["question"].map(digests)
-    kept: pd.DataFrame = others.loc[~mine & present, rows.columns]  # none of an older version
-    return pd.concat([kept, rows], ignore_index=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from klayer.params import read_settings
-from klayer.report.studies.contents import document
+from klayer.report.studies.questions import document
 from klayer.report.studies.results import collect
 from klayer.stages.report import publish
 

@@ -1,89 +1,56 @@
-"""Charts of studies: test accuracy of each network, by variant and by what varies."""
+"""Charts of studies: test accuracy of each network, and differences seed by seed."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pandas as pd
 from matplotlib.axes import Axes
 
-from klayer.report.document import Figure, Key, Panel
-from klayer.report.drawing import BLUE, GREEN, INK, ORANGE, PURPLE
+from klayer.report.charts import Row, seeds_panel
+from klayer.report.document import Panel
+from klayer.report.drawing import BLUE, ORANGE, OTHERS, at_values
 from klayer.report.studies.results import Study
 
-COLOURS = (ORANGE, BLUE, GREEN, PURPLE)
+ASIDE = 0.07  # of the distance of two values, between the variants
 
 
-def source(study: Study) -> str:
-    """How to get a study's numbers."""
-    return f"plots/seeds/{study.name}.csv · stage study@{study.name} · dvc repro study@{study.name}"
+def accuracy_panel(study: Study) -> Panel:
+    """Test accuracy of each network over the values."""
+    return Panel("Test accuracy", partial(_draw_values, study), height=2.5)
 
 
-def accuracy_figure(study: Study) -> Figure:
-    """Test accuracy of each network over the values; lines join the means over seeds."""
-    legend = tuple(Key(variant, colour) for variant, colour in _coloured(study))
-    panel = Panel("Test accuracy, each seed", lambda axes: _draw_values(axes, study))
-    caption = "Test accuracy of each network; lines join the means over seeds."
-    return Figure(study.name, caption, (panel,), legend, source=source(study))
+def differences_panel(first: str, gains: Mapping[str, pd.Series[float]]) -> Panel:
+    """Differences to the first kind by seed, a row for each label; narrow enough for a phone."""
+    rows = [Row(label, points, OTHERS[3]) for label, points in gains.items()]
+    panel = seeds_panel(f"Against {first}", rows, "difference of test accuracy (points)")
+    return replace(panel, left=1.4, width=4.3, height=1.5 + 0.36 * len(rows))
 
 
-def chosen_figure(study: Study) -> Figure:
-    """Test accuracy of each variant's best networks."""
-    panel = Panel("Test accuracy, each seed", lambda axes: _draw(axes, study))
-    caption = (
-        "Test accuracy of the networks with the best validation accuracy, one for each seed; "
-        "a line is their mean."
-    )
-    wide = len(study.variants) > len(COLOURS)
-    return Figure(study.name, caption, (panel,), wide=wide, source=source(study))
-
-
-def curves_figure(study: Study, statistics: dict[str, str]) -> Figure:
-    """Validation accuracy along the training, by the statistics for inference."""
-    panels = [
-        Panel(
-            f"{study.setting} {value}",
-            lambda axes, value=value: _draw_curves(axes, study, value, statistics),  # type: ignore[misc]
-        )
-        for value in study.values
-    ]
-    legend = tuple(
-        Key(word, colour) for word, colour in zip(statistics.values(), COLOURS, strict=False)
-    )
-    caption = "Validation accuracy along the training, means over seeds."
-    shown = source(study).replace("seeds", "curves", 1)
-    return Figure(f"{study.name}_curves", caption, tuple(panels), legend, source=shown)
-
-
-def _coloured(study: Study) -> list[tuple[str, str]]:
-    return [(v, COLOURS[i % len(COLOURS)]) for i, v in enumerate(study.variants)]
-
-
-def _draw_values(axes: Axes, study: Study) -> None:
-    places = range(len(study.values))
-    for shift, (variant, colour) in enumerate(_coloured(study)):
-        aside = 0.06 * (shift - (len(study.variants) - 1) / 2)
-        of_each = [100 * study.at(variant, value) for value in study.values]
-        at = [place + aside for place in places]
-        axes.plot(at, [accuracies.mean() for accuracies in of_each], color=colour)
-        for place, accuracies in zip(at, of_each, strict=True):
-            axes.plot([place] * len(accuracies), accuracies, "o", color=colour, ms=3.5, alpha=0.6)
-    axes.set_xticks(places, study.values)
-    axes.set_xlim(-0.4, len(study.values) - 0.6)
+def _draw_values(study: Study, axes: Axes) -> None:
+    """Blue is BN, orange the first variant beside it; a line joins numbers, never categories."""
+    numbers = all(re.fullmatch(r"[\d.]+|\d\S*e-\d+", value) for value in study.values)
+    places = [float(v) for v in study.values] if numbers else range(len(study.values))
+    others = iter(OTHERS * len(study.variants))
+    colours = {"bn": BLUE} | ({study.variants[0]: ORANGE} if "bn" in study.variants else {})
+    for i, variant in enumerate(study.variants):
+        aside = ASIDE * (i - (len(study.variants) - 1) / 2)
+        at = [x * (1 + aside) if numbers else x + aside for x in places]
+        style: dict[str, Any] = {"color": colours.get(variant) or next(others)}
+        accuracies = [100 * study.at(variant, value) for value in study.values]
+        for x, values in zip(at, accuracies, strict=True):
+            axes.plot([x] * len(values), values, "o", ms=3.5, alpha=0.5, **style)
+        style |= {"ls": "-"} if numbers else {"ls": "", "marker": "_", "ms": 16, "mew": 2}
+        axes.plot(at, [a.mean() for a in accuracies], label=study.label(variant), **style)
+    if numbers:
+        at_values(axes, dict(zip(places, study.values, strict=True)))
+    else:
+        names = [study.place(v).removeprefix(f"at {study.setting} ") for v in study.values]
+        axes.set_xticks(places, [name.removeprefix("with ") for name in names])
+        axes.set_xlim(-0.5, len(study.values) - 0.5)
     axes.set_xlabel(study.setting)
     axes.set_ylabel("test accuracy (%)")
-
-
-def _draw(axes: Axes, study: Study) -> None:
-    for place, (variant, colour) in enumerate(_coloured(study)):
-        accuracies = 100 * study.chosen(variant)
-        axes.plot([place] * len(accuracies), accuracies, "o", color=colour, ms=4, alpha=0.6)
-        axes.plot([place - 0.2, place + 0.2], [accuracies.mean()] * 2, color=INK, lw=2)
-    axes.set_xticks(range(len(study.variants)), study.variants)
-    axes.set_xlim(-0.6, len(study.variants) - 0.4)
-    axes.set_ylabel("test accuracy (%)")
-
-
-def _draw_curves(axes: Axes, study: Study, value: str, statistics: dict[str, str]) -> None:
-    rows = study.curves[study.curves["value"] == value]
-    for suffix, colour in zip(statistics, COLOURS, strict=False):
-        axes.plot(rows["step"], 100 * rows[f"validation_accuracy{suffix}"], ".-", color=colour)
-    axes.set_xlabel("step")
-    axes.set_ylabel("validation accuracy (%)")

@@ -1,0 +1,83 @@
+"""The exercise of docs/exercise: a right solution passes, and usual mistakes are named."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT
+from klayer.errors import KlayerError
+from klayer.stages import check_layer
+
+TEMPLATE = (ROOT / "docs/exercise/my_layers.py").read_text()
+FORWARD = """
+        mean, variance = x.mean(axis=0), x.var(axis=0)
+        self.inv_std = 1 / np.sqrt(variance + self.epsilon)
+        self.normalised = (x - mean) * self.inv_std
+        self.output = self.gamma.value * self.normalised + self.beta.value
+        return self.output
+"""
+BACKWARD = """
+        self.gamma.grad[:] = (grad * self.normalised).sum(axis=0)
+        self.beta.grad[:] = grad.sum(axis=0)
+        g = grad * self.gamma.value
+        through_mean = g.mean(axis=0)
+        through_variance = self.normalised * (g * self.normalised).mean(axis=0)
+        return self.inv_std * (g - through_mean - through_variance)
+"""
+
+
+def check(folder: Path, backward: str, forward: str = FORWARD) -> None:
+    """Fills the gaps of the template, and checks it."""
+    filled = TEMPLATE
+    for gap, code in (("gap 1", forward), ("gap 2", backward)):
+        filled = filled.replace(f'        raise NotImplementedError("{gap}")\n', code)
+    (folder / "my_layers.py").write_text(filled)
+    check_layer.run(f"{folder / 'my_layers.py'}:BatchNorm")
+
+
+def test_the_right_solution_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    check(tmp_path, BACKWARD)
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 4
+    assert said[-1].endswith("my_layers.py:BatchNorm: all gradients are right")
+
+
+@pytest.mark.parametrize(
+    ("right", "mistake", "wrong", "sentence"),
+    [
+        (" - through_variance", "", "the input", "the variance of the batch is taken for a"),
+        (" - through_mean", "", "the input", "the mean of the batch is taken for a constant"),
+        ("(grad * self.normalised)", "(grad * self.output)", "gamma", "the sum of the output"),
+    ],
+)
+def test_usual_mistakes_are_named_in_plain_words(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    right: str,
+    mistake: str,
+    wrong: str,
+    sentence: str,
+) -> None:
+    with pytest.raises(KlayerError, match=f"wrong are the gradients of {wrong}$"):
+        check(tmp_path, BACKWARD.replace(right, mistake, 1))
+    said = capsys.readouterr().out
+    assert re.search(f"gradient of {wrong} is wrong: .*{sentence}", said)
+    assert said.count("is right") == 2
+
+
+def test_a_gap_an_error_and_a_wrong_name_are_told_in_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "my_layers.py"
+    path.write_text(TEMPLATE)
+    for address, message in (
+        (f"{path}:BatchNorm", "my_layers.py: gap 1 is not filled yet"),
+        (f"{path}:Batchnorm", "has no class Batchnorm that is a"),
+        (f"{tmp_path}/absent.py:BatchNorm", "absent.py is no file; give FILE:CLASS"),
+    ):
+        with pytest.raises(KlayerError, match=message):
+            check_layer.run(address)
+    line = TEMPLATE[: TEMPLATE.index('raise NotImplementedError("gap 1")')].count("\n") + 2
+    with pytest.raises(KlayerError, match=rf"my_layers.py, line {line}: NameError: .*'numpy'"):
+        check(tmp_path, BACKWARD, "\n        return numpy.ones(3)\n")
