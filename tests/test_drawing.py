@@ -83,4 +83,7 @@ def test_surroundings_of_matplotlib_change_nothing(tmp_path: Path) -> None:
 def test_each_panel_has_a_file() -> None:
     panels = [Panel("Cost", draw), Panel("Loss", draw)]
     assert [path.name for _, path in Figure("nine", "", panels[:1]).files] == ["nine.png"]
-    assert [path.name for _, path in Figure("nine", "", panels).files] == ["nine_1.png", "nine_2.png"]
+    assert [path.name for _, path in Figure("nine", "", panels).files] == [
+        "nine_1.png",
+        "nine_2.png",
+    ]

@@ -37,25 +37,27 @@ HEAD = (
 def section(evidence: Evidence) -> Section:
     """Each schedule against the reported pair of accuracies."""
     runs = [evidence.runs[name] for name in evidence.schedules]
-    verdicts = [agreement(evidence, run) for run in runs]
-    named = {schedule(run): verdict for run, verdict in zip(runs, verdicts, strict=True)}
-    both = [name for name, verdict in named.items() if verdict.direction == "both"]
-    rows = [_row(run, verdict) for run, verdict in zip(runs, verdicts, strict=True)]
+    found = {schedule(run): (run, attempt(agreement, evidence, run)) for run in runs}
+    named = {name: (run, verdict) for name, (run, verdict) in found.items() if verdict}
+    if all(verdict.share is None for _, verdict in named.values()):
+        raise Unanswered(agreement(evidence, runs[0]).why)
+    both = [name for name, (_, verdict) in named.items() if verdict.direction == "both"]
+    limits = {name: _highest_of(run) for name, (run, v) in named.items() if v.share is not None}
+    rows = [_row(name, run, verdict) for name, (run, verdict) in named.items()]
     reported = f"reported {words.percent(BEST.test_accuracy)} and {words.percent(BEST_VALIDATION)}"
     table = Table(f"Accuracy with the best λ, mean ± std; {reported}", HEAD, rows, SOURCE)
     lines = [
-        Line(schedule(run), OTHERS[i % len(OTHERS)], run)
-        for i, run in enumerate(sorted(runs, key=lambda run: -run.curves["step"].iloc[-1]))
+        Line(name, OTHERS[i % len(OTHERS)], run) for i, (name, (run, _)) in enumerate(found.items())
     ]
+    lines.sort(key=lambda line: -line.run.curves["step"].iloc[-1])  # the shorter ones on top
     panels = [training_panel(lines, "accuracy"), *learning_rate_panels(lines)]
-    limits = {schedule(run): _highest_of(run) for run in runs if len(run.seeds) > 1}
     return question(
         "schedules",
         TITLE,
-        named[both[0]] if both else None,
+        named[both[0]][1] if len(both) == 1 else None,
         blocks=[table],
         details=[Figure("train_best", "The best λ, trained by each schedule.", panels, CURVES)],
-        named=named,
+        named={name: verdict for name, (_, verdict) in named.items()},
         both=both,
         under=[name for name, (_, high) in limits.items() if high < BEST_VALIDATION],
         above=[name for name, (low, _) in limits.items() if low > BEST_VALIDATION],
@@ -126,16 +128,15 @@ def _highest_of(run: Run) -> tuple[float, float]:
     return low, high
 
 
-def _row(run: Run, verdict: Verdict) -> tuple[str, ...]:
+def _row(name: str, run: Run, verdict: Verdict) -> tuple[str, ...]:
     validation = run.seeds["validation_accuracy"]
-    many = len(run.seeds) > 1
     return (
-        schedule(run),
+        name,
         words.spread(run.test_accuracy),
         words.within(estimate(run.test_accuracy).prediction),
         words.spread(validation),
         words.within(estimate(validation).prediction),
-        words.within(_highest_of(run)) if many else "",
+        words.within(_highest_of(run)) if len(run.seeds) > 1 else "",
         verdict.direction,
         verdict.certainty
         if verdict.share is None
