@@ -12,6 +12,12 @@ from typing import Any
 from conftest import ROOT, write_params
 from tools.quick import copy_tree
 
+# Back to what is committed, whatever was added, removed or changed (docs/studies.md).
+GO_BACK = (
+    "git restore params.yaml dvc.lock metrics plots reports && git clean -fdq metrics plots && "
+    "dvc checkout"
+)
+
 
 class Clone:
     """The working tree, committed, with its own code on the path."""

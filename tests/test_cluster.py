@@ -7,9 +7,11 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
@@ -19,14 +21,11 @@ from klayer.parallel.checkpoints import CHECKPOINTS
 
 pytest.importorskip("distributed", reason="Dask is not installed")
 
-from dask_cluster import Cluster, free_port, kill, until
+from distributed import Client, LocalCluster
 
+pytestmark = pytest.mark.filterwarnings("ignore")  # of Dask's own loop, when a cluster is closed
 FILES = ("data/models/bn.safetensors", "plots/seeds/bn.csv", "plots/train/bn.csv")
-
-
-class Expected(NamedTuple):
-    project: Path
-    files: dict[str, bytes]
+LOCAL = {"threads_per_worker": 1, "dashboard_address": None, "host": "127.0.0.1"}
 
 
 def train(address: str, **variables: str) -> subprocess.Popen[str]:
@@ -50,131 +49,134 @@ def errors(process: subprocess.Popen[str], status: int = 0) -> str:
 
 
 def contents() -> dict[str, bytes]:
-    return {name: Path(name).read_bytes() for name in FILES}
+    """Of the results, which are removed, as DVC does before it runs a stage again."""
+    found = {name: Path(name).read_bytes() for name in FILES}
+    for name in FILES:
+        Path(name).unlink()
+    return found
 
 
 @pytest.fixture(scope="module")
-def expected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Expected]:
-    """A project of tiny settings, and what this machine's own processes make of it."""
-    folder = tmp_path_factory.mktemp("local")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        write_processed(PROCESSED)
-        write_settings(settings())
-        errors(train(""))
-        yield Expected(folder, contents())
-
-
-def settings() -> dict[str, Any]:
+def expected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, bytes]]:
+    """What this machine's own processes make of tiny settings, in the working folder."""
     params = tiny_settings()
     params["training"] |= {"seeds": [1, 2, 3], "half_cycle": 2000, "evaluation_interval": 1000}
-    return params
-
-
-@pytest.fixture
-def study(expected: Expected, tmp_path: Path) -> Iterator[Path]:
-    """The project in a folder of its own, which is the working folder."""
-    folder = tmp_path / "study"
-    shutil.copytree(expected.project / "data/processed", folder / "data/processed")
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        write_settings(settings())
-        yield folder
+        patch.chdir(tmp_path_factory.mktemp("project"))
+        write_processed(PROCESSED)
+        write_settings(params)
+        errors(train(""))
+        yield contents()
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    with Cluster(tmp_path / "cluster") as running:
-        yield running
+def cluster(tmp_path: Path, expected: object) -> Iterator[LocalCluster]:
+    """A scheduler without workers."""
+    options = LOCAL | {"n_workers": 0, "local_directory": str(tmp_path)}
+    with LocalCluster(**options) as cluster:
+        yield cluster
+    shutil.rmtree(".klayer", ignore_errors=True)
 
 
-def preload(cluster: Cluster, code: str) -> list[str]:
-    """Options of a worker that runs this code first: for what a single machine has not."""
-    path = cluster.folder / "preload.py"
-    path.write_text(f"import klayer.parallel.cluster as cluster\n{code}\n")
-    return ["--preload", str(path)]
+def start_workers(cluster: LocalCluster, count: int) -> list[str]:
+    """Starts workers, and gives the addresses of all."""
+    cluster.scale(count)
+    cluster.wait_for_workers(count)
+    return list(cluster.scheduler_info["workers"])
 
 
-def finished() -> list[Path]:
-    return list(CHECKPOINTS.glob("train@bn/*.kept"))
+def run_in(cluster: LocalCluster, worker: str, function: Callable[[], object]) -> Any:
+    with Client(cluster) as client:
+        return client.run(function, workers=[worker])[worker]
+
+
+def wait_for_a_network() -> None:
+    end = time.monotonic() + 90
+    while not list(CHECKPOINTS.glob("train@bn/*.kept")):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def module() -> Any:
+    """Of a worker, which the functions below change."""
+    return import_module("klayer.parallel.cluster")
+
+
+def see_no_folder() -> None:
+    work = module()._work
+    module()._work = lambda task, data, *rest: work(task, Path("/nowhere"), *rest)
+
+
+def have_another_numpy() -> None:
+    module().identity()["numpy"] = "1.0"
+
+
+def die_of_any_task() -> None:
+    module().identity = lambda: os._exit(1)
 
 
 def test_workers_that_share_the_folder_give_the_same_bytes(
-    cluster: Cluster, study: Path, expected: Expected
+    cluster: LocalCluster, expected: dict[str, bytes], tmp_path: Path
 ) -> None:
-    """They need klayer's environment and nothing else; none is restarted. The first is late."""
-    running = train(cluster.address)
+    """They need klayer's environment and nothing else; none is restarted. They are late."""
+    running = train(cluster.scheduler_address)
     assert running.stderr
     assert running.stderr.readline() == "no worker yet: waiting for one\n"
-    cluster.worker("--nworkers", "2", "--nthreads", "2")
+    workers = start_workers(cluster, 2)
     errors(running)
-    assert contents() == expected.files
-    assert list(cluster.folder.rglob("klayer-images-*")) == []
-    assert cluster.log("scheduler").count(b"Register worker") == 2
-    assert b"Remove worker" not in cluster.log("scheduler")
+    assert contents() == expected
+    assert list(cluster.scheduler_info["workers"]) == workers
+    assert list(tmp_path.rglob("klayer-images-*")) == []
 
 
 def test_a_killed_worker_s_task_is_done_by_one_that_has_no_images(
-    cluster: Cluster, study: Path, expected: Expected
+    cluster: LocalCluster, expected: dict[str, bytes], tmp_path: Path
 ) -> None:
-    """The first worker dies; the second one, which does not see the folder, comes later."""
-    first = cluster.worker()
-    running = train(cluster.address)
-    until(finished, "a first network")
-    kill(first)
-    blind = """
-from pathlib import Path
-work = cluster.original = getattr(cluster, "original", cluster._work)  # Dask may run this twice
-cluster._work = lambda task, data, *rest: work(task, Path("/nowhere"), *rest)
-"""
-    cluster.worker(*preload(cluster, blind))
+    workers = start_workers(cluster, 2)
+    run_in(cluster, workers[0], see_no_folder)
+    process = run_in(cluster, workers[1], os.getpid)
+    running = train(cluster.scheduler_address)
+    wait_for_a_network()
+    os.kill(process, 9)
     errors(running)
-    assert contents() == expected.files
-    (images,) = cluster.folder.rglob("klayer-images-*")
+    assert contents() == expected
+    (images,) = tmp_path.rglob("klayer-images-*")
     assert {path.name for path in images.iterdir()} == set(os.listdir(PROCESSED))
 
 
-def test_a_task_that_kills_its_workers_is_named(tmp_path: Path, study: Path) -> None:
-    once = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"}
-    with Cluster(tmp_path / "cluster", env=once) as cluster:
-        greedy = "cluster.identity = lambda: {'python': str(bytearray(2 * 10**9))}"
-        cluster.worker("--memory-limit", "700MB", *preload(cluster, greedy))
-        error = errors(train(cluster.address), 1)
-    assert re.search(r"Error: train@bn, seed \d, l2 0.005.*: 2 workers died of this task", error)
+def test_a_task_that_kills_its_workers_is_named(cluster: LocalCluster) -> None:
+    assert cluster.scheduler
+    cluster.scheduler.allowed_failures = 0
+    (worker,) = start_workers(cluster, 1)
+    run_in(cluster, worker, die_of_any_task)
+    error = errors(train(cluster.scheduler_address), 1)
+    assert re.search(r"Error: train@bn, seed \d, l2 0.005.*: 1 workers died of this task", error)
+
+
+def test_a_worker_with_other_versions_or_other_code_is_named(cluster: LocalCluster) -> None:
+    (worker,) = start_workers(cluster, 1)
+    run_in(cluster, worker, have_another_numpy)
+    error = errors(train(cluster.scheduler_address), 1)
+    assert re.search(rf"Error: worker {worker}: it has numpy 1.0, and \d+\.", error)
 
 
 def test_a_scheduler_that_goes_loses_nothing(
-    cluster: Cluster, study: Path, expected: Expected
+    cluster: LocalCluster, expected: dict[str, bytes]
 ) -> None:
-    cluster.worker()
-    running = train(cluster.address)
-    until(finished, "a first network")
-    kill(cluster.scheduler)
-    error = errors(running, 1)
-    assert f"the scheduler at {cluster.address} (DASK_SCHEDULER_ADDRESS) is gone" in error
-    assert finished()
+    start_workers(cluster, 1)
+    running = train(address := cluster.scheduler_address)
+    wait_for_a_network()
+    cluster.close()
+    assert f"the scheduler at {address} (DASK_SCHEDULER_ADDRESS) is gone" in errors(running, 1)
+    assert list(CHECKPOINTS.glob("train@bn/*.kept"))
+    assert f"no Dask scheduler at '{address}' (DASK_SCHEDULER_ADDRESS" in errors(train(address), 1)
     errors(train(""))
-    assert contents() == expected.files
+    assert contents() == expected
 
 
-def test_a_worker_of_another_version_or_with_other_code_is_named(
-    cluster: Cluster, study: Path
-) -> None:
-    cluster.worker(*preload(cluster, "there = cluster.identity(); there['numpy'] = '1.0'"))
-    error = errors(train(cluster.address), 1)
-    assert re.search(r"Error: worker tcp://127.0.0.1:\d+: it has numpy 1.0, and \d+\.", error)
-
-
-@pytest.mark.parametrize("address", ["nonsense", "tcp://127.0.0.1:{port}"])
-def test_a_wrong_address_is_told(address: str, study: Path) -> None:
-    address = address.format(port=free_port())
-    error = errors(train(address), 1)
-    assert f"Error: no Dask scheduler at '{address}' (DASK_SCHEDULER_ADDRESS" in error
-
-
-def test_without_dask_it_is_said_how_to_get_it(study: Path) -> None:
-    Path("distributed.py").write_text("raise ImportError('No module named distributed')")
-    path = os.pathsep.join([os.getcwd(), str(ROOT / "src")])
+def test_without_dask_it_is_said_how_to_get_it(expected: object, tmp_path: Path) -> None:
+    (tmp_path / "distributed.py").write_text("raise ImportError('No module named distributed')")
+    path = os.pathsep.join([str(tmp_path), str(ROOT / "src")])
     assert "`pip install 'klayer[cluster]'`" in errors(train("tcp://here:1", PYTHONPATH=path), 1)
 
 

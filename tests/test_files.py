@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import resource
@@ -61,24 +60,6 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, write: Any) -> None:
     assert path.read_text() == "old"
 
 
-def test_an_error_at_the_end_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(Path, "replace", fail)
-    with pytest.raises(KlayerError, match="No space left on device"):
-        files.write_text(tmp_path / "file", "text")
-    assert os.listdir(tmp_path) == []
-
-
-def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
-    (tmp_path / "metrics").write_text("a file")
-    with pytest.raises(KlayerError, match=r"cannot write .*metrics/file .*: "):
-        files.write_text(tmp_path / "metrics" / "file", "text")
-
-
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_an_exception_in_the_middle_leaves_the_old_file(tmp_path: Path, error: Any) -> None:
     path = tmp_path / "file"
@@ -129,12 +110,3 @@ def test_a_folder_holds_what_was_written_last_and_no_other_file(tmp_path: Path) 
     files.write_folder(tmp_path / "a/folder", {"one": b"1", "two": b"2"})
     files.write_folder(tmp_path / "a/folder", {"two": b"3"})
     assert {p.name: p.read_bytes() for p in (tmp_path / "a/folder").iterdir()} == {"two": b"3"}
-
-
-def test_two_writers_of_one_file_have_files_of_their_own(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    with files.whole_file(path) as one, files.whole_file(path) as other:
-        one.write_text("one")
-        other.write_text("other")
-    assert path.read_text() == "one"
-    assert os.listdir(tmp_path) == ["file"]

@@ -14,8 +14,8 @@ import psutil
 import pytest
 from ruamel.yaml import YAML
 
-from clone import Clone
-from conftest import BATCH_NORM, ROOT, tiny_settings
+from clone import GO_BACK, Clone
+from conftest import BATCH_NORM, ROOT, tiny_settings, write_params
 
 STAGES = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
 NAMES = ("three_layer", "three_layer_bn")
@@ -90,6 +90,29 @@ def test_one_experiment_changed_runs_it_and_the_report_alone(restored: Clone) ->
     params = json.loads(restored.run("dvc", "params", "diff", "--json"))
     change = params["params.yaml"][f"experiments.{NAMES[0]}.l2"]
     assert (change["old"], change["new"]) == (0.005, 0.5)
+
+
+def test_a_mistake_in_an_experiment_loses_no_result_and_says_how_to_undo_it(
+    restored: Clone,
+) -> None:
+    with pytest.raises(AssertionError, match=r"(?s)training.bn_momentum.*git checkout params.yaml"):
+        restored.run("dvc", "exp", "run", "-S", "training.bn_momentum=9")
+    assert restored.changed() == " M params.yaml\n"
+
+
+def test_one_line_goes_back_from_experiments_added_and_taken_away(restored: Clone) -> None:
+    params = small()
+    params["experiments"] = {NAMES[0]: {}, "wide": {"hidden": [9, 9]}}
+    write_params(params, restored.folder / "params.yaml")
+    output = restored.run("dvc", "repro")
+    assert f"params.yaml does not have {NAMES[1]}, whose results are still here" in output
+    restored.run("sh", "-c", re.findall(r"^ *(rm -r -- .*)$", output, re.MULTILINE)[0])
+    assert "?? metrics/train/wide.json" in restored.changed()
+    assert f" D metrics/train/{NAMES[1]}.json" in restored.changed()
+    assert f"\n{GO_BACK}\n" in (ROOT / "README.md").read_text()
+    restored.run("sh", "-c", GO_BACK)
+    assert restored.changed() == ""
+    assert restored.stale() == set()
 
 
 def edited(clone: Clone) -> str:

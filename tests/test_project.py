@@ -86,11 +86,6 @@ def test_an_environment_is_made_once_for_a_folder_and_a_python(environment: Path
     assert not (moved / ".venv").exists()
 
 
-def test_an_environment_whose_python_has_gone_is_made_again(environment: Path) -> None:
-    (environment / ".venv/bin/python").unlink()
-    assert makes_an_environment(environment)
-
-
 CALLED = 'echo "$(basename "$0") $*" >> called\n'  # programs of the tests note how they are called
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from clone import Clone
+from clone import GO_BACK, Clone
 from conftest import ROOT, tiny_settings, write_params, write_processed
 
 FIRST = {
@@ -78,6 +78,12 @@ def test_the_lines_of_readme_add_a_study_seen_everywhere(clone: Clone) -> None:
     plots = json.loads(clone.run("dvc", "plots", "show", "--json"))["data"]
     assert [path for path in plots if "seeds/a_name_never_seen.csv" in path]
     assert about[1]["question"] in Path(clone.folder / "reports/index.html").read_text()
+
+    clone.run("git", "reset", "--quiet", "HEAD~1", "params.yaml")  # the line is not committed
+    clone.run("git", "commit", "--quiet", "--message", "as before")
+    clone.run("sh", "-c", GO_BACK)
+    assert clone.changed() == ""
+    assert clone.stale() == set()
 
 
 def test_a_mistake_costs_no_result(clone: Clone) -> None:

@@ -21,7 +21,6 @@ from klayer.errors import KlayerError, one_line
 
 PARAMS = Path("params.yaml")
 SETTINGS = Path("data/settings")  # a file for each stage, of the stage `settings`
-DEFAULTS = (("training",), ("search", "training"))
 S = TypeVar("S", bound=BaseModel)
 
 
@@ -68,9 +67,9 @@ def check(kind: type[S], sections: Mapping[str, Any], path: str = "") -> S:
     except ValidationError as error:
         problems = error.errors()  # a list with a wrong value is also told to be too short
         problems = [p for p in problems if p["type"] != "too_short"] or problems
-        for first in DEFAULTS:  # which make wrong what stands over them
-            problems = [p for p in problems if p["loc"][: len(first)] == first] or problems
-        raise KlayerError("\n".join(_explain(kind, p, path) for p in problems)) from None
+        first = min(len(p["loc"]) for p in problems)  # as defaults make wrong what changes them
+        lines = [_explain(kind, p, path) for p in problems if len(p["loc"]) == first]
+        raise KlayerError("\n".join(lines)) from None
 
 
 def read_settings(stage: str, folder: Path = SETTINGS) -> dict[str, Any]:

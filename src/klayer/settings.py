@@ -289,19 +289,6 @@ class Search(Section):
     """What differs from both in training the best lambda, by the name of the schedule."""
 
 
-def _over(defaults: Any, changes: Any) -> Any:
-    """A section with what another one changes; what is not a section stays, to be refused."""
-    both = isinstance(defaults, dict) and isinstance(changes, dict)
-    return {**defaults, **changes} if both else changes
-
-
-def _each_over(defaults: Any, sections: Any) -> Any:
-    """The same of each of several sections."""
-    if not isinstance(sections, dict):
-        return sections
-    return {name: _over(defaults, changes) for name, changes in sections.items()}
-
-
 class Params(Section):
     """params.yaml, in which each run has all its settings: those of `training`, and its own.
 
@@ -319,16 +306,20 @@ class Params(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _over_training(cls, sections: dict[str, Any]) -> dict[str, Any]:
-        merged, training = dict(sections), sections.get("training")
-        if "experiments" in merged:
-            merged["experiments"] = _each_over(training, merged["experiments"])
-        if isinstance(search := merged.get("search"), dict) and isinstance(training, dict):
-            searching = _over(training, search.get("training"))
-            curves = {"evaluation_interval": training.get("evaluation_interval")}
-            schedules = _each_over(_over(searching, curves), search.get("schedules"))
-            merged["search"] = search | {"training": searching, "schedules": schedules}
-        return merged
+    def _over_training(cls, sections: Any) -> Any:
+        try:
+            training, search = sections["training"], sections["search"]
+            searching = training | search["training"]
+            best = searching | {"evaluation_interval": training["evaluation_interval"]}
+            schedules = search.get("schedules", {}).items()
+            experiments = {n: training | changes for n, changes in sections["experiments"].items()}
+            search = search | {
+                "training": searching,
+                "schedules": {n: best | c for n, c in schedules},
+            }
+            return sections | {"experiments": experiments, "search": search}
+        except (KeyError, TypeError, AttributeError):
+            return sections  # a section that is missing, or none, is named by its own class
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
