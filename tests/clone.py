@@ -12,7 +12,7 @@ from typing import Any
 from conftest import ROOT, write_params
 from tools.quick import copy_tree
 
-# Back to what is committed, whatever was added, removed or changed (docs/studies.md).
+# Back to what is committed, whatever was added, removed or changed (README.md).
 GO_BACK = (
     "git restore params.yaml dvc.lock metrics plots reports && git clean -fdq metrics plots && "
     "dvc checkout"
