@@ -105,7 +105,7 @@ def test_one_line_goes_back_from_experiments_added_and_taken_away(restored: Clon
     params["experiments"] = {NAMES[0]: {}, "wide": {"hidden": [9, 9]}}
     write_params(params, restored.folder / "params.yaml")
     output = restored.run("dvc", "repro")
-    assert f"params.yaml does not have {NAMES[1]}, whose results are still here" in output
+    assert re.search(rf"params.yaml does not have .*{NAMES[1]}, whose results are still", output)
     restored.run("sh", "-c", re.findall(r"^ *(rm -r -- .*)$", output, re.MULTILINE)[0])
     assert "?? metrics/train/wide.json" in restored.changed()
     assert f" D metrics/train/{NAMES[1]}.json" in restored.changed()
