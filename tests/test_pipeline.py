@@ -115,6 +115,15 @@ def test_one_line_goes_back_from_experiments_added_and_taken_away(restored: Clon
     assert restored.stale() == set()
 
 
+def test_going_back_to_an_old_setting_trains_nothing(restored: Clone) -> None:
+    path, stage = restored.folder / "params.yaml", f"train@{NAMES[0]}"
+    before = path.read_text()
+    path.write_text(edited(restored))
+    assert f"Running stage '{stage}'" in restored.run("dvc", "repro", stage)
+    path.write_text(before)
+    assert f"Stage '{stage}' is cached - skipping run" in restored.run("dvc", "repro", stage)
+
+
 def edited(clone: Clone) -> str:
     """params.yaml with ten times the L2 strength in both experiments."""
     params = (clone.folder / "params.yaml").read_text()

@@ -35,8 +35,8 @@ def test_fine_values_lie_around_the_centre() -> None:
 
 def test_a_network_for_each_value_and_seed_without_a_look_at_test_images() -> None:
     jobs = search.jobs(tiny_training(), [0.2, 0.1], (5, 6))
-    of_each = [(job.training.l2, job.seed) for job in jobs]
-    assert of_each == [(0.2, 5), (0.1, 5), (0.2, 6), (0.1, 6)]
+    networks = [(job.training.l2, job.seed) for job in jobs]
+    assert networks == [(0.2, 5), (0.1, 5), (0.2, 6), (0.1, 6)]
     assert not any(job.test or job.keep for job in jobs)
 
 
@@ -61,8 +61,8 @@ def test_of_equal_neighbours_the_larger_are_the_centre() -> None:
 
 
 def test_fewer_values_than_neighbours_have_their_middle_for_centre() -> None:
-    found = search.centre(coarse_runs(np.array([1e-2, 1e-4]), np.array([0.5, 0.4])))
-    assert found == pytest.approx(1e-3)
+    chosen = search.centre(coarse_runs(np.array([1e-2, 1e-4]), np.array([0.5, 0.4])))
+    assert chosen == pytest.approx(1e-3)
 
 
 def outcome(accuracy: float) -> Outcome:
@@ -100,26 +100,26 @@ def test_means_and_result_by_hand() -> None:
 @given(st.lists(st.sampled_from([1.25, 1.5, 2.0]), min_size=2, max_size=12))
 def test_the_best_value_has_the_lowest_loss_of_equal_ones_the_largest(losses: list[float]) -> None:
     l2 = np.array([0.001 * (1 + i) for i in range(len(losses))])
-    found = search.best(l2, np.array(losses))
-    assert found == max(v for v, loss in zip(l2, losses, strict=True) if loss == min(losses))
+    chosen = search.best(l2, np.array(losses))
+    assert chosen == max(v for v, loss in zip(l2, losses, strict=True) if loss == min(losses))
 
 
 def test_the_stages_from_search_to_the_best(project: Path) -> None:
     search_l2.run()
     runs = pd.read_csv("plots/search_l2_runs.csv")
     assert runs["phase"].value_counts().to_dict() == {"coarse": 6, "fine": 4, "none": 2}
-    found = json.loads(Path("metrics/search_l2.json").read_text())
-    assert list(found) == ["best_l2", "validation_accuracy"]
+    metrics = json.loads(Path("metrics/search_l2.json").read_text())
+    assert list(metrics) == ["best_l2", "validation_accuracy"]
     fine = pd.read_csv("plots/search_l2.csv").query("phase == 'fine'")
     best = fine.sort_values(["validation_loss", "l2"]).iloc[0]
-    assert found["best_l2"] == pytest.approx(best["l2"])
-    assert found["validation_accuracy"] == pytest.approx(best["validation_accuracy"])
+    assert metrics["best_l2"] == pytest.approx(best["l2"])
+    assert metrics["validation_accuracy"] == pytest.approx(best["validation_accuracy"])
     for schedule, steps in (("short", [10, 20]), ("long", [10, 20, 30, 40])):
         train.run_best(schedule)
         assert list(pd.read_csv(f"plots/train/best_{schedule}.csv")["step"]) == steps
         assert list(pd.read_csv(f"plots/seeds/best_{schedule}.csv")["seed"]) == [1, 2]
         trained = klayer.load_networks(f"data/models/best_{schedule}.safetensors").training
-        assert trained.l2 == found["best_l2"]
+        assert trained.l2 == metrics["best_l2"]
         assert trained.block == ("affine", "batch_norm", "relu")
 
 

@@ -34,16 +34,16 @@ def changed(params: dict[str, Any], section: str, **values: Any) -> set[str]:
 
 def test_every_setting_reaches_a_stage() -> None:
     params = tiny_settings()
-    found = of_stages(params)
+    files = of_stages(params)
     assert set(params) == set(Params.model_fields)
-    assert set(params["data"]) - set(found["data"]) == ONLY_HOW == set(found["mirrors"])
-    assert found["check_gradients"] == params["check_gradients"]
+    assert set(params["data"]) - set(files["data"]) == ONLY_HOW == set(files["mirrors"])
+    assert files["check_gradients"] == params["check_gradients"]
     for stage in TRAINED - {"search_l2"}:
-        assert set(found[stage]) == set(params["training"])
+        assert set(files[stage]) == set(params["training"])
     for stage in schedules(params):
-        assert set(found[stage]) == set(params["training"]) - {"l2"}
-    assert set(found["search_l2"]) == set(params["search"]) - {"schedules"}
-    assert set(found["search_l2"]["training"]) == set(params["training"]) - {"l2", "seeds"}
+        assert set(files[stage]) == set(params["training"]) - {"l2"}
+    assert set(files["search_l2"]) == set(params["search"]) - {"schedules"}
+    assert set(files["search_l2"]["training"]) == set(params["training"]) - {"l2", "seeds"}
 
 
 def test_a_default_changes_what_does_not_override_it() -> None:
@@ -83,10 +83,10 @@ def test_the_files_are_those_of_the_stages(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_stage_reads_what_was_written_for_it(project: Path) -> None:
-    found = of_stage("train@bn", Training)
+    training = of_stage("train@bn", Training)
     write_params({})  # which it does not read
-    assert of_stage("train@bn", Training) == found
-    assert (found.block, found.hidden) == (("affine", "batch_norm", "relu"), (8, 6))
+    assert of_stage("train@bn", Training) == training
+    assert (training.block, training.hidden) == (("affine", "batch_norm", "relu"), (8, 6))
     assert of_stage("train_best@long", Training, l2=0.25).l2 == 0.25
 
 

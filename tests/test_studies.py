@@ -48,8 +48,8 @@ def level_of(variant: dict[str, Any]) -> dict[str, Any]:
     return {"ask": "level", "variants": {"a": variant}}
 
 
-def shown(found: list[Any]) -> list[tuple[str, str, int]]:
-    return [(trial.variant, trial.value, *trial.training.seeds) for trial in found]
+def shown(networks: list[Any]) -> list[tuple[str, str, int]]:
+    return [(trial.variant, trial.value, *trial.training.seeds) for trial in networks]
 
 
 def test_the_studies_of_the_project_are_sound(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,17 +61,17 @@ def test_the_studies_of_the_project_are_sound(monkeypatch: pytest.MonkeyPatch) -
 
 def test_every_variant_has_every_value_and_seed() -> None:
     across = {"half_cycle": [10, 20], "batch_size": [30, 60]}
-    found = expanded(across=across, training={"seeds": [3, 4]})
+    networks = expanded(across=across, training={"seeds": [3, 4]})
     expected = [(v, n, s) for v in ("a", "b") for n in ("10", "20") for s in (3, 4)]
-    assert shown(found) == expected
-    assert found[-1].training.batch_size == 60  # goes along
-    assert found[-1].training.l2 == 0.5
+    assert shown(networks) == expected
+    assert networks[-1].training.batch_size == 60  # goes along
+    assert networks[-1].training.l2 == 0.5
 
 
 def test_a_grid_is_all_combinations() -> None:
     grid = {"l2": [0.1, 0.2], "learning_rate_max": [0.01, 0.02]}
-    found = expanded(**level_of({"grid": grid}), training={"seeds": [1]})
-    assert [(t.training.l2, t.training.learning_rate_max) for t in found] == [
+    networks = expanded(**level_of({"grid": grid}), training={"seeds": [1]})
+    assert [(t.training.l2, t.training.learning_rate_max) for t in networks] == [
         (0.1, 0.01),
         (0.1, 0.02),
         (0.2, 0.01),
@@ -81,10 +81,10 @@ def test_a_grid_is_all_combinations() -> None:
 
 def test_a_random_search_draws_for_each_seed() -> None:
     random = {"count": 3, "ranges": {"l2": [0.001, 0.1]}}
-    found = expanded(**level_of({"random": random}), training={"seeds": [1, 2]})
+    networks = expanded(**level_of({"random": random}), training={"seeds": [1, 2]})
     seeds = {1: (1, 2, 3), 2: (4, 5, 6)}  # a value is of one seed alone
-    assert shown(found) == [("a", str(n), seed) for seed in seeds for n in seeds[seed]]
-    assert len({trial.training.l2 for trial in found}) == 6
+    assert shown(networks) == [("a", str(n), seed) for seed in seeds for n in seeds[seed]]
+    assert len({trial.training.l2 for trial in networks}) == 6
 
 
 @given(st.integers(0, 1000), st.floats(1e-6, 1e3), st.floats(1.01, 1e3))
@@ -128,13 +128,13 @@ def test_values_that_differ_are_shown_differently(values: list[Any], texts: list
 
 
 def test_two_architectures_of_equal_depth_are_two_values() -> None:
-    found = expanded(across={"hidden": [[8] * 4, [9] * 4]})
-    assert len({(trial.variant, trial.value) for trial in found}) == 4
+    networks = expanded(across={"hidden": [[8] * 4, [9] * 4]})
+    assert len({(trial.variant, trial.value) for trial in networks}) == 4
 
 
 def test_a_variant_of_nothing_is_the_usual_training() -> None:
-    found = expanded(variants={"a": None, "b": {"l2": 0.5}})
-    assert (found[0].training.l2, found[0].value, found[0].varied) == (0.005, "", {})
+    networks = expanded(variants={"a": None, "b": {"l2": 0.5}})
+    assert (networks[0].training.l2, networks[0].value, networks[0].varied) == (0.005, "", {})
 
 
 GRID = {"grid": {"l2": [0.1, 0.2]}}
@@ -202,9 +202,11 @@ def outcome(seed: int, validation: float, test: float) -> Outcome:
 
 
 def test_the_best_value_is_chosen_without_test_images() -> None:
-    found = expanded(across={"cycles": [1, 2]}, training={"seeds": [1, 2]})
+    networks = expanded(across={"cycles": [1, 2]}, training={"seeds": [1, 2]})
     accuracies = [(0.5, 0.9), (0.4, 0.9), (0.6, 0.1), (0.4, 0.9), *[(0.3, 0.3)] * 4]
-    table = networks_table(found, [outcome(1 + i % 2, *both) for i, both in enumerate(accuracies)])
+    table = networks_table(
+        networks, [outcome(1 + i % 2, *both) for i, both in enumerate(accuracies)]
+    )
     assert table["chosen"].tolist() == [0, 1, 1, 0, 1, 1, 0, 0]  # of equal ones the first
     assert list(table)[:5] == ["variant", "value", "cycles", "seed", "chosen"]
     found_summary = summary(table)

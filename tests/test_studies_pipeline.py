@@ -26,8 +26,8 @@ FIRST = {
 def added() -> str:
     """The lines of YAML that README has a reader add to studies/params.yaml."""
     blocks = re.findall(r"```yaml\n(.+?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    (found,) = (block for block in blocks if "question:" in block)
-    return str(found)
+    (block,) = (block for block in blocks if "question:" in block)
+    return str(block)
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +66,9 @@ def test_the_pipeline_of_the_project_does_not_see_them(clone: Clone) -> None:
 def test_the_lines_of_readme_add_a_study_seen_everywhere(clone: Clone) -> None:
     lines = added()
     assert len(lines.splitlines()) == 5
-    (about,) = YAML(typ="safe").load(lines).items()
+    (study,) = YAML(typ="safe").load(lines).items()
     params: dict[str, Any] = YAML(typ="safe").load(clone.folder / "params.yaml")
-    params["studies"] |= {"a_name_never_seen": about[1]}
+    params["studies"] |= {"a_name_never_seen": study[1]}
     write_params(params, clone.folder / "params.yaml")
     clone.run("git", "commit", "--quiet", "--all", "--message", "a study")
 
@@ -77,7 +77,7 @@ def test_the_lines_of_readme_add_a_study_seen_everywhere(clone: Clone) -> None:
     assert 0 <= shown["metrics/a_name_never_seen.json"]["data"]["test_accuracy"] <= 1
     plots = json.loads(clone.run("dvc", "plots", "show", "--json"))["data"]
     assert [path for path in plots if "seeds/a_name_never_seen.csv" in path]
-    assert about[1]["question"] in Path(clone.folder / "reports/index.html").read_text()
+    assert study[1]["question"] in Path(clone.folder / "reports/index.html").read_text()
 
     clone.run("git", "reset", "--quiet", "HEAD~1", "params.yaml")  # the line is not committed
     clone.run("git", "commit", "--quiet", "--message", "as before")

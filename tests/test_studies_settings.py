@@ -28,8 +28,8 @@ VARIANTS = {"a": {}, "b": {"l2": 0.5}}
 
 def write(**changes: Any) -> None:
     """studies/params.yaml with one study."""
-    about = ONE | {"variants": VARIANTS} | changes
-    write_params({"training": tiny_settings()["training"], "studies": {"one": about}})
+    study_lines = ONE | {"variants": VARIANTS} | changes
+    write_params({"training": tiny_settings()["training"], "studies": {"one": study_lines}})
 
 
 @pytest.fixture
@@ -77,10 +77,10 @@ def test_a_study_is_trained_as_its_settings_say(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where params.yaml has been edited since, as while `dvc repro` runs."""
-    found: dict[str, Any] = {}
+    trained: dict[str, Any] = {}
 
     def note(stage: str, jobs: list[Job], kept: bool) -> None:
-        found.update(stage=stage, asked={(job.training.sigma, job.test) for job in jobs})
+        trained.update(stage=stage, asked={(job.training.sigma, job.test) for job in jobs})
         raise KeyboardInterrupt
 
     write(ask="level", test=False)
@@ -89,7 +89,7 @@ def test_a_study_is_trained_as_its_settings_say(
     Path("params.yaml").write_text("not: klayer's")
     with pytest.raises(KeyboardInterrupt):
         study.run("one")
-    assert found == {"stage": "study@one", "asked": {(0.1, False), (0.2, False)}}
+    assert trained == {"stage": "study@one", "asked": {(0.1, False), (0.2, False)}}
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,7 @@ def verify(network: tuple[str, int] | None, networks: int) -> None:
     if network:
         _call("verify:verify_one", *network)
     else:
-        _call("verify:verify_some", networks)
+        _call("verify:verify_drawn", networks)
 
 
 def _seeds(_ctx: click.Context, _option: click.Parameter, value: str) -> list[int]:

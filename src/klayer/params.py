@@ -65,7 +65,7 @@ def check(kind: type[S], sections: Mapping[str, Any], path: str = "") -> S:
     try:
         return kind.model_validate(sections)
     except ValidationError as error:
-        problems = error.errors()  # a list with a wrong value is also told to be too short
+        problems = error.errors()  # a list with a wrong value is too short besides
         problems = [p for p in problems if p["type"] != "too_short"] or problems
         first = min(len(p["loc"]) for p in problems)  # as defaults make wrong what changes them
         lines = [_explain(kind, p, path) for p in problems if len(p["loc"]) == first]

@@ -114,8 +114,8 @@ def compare(stage: str, file: str, now: Mapping[str, Any], folder: Path) -> None
         known = ", ".join(n.removeprefix(kind + at) for n in now if n.startswith(kind + at))
         raise KlayerError(f"params.yaml has no {show(name)} (known: {known})")
     recorded = read_settings(file, folder)
-    if found := difference(now[file], recorded):
-        key, *values = found
+    if first := difference(now[file], recorded):
+        key, *values = first
         ours, theirs = ("left out" if value is None else show(value) for value in values)
         raise KlayerError(
             f"{key} is {ours} in params.yaml and {theirs} in {folder / file}.json, which `dvc "

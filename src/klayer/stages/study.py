@@ -84,11 +84,11 @@ def summary(table: pd.DataFrame) -> dict[str, float]:
     means = chosen.groupby("variant", sort=False)["validation_accuracy"].mean()
     others = means.iloc[1:] if len(means) > 1 else means
     best = chosen[chosen["variant"] == others.index[int(np.argmax(others))]]
-    found = {"validation_accuracy": float(best["validation_accuracy"].mean())}
+    metrics = {"validation_accuracy": float(best["validation_accuracy"].mean())}
     if "test_accuracy" in table:
-        found["test_accuracy"] = float(best["test_accuracy"].mean())
-        found["test_accuracy_std"] = deviation(best["test_accuracy"].to_numpy())
+        metrics["test_accuracy"] = float(best["test_accuracy"].mean())
+        metrics["test_accuracy_std"] = deviation(best["test_accuracy"].to_numpy())
     if len(means) > 1 and "test_accuracy" in table:
         baseline = chosen[chosen["variant"] == means.index[0]]
-        found["baseline"] = float(baseline["test_accuracy"].mean())
-    return found
+        metrics["baseline"] = float(baseline["test_accuracy"].mean())
+    return metrics

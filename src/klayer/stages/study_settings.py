@@ -76,12 +76,12 @@ def trials(path: str, study: Study, training: Training) -> list[Trial]:
     Raises KlayerError for settings that are wrong together, and for equal values or variants.
     """
     networks: dict[str, list[Trial]] = {}
+    defaults = training.model_dump()
+    named = {"seeds": study.training.get("seeds", training.seeds)}
+    seeds = params.check(Training, defaults | named, path).seeds
     for name, variant in study.variants.items():
-        usual = training.model_dump() | study.training | variant.changes
-        seeds = params.check(
-            Training, training.model_dump() | {"seeds": usual["seeds"]}, path
-        ).seeds
-        found = [
+        usual = defaults | study.training | variant.changes
+        of_variant = [
             Trial(
                 variant=name,
                 value=value,
@@ -90,18 +90,17 @@ def trials(path: str, study: Study, training: Training) -> list[Trial]:
             )
             for value, changes, shown, seed in _values(study, variant, seeds)
         ]
-        trained = [trial.training for trial in found]
-        shown = {(trial.value, trial.training.seeds) for trial in found}
-        if min(len(set(trained)), len(shown)) < len(found):
+        shown = {(trial.value, trial.training.seeds) for trial in of_variant}
+        if min(len({trial.training for trial in of_variant}), len(shown)) < len(of_variant):
             raise KlayerError(f"params.yaml: {path} has the same value twice: remove one")
         for other, known in networks.items():
-            if trained == [trial.training for trial in known]:
+            if [trial.training for trial in of_variant] == [trial.training for trial in known]:
                 raise KlayerError(
                     f"params.yaml: {path}.variants has {other} and {name} with the same settings: "
                     "change or remove one"
                 )
-        networks[name] = found
-    return [trial for found in networks.values() for trial in found]
+        networks[name] = of_variant
+    return [trial for of_variant in networks.values() for trial in of_variant]
 
 
 Value = tuple[str, dict[str, Any], dict[str, str], int]

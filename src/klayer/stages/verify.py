@@ -26,7 +26,7 @@ def training_of(run: str) -> Training:
     return checked.runs[run].model_copy(update=known)
 
 
-def verify_some(count: int) -> None:
+def verify_drawn(count: int) -> None:
     """Audits so many networks, drawn at random from all runs.
 
     Raises KlayerError when one is not repeated, or when there are no results to compare with.
@@ -36,7 +36,7 @@ def verify_some(count: int) -> None:
 
 
 def verify_one(run: str, seed: int) -> None:
-    """Audits the network of a run with this seed. Raises KlayerError as `verify_some` does."""
+    """Audits the network of a run with this seed. Raises KlayerError as `verify_drawn` does."""
     if run not in (runs := check().runs):
         raise KlayerError(f"params.yaml has no run {run} (known: {', '.join(runs)})")
     if seed not in (seeds := runs[run].seeds):

@@ -102,8 +102,8 @@ def save_networks(
     # safetensors writes arrays that are not contiguous in another order, without a word.
     contiguous = {name: np.ascontiguousarray(values) for name, values in tensors.items()}
     with whole_file(path) as partial:
-        header = {"klayer": json.dumps(metadata, sort_keys=True)}
-        partial.write_bytes(save(contiguous, header))  # its own writer hides what the disk says
+        content = save(contiguous, {"klayer": json.dumps(metadata, sort_keys=True)})
+        partial.write_bytes(content)  # safetensors' own writer hides what the disk says
 
 
 def load_networks(path: str | PathLike[str]) -> Networks:
