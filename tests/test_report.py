@@ -133,7 +133,7 @@ def test_numbers_stand_beside_the_reported_ones(project: Path) -> None:
 )
 def test_he_initialisation_is_judged_where_it_was_run(project: Path, he: float, said: str) -> None:
     write_evidence(project)
-    assert "He initial" not in section("deep").numbers
+    assert "He init" not in section("deep").numbers
     accuracies = {**ACCURACIES, "nine_layer_he": he}
     write_evidence(project, experiments=EXPERIMENTS | HE, accuracies=accuracies)
     assert said in section("deep").numbers

@@ -88,9 +88,9 @@ def assemble(name: str, sections: Sequence[Section], **facts: Any) -> Document:
 
 def sentence(template: str, block: str, facts: Mapping[str, Any]) -> str:
     """A block of a template, filled with facts; empty where the template does not have it."""
-    found = _environment().get_template(template)
-    filled = found.blocks.get(block)
-    return "".join(filled(found.new_context(dict(facts)))) if filled else ""
+    whole = _environment().get_template(template)
+    filled = whole.blocks.get(block)
+    return "".join(filled(whole.new_context(dict(facts)))) if filled else ""
 
 
 def _line(text: str) -> str:

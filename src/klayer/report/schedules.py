@@ -8,7 +8,7 @@ import numpy as np
 from scipy import special
 
 from klayer.report import words
-from klayer.report.charts import CURVES, Line, learning_rate_panels, training_panel
+from klayer.report.charts import Line, learning_rate_panels, source, training_panel
 from klayer.report.comparison import differences, other_images, schedule, unlike
 from klayer.report.document import Figure, Section, Table
 from klayer.report.drawing import OTHERS
@@ -20,7 +20,7 @@ from klayer.report.verdicts import Verdict, compared, judge
 
 TITLE = "Which schedule explains the reported best λ?"
 WORDS = {0: "neither", 1: "test only", 2: "validation only", 3: "both"}
-SOURCE = "plots/seeds/best_SCHEDULE.csv · stage train_best@SCHEDULE · dvc repro train_best"
+SOURCE = "plots/seeds/best_*.csv · dvc repro train_best"
 HEAD = (
     "schedule",
     "test (%)",
@@ -37,33 +37,34 @@ HEAD = (
 def section(evidence: Evidence) -> Section:
     """Each schedule against the reported pair of accuracies."""
     runs = [evidence.runs[name] for name in evidence.schedules]
-    found = {schedule(run): (run, attempt(agreement, evidence, run)) for run in runs}
-    named = {name: (run, verdict) for name, (run, verdict) in found.items() if verdict}
-    if all(verdict.share is None for _, verdict in named.values()):
+    tried = {schedule(run): (run, attempt(agreement, evidence, run)) for run in runs}
+    judged = {name: (run, verdict) for name, (run, verdict) in tried.items() if verdict}
+    if all(verdict.share is None for _, verdict in judged.values()):
         raise Unanswered(agreement(evidence, runs[0]).why)
-    both = [name for name, (_, verdict) in named.items() if verdict.direction == "both"]
-    limits = {name: _highest_of(run) for name, (run, v) in named.items() if v.share is not None}
-    rows = [_row(name, run, verdict) for name, (run, verdict) in named.items()]
+    both = [name for name, (_, verdict) in judged.items() if verdict.direction == "both"]
+    limits = {name: _highest_of(run) for name, (run, v) in judged.items() if v.share is not None}
+    rows = [_row(name, run, verdict) for name, (run, verdict) in judged.items()]
     reported = f"reported {words.percent(BEST.test_accuracy)} and {words.percent(BEST_VALIDATION)}"
     table = Table(f"Accuracy with the best λ, mean ± std; {reported}", HEAD, rows, SOURCE)
     lines = [
-        Line(name, OTHERS[i % len(OTHERS)], run) for i, (name, (run, _)) in enumerate(found.items())
+        Line(name, OTHERS[i % len(OTHERS)], run) for i, (name, (run, _)) in enumerate(tried.items())
     ]
     lines.sort(key=lambda line: -line.run.curves["step"].iloc[-1])  # the shorter ones on top
+    caption = "The best λ, trained by each schedule."
     panels = [training_panel(lines, "accuracy"), *learning_rate_panels(lines)]
     return question(
         "schedules",
         TITLE,
-        named[both[0]][1] if len(both) == 1 else None,
+        judged[both[0]][1] if len(both) == 1 else None,
         blocks=[table],
-        details=[Figure("train_best", "The best λ, trained by each schedule.", panels, CURVES)],
-        named={name: verdict for name, (_, verdict) in named.items()},
+        details=[Figure("train_best", caption, panels, source("plots/train/best_*.csv", runs))],
+        verdicts={name: verdict for name, (_, verdict) in judged.items()},
         both=both,
         under=[name for name, (_, high) in limits.items() if high < BEST_VALIDATION],
         above=[name for name, (low, _) in limits.items() if low > BEST_VALIDATION],
         cycles=attempt(cycles, evidence),
         reported=BEST_VALIDATION,
-        tried=TRIED,
+        of_search=TRIED,
     )
 
 
