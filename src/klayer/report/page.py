@@ -125,6 +125,7 @@ def _environment() -> Environment:
         name: function for name, function in vars(words).items() if callable(function)
     }  # of words.py
     environment.filters |= {
+        "unbroken": lambda text: re.sub(r" (?=[%=±])|(?<=[=±]) ", "\N{NO-BREAK SPACE}", text),
         "is_figure": lambda block: isinstance(block, Figure),
         "embedded": _embedded,
         "linked": lambda path: Path(os.path.relpath(path, REPORTS)).as_posix(),
