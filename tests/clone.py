@@ -14,8 +14,8 @@ from tools.quick import copy_tree
 
 # Back to what is committed, whatever was added, removed or changed (README.md).
 GO_BACK = (
-    "git restore params.yaml dvc.lock metrics plots reports && git clean -fdq metrics plots && "
-    "dvc checkout"
+    "git restore params.yaml dvc.lock metrics plots reports && "
+    "git clean -fdq metrics plots reports && dvc checkout"
 )
 
 

@@ -66,7 +66,11 @@ def test_surroundings_of_matplotlib_change_nothing(tmp_path: Path) -> None:
     with mpl.rc_context(DARK | {"text.usetex": True, "savefig.bbox": "tight"}):
         assert png([Panel("Loss", draw)]) == before
         assert mpl.rcParams["lines.linewidth"] == 9
-    panel = Panel("Loss, σ = 1e-3", lambda axes: axes.plot([1, 2], [3, 4], label="one"))
+
+    def one(axes: Axes) -> None:
+        axes.plot([1, 2], [3, 4], label="one")
+
+    drawn = png([Panel("Loss, σ = 1e-3", one)])
     settings = "".join(f"{name}: {value}\n" for name, value in DARK.items())
     (tmp_path / "matplotlibrc").write_text(settings + "text.usetex: True\n")
     done = subprocess.run(
@@ -77,10 +81,13 @@ def test_surroundings_of_matplotlib_change_nothing(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
     )
-    assert done.stdout.strip() == hashlib.sha256(png([panel])).hexdigest()
+    assert done.stdout.strip() == hashlib.sha256(drawn).hexdigest()
 
 
 def test_each_panel_has_a_file() -> None:
     panels = [Panel("Cost", draw), Panel("Loss", draw)]
     assert [path.name for _, path in Figure("nine", "", panels[:1]).files] == ["nine.png"]
-    assert [path.name for _, path in Figure("nine", "", panels).files] == ["nine_1.png", "nine_2.png"]
+    assert [path.name for _, path in Figure("nine", "", panels).files] == [
+        "nine_1.png",
+        "nine_2.png",
+    ]

@@ -54,7 +54,10 @@ def test_page_holds_the_bytes_of_the_files(folder: Path) -> None:
 
 def test_markdown_links_the_same_files(folder: Path) -> None:
     text = markdown(of(FIGURE, details=(TABLE,)))
-    assert re.findall(r"!\[[^\]]*\]\(([^)]*)\)", text) == ["figures/nine_1.png", "figures/nine_2.png"]
+    assert re.findall(r"!\[[^\]]*\]\(([^)]*)\)", text) == [
+        "figures/nine_1.png",
+        "figures/nine_2.png",
+    ]
     assert "\n- [Is it <so>?](#s) **Yes** (clear)\n" in text
     table = "| run   | ours |\n| ----- | ---- |\n| a < b | 0.5  |\n| c     | 0.25 |\n"
     assert text.index("<details>") < text.index(table) < text.index("</details>")

@@ -73,7 +73,7 @@ def test_a_mistake_and_a_missing_repository_are_told(tmp_path: Path) -> None:
     told = quick(tmp_path, **env)
     assert told.returncode == 1
     assert told.stderr.startswith("Error: params.yaml: ")
-    assert told.stderr.count("\n") == 1
+    assert "Traceback" not in told.stderr
 
 
 def test_it_runs_every_stage_in_a_copy(tmp_path: Path) -> None:

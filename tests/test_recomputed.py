@@ -15,6 +15,7 @@ from statistics import fmean
 
 import numpy as np
 import pytest
+from ruamel.yaml import YAML
 from scipy import stats
 
 from conftest import ROOT
@@ -34,6 +35,17 @@ SIGMAS = ("sigma_1e-1", "sigma_1e-3", "sigma_1e-4")
 pytestmark = pytest.mark.skipif(
     "> **These results are from images" in REPORT, reason="the report has no comparison"
 )
+
+
+def test_every_command_on_the_page_names_stages_that_exist() -> None:
+    pipeline = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
+    settings = YAML(typ="safe").load((ROOT / "params.yaml").read_text())
+    stages = set(pipeline)
+    stages |= {f"train@{name}" for name in settings["experiments"]}
+    stages |= {f"train_best@{name}" for name in settings["search"]["schedules"]}
+    commands = re.findall(r"^<sub>.* · dvc repro (.*)</sub>$", REPORT, re.MULTILINE)
+    assert len(commands) > 5
+    assert {stage for command in commands for stage in command.split()} <= stages
 
 
 @cache

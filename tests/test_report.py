@@ -93,8 +93,8 @@ def test_answers_follow_the_numbers(
     ("shift", "answer"),
     [
         (0.0, "Yes: no systematic difference"),
-        (-0.004, "Ours are 0.39 points lower on average"),
-        (0.004, "Ours are 0.41 points higher on average"),
+        (-0.004, "Nearly: ours are 0.39 points lower on average"),
+        (0.004, "Nearly: ours are 0.41 points higher on average"),
     ],
 )
 def test_all_numbers_are_answered_together(project: Path, shift: float, answer: str) -> None:
@@ -133,7 +133,7 @@ def test_numbers_stand_beside_the_reported_ones(project: Path) -> None:
 )
 def test_he_initialisation_is_judged_where_it_was_run(project: Path, he: float, said: str) -> None:
     write_evidence(project)
-    assert "He initial" not in section("deep").numbers
+    assert "He init" not in section("deep").numbers
     accuracies = {**ACCURACIES, "nine_layer_he": he}
     write_evidence(project, experiments=EXPERIMENTS | HE, accuracies=accuracies)
     assert said in section("deep").numbers
@@ -255,7 +255,7 @@ def test_a_damaged_file_is_named(project: Path, name: str, damage: str) -> None:
 
 def test_page_and_markdown_say_the_same(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(written)
-    page = (written / "reports/index.html").read_text()
+    page = (written / "reports/index.html").read_text().replace("\N{NO-BREAK SPACE}", " ")
     text = (written / "reports/report.md").read_text()
     assert text == markdown(report(read()))
     assert len(page) < 3e6

@@ -11,13 +11,12 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from klayer.report.charts import (
-    CURVES,
-    LAYERS,
     SMALLEST,
     Line,
     layers_panel,
     learning_rate_panels,
     lines_of,
+    source,
     training_panel,
 )
 from klayer.report.comparison import differences, in_words, layers, only_bn
@@ -28,7 +27,6 @@ from klayer.report.page import asks, attempt, question
 from klayer.report.statistics import Values, estimate, signs_of_means
 from klayer.report.verdicts import GAIN, Verdict, compared, judge
 
-SEEDS = "plots/seeds/NAME.csv, NAME_bn.csv · stage train@NAME · dvc repro train@NAME train@NAME_bn"
 TRAINABLE = {2: "makes it trainable", **GAIN}
 LEARNS = 0.5  # share of networks: more is trainable, no more is not
 LESS = {1: "less", 0: "no difference", -1: "more"}
@@ -42,11 +40,14 @@ def shallow(evidence: Evidence) -> Section:
     lines, depth = lines_of(pair), layers(pair[0].settings)
     panels = [training_panel(lines, "accuracy"), training_panel(lines, "loss")]
     caption = f"{depth}, trained with the same mini-batches; mean ± std over seeds."
+    panels += learning_rate_panels(lines)
     return question(
         "shallow",
         f"Does BN help the {_adjective(depth)} network?",
         gain(evidence, "three_layer"),
-        blocks=[Figure("three_layer", caption, panels + learning_rate_panels(lines), CURVES)],
+        blocks=[
+            Figure("three_layer", caption, panels, source("plots/train/three_layer*.csv", pair))
+        ],
         pair=pair,
     )
 
@@ -70,7 +71,8 @@ def gain(evidence: Evidence, name: str) -> Verdict:
 def deep(evidence: Evidence) -> Section:
     """BN in the 9-layer network, why it dies without, and whether He initialisation saves it."""
     pair, verdict = evidence.pair("nine_layer"), trainable(evidence, "nine_layer_bn")
-    lines, he = deep_lines(evidence), evidence.runs.get("nine_layer_he")
+    lines, he = deep_lines(evidence), attempt(trainable, evidence, "nine_layer_he")
+    run = evidence.runs["nine_layer_he"] if he else None
     shown = [
         layers_panel(lines, "score_std", "Signal before training"),
         training_panel(lines, "accuracy"),
@@ -79,6 +81,8 @@ def deep(evidence: Evidence) -> Section:
         layers_panel(lines, "gradient_norm", "Gradients, first step"),
         training_panel(lines, "loss"),
     ]
+    files = "plots/runs/nine_layer*/layers.csv, plots/train/nine_layer*.csv"
+    how_to_get = source(files, [line.run for line in lines])
     caption = (
         "Left: how far the scores of a mini-batch spread at the first step, layer by layer (values "
         f"smaller than {SMALLEST:g} are drawn there). Right: mean ± std over seeds."
@@ -87,21 +91,24 @@ def deep(evidence: Evidence) -> Section:
         "deep",
         f"Does BN make the {_adjective(layers(pair[0].settings))} network trainable?",
         verdict,
-        blocks=[Figure("nine_layer", caption, shown, CURVES)],
-        details=[Figure("nine_layer_more", "The same networks.", folded, LAYERS)],
+        blocks=[Figure("nine_layer", caption, shown, how_to_get)],
+        details=[Figure("nine_layer_more", "The same networks.", folded, how_to_get)],
         pair=pair,
-        he=attempt(trainable, evidence, "nine_layer_he"),
-        he_run=he,
-        start=he and in_words("initialisation", he.settings["initialisation"]),
+        he=he,
+        he_run=run,
+        start=run and in_words("initialisation", run.settings["initialisation"]),
         fading=_fading,
     )
 
 
 def deep_lines(evidence: Evidence) -> list[Line]:
     """The 9-layer networks, without and with BN, and with He initialisation where it was run."""
-    he = [run for name, run in evidence.runs.items() if name == "nine_layer_he"]
-    lines = [Line("without BN, He initialisation", GREEN, run) for run in he]
-    return [*lines_of(evidence.pair("nine_layer")), *lines]
+    lines = lines_of(evidence.pair("nine_layer"))
+    if attempt(trainable, evidence, "nine_layer_he"):
+        run = evidence.runs["nine_layer_he"]
+        start = in_words("initialisation", run.settings["initialisation"])
+        lines.append(Line(f"without BN, {start}", GREEN, run))
+    return lines
 
 
 def readme_picture(evidence: Evidence) -> Figure:
@@ -125,8 +132,10 @@ def trainable(evidence: Evidence, better: str) -> Verdict:
     names = ("nine_layer", better)
     plain, other = (evidence.run(name) for name in names)
     if better == "nine_layer_he":
-        if told := differences(other.settings, plain.settings, ("initialisation", "sigma")):
-            raise Unanswered(f"{better} differs in more than its initial weights: {told}")
+        if other_settings := differences(
+            other.settings, plain.settings, ("initialisation", "sigma")
+        ):
+            raise Unanswered(f"{better} differs in more than its initial weights: {other_settings}")
     else:
         only_bn((plain, other))
     measures = [evidence.table(*names, measure=measure) for measure in ("test_accuracy", "learnt")]
@@ -163,12 +172,16 @@ def initial_weights(evidence: Evidence) -> Section:
         Panel("Test accuracy of each seed", partial(_draw_sigma, pairs)),
         layers_panel(lines, "score_std", "Signal before training"),
     ]
+    files, runs = (
+        "plots/seeds/sigma_*.csv, plots/runs/sigma_*/layers.csv",
+        [line.run for line in lines],
+    )
     caption = f"{layers(pairs[0][0].settings)}, normal initial weights of standard deviation σ."
     return question(
         "start",
         "Does BN make the initial weights matter less?",
         verdict,
-        blocks=[Figure("sigma", caption, panels, SEEDS)],
+        blocks=[Figure("sigma", caption, panels, source(files, runs))],
         ranges=[float(np.ptp(half, axis=1).mean()) for half in halves],
         pairs=pairs,
     )
@@ -186,8 +199,10 @@ def sigma_pairs(evidence: Evidence) -> list[Pair]:
     for plain, _ in pairs:
         if plain.settings["initialisation"] != "normal":
             raise Unanswered(f"the initial weights of {plain.name} are not normal")
-        if told := differences(plain.settings, pairs[0][0].settings, but=("sigma",)):
-            raise Unanswered(f"{plain.name} differs from {names[0]} in more than σ: {told}")
+        if other_settings := differences(plain.settings, pairs[0][0].settings, but=("sigma",)):
+            raise Unanswered(
+                f"{plain.name} differs from {names[0]} in more than σ: {other_settings}"
+            )
     return sorted(pairs, key=lambda pair: -pair[0].settings["sigma"])
 
 

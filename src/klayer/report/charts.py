@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -22,8 +22,6 @@ QUANTITIES = {
     "score_std": "standard deviation of the scores",
     "gradient_norm": "norm of the gradient of W",
 }
-CURVES = "plots/train/NAME.csv · stage train@NAME · dvc repro train@NAME"
-LAYERS = "plots/runs/NAME/layers.csv · stage train@NAME · dvc repro train@NAME"
 
 
 class Line(NamedTuple):
@@ -45,6 +43,11 @@ class Row(NamedTuple):
 
 def lines_of(pair: Pair) -> list[Line]:
     return [Line("without BN", ORANGE, pair[0]), Line("with BN", BLUE, pair[1])]
+
+
+def source(files: str, runs: Iterable[Run]) -> str:
+    """How to get a picture: its files, and the command that makes them."""
+    return f"{files} · dvc repro {' '.join(run.stage for run in runs)}"
 
 
 def training_panel(lines: Sequence[Line], measure: str, title: str = "") -> Panel:

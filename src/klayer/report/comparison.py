@@ -29,7 +29,7 @@ KNOWN = {row.run for row in (*RUNS, BEST)} | {"nine_layer_he"}  # experiments of
 IN_WORDS = {  # others by their names
     "hidden": "hidden layers of {} units",
     "block": "hidden layers made of {}",
-    "initialisation": "{} initial weights",
+    "initialisation": "{} initialisation",
     "sigma": "σ = {}",
     "l2": "λ = {}",
     "half_cycle": "n_s = {}",
@@ -56,11 +56,9 @@ def layers(settings: Settings) -> str:
     return words.counted(len(settings["hidden"]) + 1, "layer")
 
 
-def label(settings: Settings, but: Collection[str] = ()) -> str:
+def label(settings: Settings) -> str:
     """A network in words: depth, BN, and other initial weights than the uniform ones."""
-    parts = [layers(settings)]
-    if "bn" not in but:
-        parts.append("with BN" if normalises(settings) else "without BN")
+    parts = [layers(settings), "with BN" if normalises(settings) else "without BN"]
     key = "sigma" if settings["initialisation"] == "normal" else "initialisation"
     if settings["initialisation"] != "uniform":
         parts.append(in_words(key, settings[key]))
@@ -94,22 +92,22 @@ def in_words(key: str, value: object) -> str:
 
 def differences(settings: Settings, other: Settings, but: Collection[str] = ()) -> str:
     """What the first of two trainings has that the other has not, in words."""
-    mine, found = effective(settings), []
+    mine, differing = effective(settings), []
     for key in {**mine, **effective(other)}:
         value = mine.get(key, OFF.get(key))
         if key not in but and value is not None and value != other.get(key, OFF.get(key)):
-            found.append(in_words(key, value))
-    return ", ".join(found)
+            differing.append(in_words(key, value))
+    return ", ".join(differing)
 
 
 def only_bn(pair: Pair) -> Pair:
     """The pair. Raises Unanswered where more than BN is different."""
     plain, other = (_without_bn(run.settings) for run in pair)
-    told = differences(other, plain)
+    different = differences(other, plain)
     if [normalises(run.settings) for run in pair] != [False, True]:
-        told = "BN is not in the second alone"
-    if told:
-        raise Unanswered(f"{pair[1].name} differs from {pair[0].name} in more than BN: {told}")
+        different = "BN is not in the second alone"
+    if different:
+        raise Unanswered(f"{pair[1].name} differs from {pair[0].name} in more than BN: {different}")
     return pair
 
 

@@ -25,7 +25,7 @@ class Table:
     caption: str
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
-    source: str = ""  # how to get this: file · stage · command
+    source: str = ""  # how to get this: files · command
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Figure:
     name: str
     caption: str
     panels: Sequence[Panel]
-    source: str = ""  # how to get this: file · stage · command
+    source: str = ""  # how to get this: files · command
 
     @property
     def files(self) -> list[tuple[Panel, Path]]:

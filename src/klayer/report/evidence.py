@@ -48,6 +48,12 @@ class Run:
         """How many networks failed to train (diverged, or stayed at chance level): 6 of 8."""
         return f"{(self.seeds['learnt'] == 0).sum()} of {len(self.seeds)}"
 
+    @property
+    def stage(self) -> str:
+        """Of dvc.yaml, which trains it."""
+        best = self.name.startswith("best_")
+        return f"train_best@{self.name.removeprefix('best_')}" if best else f"train@{self.name}"
+
     def at_start(self, quantity: str) -> pd.Series[float]:
         """A quantity by layer, at the first step of training."""
         first = self.layers["step"] == self.layers["step"].min()

@@ -17,7 +17,7 @@ from klayer.report.reference import GRADIENT_TOLERANCE
 
 PARAMETERS = {"weight": "W", "bias": "b", "gamma": "γ", "beta": "β"}
 SMALLEST = 1e-16  # exact agreement is drawn here
-SOURCE = "plots/check_gradients.csv · stage check_gradients · dvc repro check_gradients"
+SOURCE = "plots/check_gradients.csv · dvc repro check_gradients"
 
 
 def section(evidence: Evidence) -> Section:

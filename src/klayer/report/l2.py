@@ -21,7 +21,7 @@ from klayer.report.verdicts import DRAWS, NO_SCATTER, NOT_JUDGED, Verdict
 
 WORDS = {1: "L2 helps", 0: "no difference", -1: "L2 harms"}
 POWER = 0.8  # of the smallest gain that the search could have seen
-SOURCE = "plots/search_l2_runs.csv · stage search_l2 · dvc repro search_l2"
+SOURCE = "plots/search_l2_runs.csv · dvc repro search_l2"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from PIL import Image
 
 from klayer.errors import KlayerError
+from klayer.report.charts import source
 from klayer.report.comparison import label
 from klayer.report.document import Figure, Panel, Section
 from klayer.report.drawing import BLUE, INK
@@ -29,7 +30,7 @@ WEIGHTS = ("three_layer", "three_layer_bn", "nine_layer", "nine_layer_bn")
 def section(evidence: Evidence) -> Section:
     """Accuracy, mistakes, examples and weights."""
     run = evidence.best
-    folder, stage = run.weights.parent, f"train_best@{run.name.removeprefix('best_')}"
+    folder = run.weights.parent
     counted = read_table(folder / "confusion.csv", "actual predicted count")
     shown = read_table(folder / "examples.csv", "image actual class probability")
     names = counted["actual"].unique()
@@ -53,8 +54,8 @@ def section(evidence: Evidence) -> Section:
     )
     caption = "Test images by class, and probabilities of the most probable classes"
     over = "mean over seeds" if len(run.seeds) > 1 else "one seed"
-    source = f"{folder} · stage {stage} · dvc repro {stage}"
-    figure = Figure("final", f"{caption}, {over}.", [confusion, examples], source)
+    how_to_get = source(f"plots/runs/{run.name}", [run])
+    figure = Figure("final", f"{caption}, {over}.", [confusion, examples], how_to_get)
     return question(
         "final",
         "What does the final network do?",
@@ -103,6 +104,7 @@ def _draw_examples(table: pd.DataFrame, axes: Axes) -> None:
 
 def _weights(evidence: Evidence) -> Figure:
     runs = [evidence.runs[name] for name in WEIGHTS if name in evidence.runs]
+    runs.append(evidence.best)
     panels = [
         Panel(
             label(run.settings),
@@ -112,14 +114,13 @@ def _weights(evidence: Evidence) -> Figure:
             height=2.2,
             photo=True,
         )
-        for run in (*runs, evidence.best)
+        for run in runs
     ]
     caption = (
         "Weights of the first layer, a picture for each unit (first seed), each scaled by its "
         "largest weight; grey is 0."
     )
-    source = "plots/runs/NAME/weights.png · stage train@NAME · dvc repro train@NAME"
-    return Figure("weights", caption, panels, source)
+    return Figure("weights", caption, panels, source("plots/runs/*/weights.png", runs))
 
 
 def _draw_picture(path: Path, axes: Axes) -> None:

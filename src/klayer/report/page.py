@@ -88,9 +88,9 @@ def assemble(name: str, sections: Sequence[Section], **facts: Any) -> Document:
 
 def sentence(template: str, block: str, facts: Mapping[str, Any]) -> str:
     """A block of a template, filled with facts; empty where the template does not have it."""
-    found = _environment().get_template(template)
-    filled = found.blocks.get(block)
-    return "".join(filled(found.new_context(dict(facts)))) if filled else ""
+    whole = _environment().get_template(template)
+    filled = whole.blocks.get(block)
+    return "".join(filled(whole.new_context(dict(facts)))) if filled else ""
 
 
 def _line(text: str) -> str:
@@ -125,6 +125,7 @@ def _environment() -> Environment:
         name: function for name, function in vars(words).items() if callable(function)
     }  # of words.py
     environment.filters |= {
+        "unbroken": lambda text: re.sub(r" (?=[%=±])|(?<=[=±]) ", "\N{NO-BREAK SPACE}", text),
         "is_figure": lambda block: isinstance(block, Figure),
         "embedded": _embedded,
         "linked": lambda path: Path(os.path.relpath(path, REPORTS)).as_posix(),

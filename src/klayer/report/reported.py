@@ -19,7 +19,7 @@ from klayer.report.verdicts import Verdict, judge
 
 ROWS = (*RUNS, BEST)
 WORDS = {0: "no difference", 1: "higher", -1: "lower"}
-SOURCE = "plots/seeds/NAME.csv · stages train, train_best · dvc repro train train_best"
+SOURCE = "plots/seeds/*.csv · dvc repro train train_best"
 HEAD = ("run", "reported (%)", "ours (%)", "seeds", "difference (points)", "rank", "within 95 %")
 
 

@@ -5,7 +5,7 @@ experiments are drawn.
 from __future__ import annotations
 
 from klayer.report import words
-from klayer.report.charts import CURVES, Line, learning_rate_panels, training_panel
+from klayer.report.charts import Line, learning_rate_panels, source, training_panel
 from klayer.report.comparison import differences, label, normalises, only_bn, own
 from klayer.report.document import Figure, Section, Table
 from klayer.report.drawing import OTHERS
@@ -16,7 +16,7 @@ from klayer.report.verdicts import compared
 
 START = ("initialisation", "sigma")
 HEAD = ("name", "network", "besides", "failed", "test (%)", "BN's gain (points)")
-SOURCE = "params.yaml, plots/seeds/NAME.csv · stages train, train_best · dvc repro"
+SOURCE = "params.yaml, plots/seeds/*.csv · dvc repro train train_best"
 
 
 def section(evidence: Evidence) -> Section:
@@ -26,7 +26,8 @@ def section(evidence: Evidence) -> Section:
     lines = [Line(run.name, OTHERS[i % len(OTHERS)], run) for i, run in enumerate(mine)]
     panels = [training_panel(lines, measure) for measure in ("accuracy", "loss")]
     panels += learning_rate_panels(lines)
-    figure = Figure("own", "Your own experiments; mean ± std over seeds.", panels, CURVES)
+    how_to_get = source("plots/train/*.csv", mine)
+    figure = Figure("own", "Your own experiments; mean ± std over seeds.", panels, how_to_get)
     caption = (
         "Every run (name in params.yaml; mean ± std over seeds). BN's gain, with its 95 % "
         "interval, is over the run that differs in BN alone."
@@ -44,8 +45,8 @@ def section(evidence: Evidence) -> Section:
 
 def _row(evidence: Evidence, run: Run) -> tuple[str, ...]:
     network = {**DEEP, "block": BN}  # what the label of a network says
-    said = [key for key, value in network.items() if run.settings[key] == value]
-    changes = differences(run.settings, evidence.sections["training"], [*said, *START])
+    labelled = [key for key, value in network.items() if run.settings[key] == value]
+    changes = differences(run.settings, evidence.sections["training"], [*labelled, *START])
     numbers = (run.failed, words.spread(run.test_accuracy), _gain(evidence, run))
     return (run.name, label(run.settings), changes, *numbers)
 

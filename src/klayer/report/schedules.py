@@ -8,7 +8,7 @@ import numpy as np
 from scipy import special
 
 from klayer.report import words
-from klayer.report.charts import CURVES, Line, learning_rate_panels, training_panel
+from klayer.report.charts import Line, learning_rate_panels, source, training_panel
 from klayer.report.comparison import differences, other_images, schedule, unlike
 from klayer.report.document import Figure, Section, Table
 from klayer.report.drawing import OTHERS
@@ -20,7 +20,7 @@ from klayer.report.verdicts import Verdict, compared, judge
 
 TITLE = "Which schedule explains the reported best λ?"
 WORDS = {0: "neither", 1: "test only", 2: "validation only", 3: "both"}
-SOURCE = "plots/seeds/best_SCHEDULE.csv · stage train_best@SCHEDULE · dvc repro train_best"
+SOURCE = "plots/seeds/best_*.csv · dvc repro train_best"
 HEAD = (
     "schedule",
     "test (%)",
@@ -37,31 +37,34 @@ HEAD = (
 def section(evidence: Evidence) -> Section:
     """Each schedule against the reported pair of accuracies."""
     runs = [evidence.runs[name] for name in evidence.schedules]
-    verdicts = [agreement(evidence, run) for run in runs]
-    named = {schedule(run): verdict for run, verdict in zip(runs, verdicts, strict=True)}
-    both = [name for name, verdict in named.items() if verdict.direction == "both"]
-    rows = [_row(run, verdict) for run, verdict in zip(runs, verdicts, strict=True)]
+    tried = {schedule(run): (run, attempt(agreement, evidence, run)) for run in runs}
+    judged = {name: (run, verdict) for name, (run, verdict) in tried.items() if verdict}
+    if all(verdict.share is None for _, verdict in judged.values()):
+        raise Unanswered(agreement(evidence, runs[0]).why)
+    both = [name for name, (_, verdict) in judged.items() if verdict.direction == "both"]
+    limits = {name: _highest_of(run) for name, (run, v) in judged.items() if v.share is not None}
+    rows = [_row(name, run, verdict) for name, (run, verdict) in judged.items()]
     reported = f"reported {words.percent(BEST.test_accuracy)} and {words.percent(BEST_VALIDATION)}"
     table = Table(f"Accuracy with the best λ, mean ± std; {reported}", HEAD, rows, SOURCE)
     lines = [
-        Line(schedule(run), OTHERS[i % len(OTHERS)], run)
-        for i, run in enumerate(sorted(runs, key=lambda run: -run.curves["step"].iloc[-1]))
+        Line(name, OTHERS[i % len(OTHERS)], run) for i, (name, (run, _)) in enumerate(tried.items())
     ]
+    lines.sort(key=lambda line: -line.run.curves["step"].iloc[-1])  # the shorter ones on top
+    caption = "The best λ, trained by each schedule."
     panels = [training_panel(lines, "accuracy"), *learning_rate_panels(lines)]
-    limits = {schedule(run): _highest_of(run) for run in runs if len(run.seeds) > 1}
     return question(
         "schedules",
         TITLE,
-        named[both[0]] if both else None,
+        judged[both[0]][1] if len(both) == 1 else None,
         blocks=[table],
-        details=[Figure("train_best", "The best λ, trained by each schedule.", panels, CURVES)],
-        named=named,
+        details=[Figure("train_best", caption, panels, source("plots/train/best_*.csv", runs))],
+        verdicts={name: verdict for name, (_, verdict) in judged.items()},
         both=both,
         under=[name for name, (_, high) in limits.items() if high < BEST_VALIDATION],
         above=[name for name, (low, _) in limits.items() if low > BEST_VALIDATION],
         cycles=attempt(cycles, evidence),
         reported=BEST_VALIDATION,
-        tried=TRIED,
+        of_search=TRIED,
     )
 
 
@@ -126,16 +129,15 @@ def _highest_of(run: Run) -> tuple[float, float]:
     return low, high
 
 
-def _row(run: Run, verdict: Verdict) -> tuple[str, ...]:
+def _row(name: str, run: Run, verdict: Verdict) -> tuple[str, ...]:
     validation = run.seeds["validation_accuracy"]
-    many = len(run.seeds) > 1
     return (
-        schedule(run),
+        name,
         words.spread(run.test_accuracy),
         words.within(estimate(run.test_accuracy).prediction),
         words.spread(validation),
         words.within(estimate(validation).prediction),
-        words.within(_highest_of(run)) if many else "",
+        words.within(_highest_of(run)) if len(run.seeds) > 1 else "",
         verdict.direction,
         verdict.certainty
         if verdict.share is None

@@ -36,8 +36,6 @@ IN_WORDS = {
     "he": "He initialisation",
 }
 CERTAINTY = {"shown": "clear", "not shown": "clear", "suggested": "uncertain"}  # by the rule's word
-
-
 # The questions that a few tenths of a point decide, by their names in docs/evidence.md.
 CLOSE: Mapping[str, Callable[[Evidence], Verdict]] = {
     "reported": reported.together,
@@ -51,8 +49,8 @@ CLOSE: Mapping[str, Callable[[Evidence], Verdict]] = {
 
 def close_verdicts(evidence: Evidence) -> dict[str, Verdict]:
     """Of the close questions, where their runs are there."""
-    found = {name: attempt(verdict, evidence) for name, verdict in CLOSE.items()}
-    return {name: verdict for name, verdict in found.items() if verdict}
+    verdicts = {name: attempt(verdict, evidence) for name, verdict in CLOSE.items()}
+    return {name: verdict for name, verdict in verdicts.items() if verdict}
 
 
 def close_runs(evidence: Evidence) -> dict[str, list[str]]:
@@ -106,8 +104,8 @@ def table(verdicts: Sequence[Verdict], seeds: str, digests: Mapping[str, str]) -
         number = verdict.estimate
         numbers = (number.mean, *(number.interval or [number.mean] * 2)) if number else (0.0,) * 3
         points = [round(100 * value, 4) for value in numbers]
-        about = (verdict.question, seeds, verdict.direction, verdict.word)
-        rows.append((*about, *points, digests[verdict.question]))
+        answer = (verdict.question, seeds, verdict.direction, verdict.word)
+        rows.append((*answer, *points, digests[verdict.question]))
     return pd.DataFrame(rows, columns=COLUMNS.split())
 
 
@@ -121,17 +119,17 @@ def section(evidence: Evidence) -> Section:
     fresh: list[tuple[str, bool, str]] = []  # title, whether it is the same, certainty
     before: list[tuple[str, bool, str]] = []
     for name, verdict in (close | _others(evidence)).items():
-        title, told = _title(evidence, name), []
+        title, cells = _title(evidence, name), []
         for table, outcomes in ((again, fresh), (earlier, before)):
-            found = table[table["question"] == name]
-            told.append("; ".join(_told(row) for _, row in found.iterrows()))
+            answers = table[table["question"] == name]
+            cells.append("; ".join(_answer(row) for _, row in answers.iterrows()))
             if verdict.share is not None:
-                directions = found["direction"][found["direction"] != NOT_JUDGED]
+                directions = answers["direction"][answers["direction"] != NOT_JUDGED]
                 equal = [direction == verdict.direction for direction in directions]
                 outcomes += [(title, same, verdict.certainty) for same in equal]
-        if name in close and not told[0]:
-            told[0] = OUTDATED
-        rows.append((title, f"{verdict.direction} ({verdict.certainty})", *told))
+        if name in close and not cells[0]:
+            cells[0] = OUTDATED
+        rows.append((title, f"{verdict.direction} ({verdict.certainty})", *cells))
     seeds = ", ".join(dict.fromkeys(again["seeds"])) or "none"
     head = ("question", "the study", f"fresh seeds ({seeds})", "an earlier run of the study")
     caption = "Answers of the study, of seeds that it did not use, and of an earlier run"
@@ -159,10 +157,10 @@ def _earlier(evidence: Evidence) -> pd.DataFrame:
     return table[table["settings"] == study_digest(evidence)]
 
 
-def _told(row: pd.Series[Any]) -> str:
+def _answer(row: pd.Series[Any]) -> str:
     """A row of verdicts, by the rule's word: helps (clear), +0.63 points."""
-    said = f"{row['direction']} ({CERTAINTY.get(row['word'], row['word'])})"
-    return f"{said}, {words.points(row['estimate'] / 100)} points" if "estimate" in row else said
+    text = f"{row['direction']} ({CERTAINTY.get(row['word'], row['word'])})"
+    return f"{text}, {words.points(row['estimate'] / 100)} points" if "estimate" in row else text
 
 
 def _others(evidence: Evidence) -> dict[str, Verdict]:

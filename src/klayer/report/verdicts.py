@@ -75,13 +75,13 @@ def judge(
     """
     if not len(table):
         return Verdict(question, NOT_JUDGED, why=NO_COMMON)
-    count, found = len(table), number(table)
-    if count < 2 or not found.scatters:
-        return Verdict(question, NOT_JUDGED, found, why=ONE_SEED if count < 2 else NO_SCATTER)
+    count, judged = len(table), number(table)
+    if count < 2 or not judged.scatters:
+        return Verdict(question, NOT_JUDGED, judged, why=ONE_SEED if count < 2 else NO_SCATTER)
     code = int(direction(table))
     rows = np.random.default_rng(1).integers(0, count, (DRAWS, count))
     share = float((direction(table[rows]) == code).mean())
-    return Verdict(question, words[code], found, code != 0, share)
+    return Verdict(question, words[code], judged, code != 0, share)
 
 
 def compared(

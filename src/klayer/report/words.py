@@ -17,9 +17,9 @@ def percent(value: float, digits: int = 2) -> str:
 
 def spread(accuracies: ArrayLike) -> str:
     """Mean and standard deviation over seeds in per cent: 53.27 ± 0.30; a single value alone."""
-    found = estimate(accuracies)
-    text = percent(found.mean)
-    return f"{text} ± {percent(found.deviation)}" if found.count > 1 else text
+    number = estimate(accuracies)
+    text = percent(number.mean)
+    return f"{text} ± {percent(number.deviation)}" if number.count > 1 else text
 
 
 def within(interval: tuple[float, float] | None) -> str:

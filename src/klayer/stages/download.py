@@ -47,7 +47,7 @@ def run() -> None:
 
 def _named(name: str, data: DataConfig) -> dict[str, bytes]:
     """Of the copy that the user names; an error here is final."""
-    places = [root / os.path.expanduser(name) for root in _roots()]
+    places = [root / os.path.expanduser(name) for root in (Path(), *projects_around())]
     place = next(filter(Path.exists, places), places[0])
     try:
         return read(place, data.digests)
@@ -78,30 +78,21 @@ def _first(sources: Iterator[tuple[str, Source]]) -> dict[str, bytes]:
 def _sources(data: DataConfig) -> Iterator[tuple[str, Source]]:
     """Copies on this machine, then the mirrors, each with the name that the terminal shows."""
     keras = Path(os.path.expanduser(os.environ.get("KERAS_HOME") or "~/.keras"), "datasets")
-    for folder in (*(root / "data" for root in _roots()), keras):
+    for folder in (Path("data"), *(root / "data" for root in projects_around()), keras):
         for path in sorted(folder.glob(COPIES)):
             yield str(path), partial(read, path, data.digests)
     for url in data.mirrors:
-        yield _host(url), partial(_fetch, url, data)
+        host = str(urlsplit(url).hostname)  # the rest of the address may hold a password
+        yield host, partial(_fetch, url, host, data)
 
 
-def _roots() -> list[Path]:
-    """The working folder; then, of an experiment's temporary one, the project's own."""
-    return [Path(), *projects_around()]
-
-
-def _host(url: str) -> str:
-    """The part of the address that holds no password."""
-    return urlsplit(url).hostname or "a mirror"
-
-
-def _fetch(url: str, data: DataConfig) -> dict[str, bytes]:
+def _fetch(url: str, host: str, data: DataConfig) -> dict[str, bytes]:
     """The files in a mirror's archive. Raises RefusedError."""
     archive = io.BytesIO()
     try:
         with (
             requests.get(url, stream=True, timeout=data.timeout) as response,
-            tqdm(desc=_host(url), unit="B", unit_scale=True, leave=False, disable=None) as bar,
+            tqdm(desc=host, unit="B", unit_scale=True, leave=False, disable=None) as bar,
         ):
             if response.status_code != 200:
                 raise RefusedError(f"status {response.status_code}")
