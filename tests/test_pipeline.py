@@ -110,6 +110,7 @@ def test_one_line_goes_back_from_experiments_added_and_taken_away(restored: Clon
     assert "?? metrics/train/wide.json" in restored.changed()
     assert f" D metrics/train/{NAMES[1]}.json" in restored.changed()
     assert f"\n{GO_BACK}\n" in (ROOT / "README.md").read_text()
+    restored.run("git", "add", "params.yaml", "dvc.lock")  # as an experiment that was stopped does
     restored.run("sh", "-c", GO_BACK)
     assert restored.changed() == ""
     assert restored.stale() == set()
