@@ -43,7 +43,7 @@ class Case:
 
     @property
     def flop(self) -> int:
-        """Of the matrix products of a network-step, a sum and a product counting as two: each layer
+        """Of the matrix products of a step of one network, a sum and a product counting as two: each layer
         has its scores and the gradients of weights and input, but the first without the last.
         """
         sizes = [a * b for a, b in pairwise(self.units)]
