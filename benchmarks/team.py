@@ -43,7 +43,7 @@ class Team:
 
     def __init__(self, contestant: Contestant, case: Case) -> None:
         self.contestant, self.steps = contestant, 8  # of a turn
-        self.unit = contestant.network_steps * contestant.processes  # steps of single networks in each
+        self.unit = contestant.network_steps * contestant.processes  # steps in each
         environment = os.environ | (ONE_THREAD if contestant.processes > 1 else {})
         order = json.dumps([contestant.trainer, dict(contestant.arguments), asdict(case)])
         command = [sys.executable, "-m", "benchmarks.team", order]
