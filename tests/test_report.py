@@ -203,6 +203,16 @@ def test_stability_compares_directions_of_the_same_settings(project: Path) -> No
     assert section("stability").answer.startswith("Not judged: ")
 
 
+@pytest.mark.parametrize("synthetic", [False, True])
+def test_an_earlier_run_is_of_the_same_images(project: Path, synthetic: bool) -> None:
+    write_evidence(project, synthetic=synthetic)
+    verdicts, digest = stability.close_verdicts(read()), stability.study_digest(read())
+    now = stability.table(list(verdicts.values()), "17-32", stability.settings_digests(read()))
+    now.to_csv(project / "plots/stability.csv", index=False)
+    now.assign(settings=digest).to_csv(project / "plots/earlier.csv", index=False)
+    assert ("In an earlier run" in section("stability").numbers) is not synthetic
+
+
 @pytest.mark.parametrize(
     ("change", "outdated"),
     [
