@@ -43,8 +43,8 @@ class Case:
 
     @property
     def flop(self) -> int:
-        """Of the matrix products of a network-step, a sum and a product counting as two: each layer
-        has its scores and the gradients of weights and input, but the first without the last.
+        """Of the matrix products of one network's step, a sum and a product counting as two: each
+        layer has its scores and the gradients of weights and input, but the first without the last.
         """
         sizes = [a * b for a, b in pairwise(self.units)]
         return 2 * int(self.settings["batch_size"]) * (3 * sum(sizes) - sizes[0])

@@ -25,7 +25,7 @@ LIMIT, EVALUATION = "limit: the matrix products at the speed of sgemm", "evaluat
 ENSEMBLE = 8  # networks in a process of PyTorch and JAX
 SHORT = {"half_cycle": 225, "cycles": 1, "seeds": list(range(1, 9))}  # an epoch of 8 networks
 
-Rates = dict[str, list[float]]  # network-steps per second in each round, by contestant
+Rates = dict[str, list[float]]  # steps per second of all networks in each round, by contestant
 
 
 def contestants(question: str, case: Case) -> list[Contestant]:

@@ -11,7 +11,7 @@ from benchmarks.contest import EVALUATION, KLAYER, LIMIT, MANY, ONE, Result
 from klayer.files import whole_file, write_text
 
 BEGIN, END = "<!-- the contest's table -->", "<!-- its end -->"
-HEAD = "network-steps per second · klayer's are so many times as many"
+HEAD = "training steps per second, of all networks · how many times as fast klayer is"
 
 
 def table(results: Sequence[Result]) -> str:

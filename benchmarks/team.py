@@ -43,7 +43,7 @@ class Team:
 
     def __init__(self, contestant: Contestant, case: Case) -> None:
         self.contestant, self.steps = contestant, 8  # of a turn
-        self.unit = contestant.network_steps * contestant.processes  # network-steps in each
+        self.unit = contestant.network_steps * contestant.processes  # steps in each
         environment = os.environ | (ONE_THREAD if contestant.processes > 1 else {})
         order = json.dumps([contestant.trainer, dict(contestant.arguments), asdict(case)])
         command = [sys.executable, "-m", "benchmarks.team", order]
@@ -60,7 +60,7 @@ class Team:
         self.train()
 
     def turn(self) -> float:
-        """Network-steps per second of all processes together."""
+        """Steps of single networks per second of all processes together."""
         start = time.perf_counter()
         self.train()
         return self.unit * self.steps / (time.perf_counter() - start)

@@ -14,7 +14,7 @@ from tools.quick import copy_tree
 
 # Back to what is committed, whatever was added, removed or changed (README.md).
 GO_BACK = (
-    "git restore params.yaml dvc.lock metrics plots reports && "
+    "git restore -SW params.yaml dvc.lock metrics plots reports && "
     "git clean -fdq metrics plots reports && dvc checkout"
 )
 

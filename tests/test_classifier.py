@@ -18,9 +18,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import klayer.classifier
 from conftest import BATCH_NORM, ROOT
 from klayer import KLayerClassifier
-from klayer.data.dataset import Dataset
+from klayer.data.dataset import Dataset, measure
 from klayer.settings import Training
-from klayer.stages.preprocess import measure
 from klayer.training.job import Job
 from klayer.training.loop import train
 from klayer.training.models import parameters_sha256
@@ -139,7 +138,7 @@ def test_a_batch_larger_than_the_data_is_cut() -> None:
         ({"batch_size": "all"}, "batch_size"),
         ({"cycles": 0}, "cycles"),
         ({"hidden_layer_sizes": (8, 0)}, "hidden_layer_sizes is wrong"),
-        ({"l2": 5.0}, "a step takes all of a weight"),
+        ({"l2": 5.0}, "l2 is wrong: should be below .* a step takes all of a weight"),
         ({"optimizer": "lbfgs"}, "optimizer is wrong"),
         ({"learning_rate_init": 1e7}, "learning_rate_init is wrong"),
         ({"random_state": -1}, "random_state is wrong"),

@@ -237,6 +237,25 @@ def test_a_stage_ends_with_dvc(project: Path) -> None:
     assert psutil.wait_procs(family, timeout=10)[1] == []
 
 
+@pytest.mark.parametrize(
+    ("named", "ends"),
+    [("$$", True), (str(os.getpid()), False), ("", False)],
+    ids=["dead", "alive", "none"],  # the same in every process that collects the tests
+)
+def test_a_stage_ends_whose_dvc_was_killed_before_it_asked(
+    project: Path, named: str, ends: bool
+) -> None:
+    """Another process has adopted it then. It goes on where dvc is there, or none is named."""
+    (project / ".dvc/tmp").mkdir(parents=True)
+    lock = f'{{"write": {{"a": {{"pid": {named}, "cmd": "dvc repro"}}}}}}' if named else ""
+    orphan = f"(sleep 0.3; exec {sys.executable} -m klayer train plain) &"
+    env = os.environ | {"PYTHONPATH": str(ROOT / "src"), "DVC_STAGE": "train@plain", "LOCK": lock}
+    write = 'printf %s "$LOCK" | sed "s/[$][$]/$$/" > .dvc/tmp/rwlock'
+    command = ["sh", "-c", f"{write}; {orphan}"]  # ends when the orphan closes its output
+    subprocess.run(command, cwd=project, env=env, capture_output=True, check=True)
+    assert (project / "metrics").exists() is not ends
+
+
 def kill_something(process: subprocess.Popen[str], choice: random.Random) -> list[psutil.Process]:
     """Kills the stage or one of its workers; returns all that have to end soon."""
     children: list[psutil.Process] = psutil.Process(process.pid).children(recursive=True)

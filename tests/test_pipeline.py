@@ -110,6 +110,7 @@ def test_one_line_goes_back_from_experiments_added_and_taken_away(restored: Clon
     assert "?? metrics/train/wide.json" in restored.changed()
     assert f" D metrics/train/{NAMES[1]}.json" in restored.changed()
     assert f"\n{GO_BACK}\n" in (ROOT / "README.md").read_text()
+    restored.run("git", "add", "params.yaml", "dvc.lock")  # as an experiment that was stopped does
     restored.run("sh", "-c", GO_BACK)
     assert restored.changed() == ""
     assert restored.stale() == set()
@@ -118,7 +119,7 @@ def test_one_line_goes_back_from_experiments_added_and_taken_away(restored: Clon
 def test_going_back_to_an_old_setting_trains_nothing(restored: Clone) -> None:
     path, stage = restored.folder / "params.yaml", f"train@{NAMES[0]}"
     before = path.read_text()
-    path.write_text(edited(restored))
+    path.write_text(before.replace("l2: 0.005", "l2: 0.025"))
     assert f"Running stage '{stage}'" in restored.run("dvc", "repro", stage)
     path.write_text(before)
     assert f"Stage '{stage}' is cached - skipping run" in restored.run("dvc", "repro", stage)

@@ -17,7 +17,7 @@ from conftest import write_data_settings
 from klayer import params
 from klayer.data import pickles, synthetic
 from klayer.data.archive import BATCHES, FOLDER
-from klayer.data.dataset import open_dataset
+from klayer.data.dataset import measure, open_dataset
 from klayer.errors import KlayerError
 from klayer.stages import download, preprocess
 
@@ -138,7 +138,7 @@ def test_names_a_file_with_other_content(fault: str) -> None:
 
 @given(arrays(np.uint8, st.tuples(st.integers(1, 3000), st.just(3)), elements=st.integers(0, 255)))
 def test_measures_exactly(images: np.ndarray) -> None:
-    mean, deviation = preprocess.measure(images)
+    mean, deviation = measure(images)
     np.testing.assert_allclose(mean, images.mean(axis=0), rtol=1e-12)
     expected = images.std(axis=0)
     np.testing.assert_allclose(deviation, np.where(expected == 0, 1, expected), rtol=1e-9)

@@ -33,7 +33,7 @@ done
 for file in "$folder"/debs/*.deb; do dpkg -x "$file" "$folder/root"; done
 
 # The wheels are those of requirements.lock, checked by its hashes.
-needed="annotated-types contourpy cycler fonttools jinja2 joblib kiwisolver llvmlite markupsafe matplotlib numba numpy
+needed="annotated-types cloudpickle contourpy cycler fonttools jinja2 joblib kiwisolver llvmlite markupsafe matplotlib numba numpy
   packaging pandas pillow pydantic pydantic-core pyparsing python-dateutil ruamel-yaml safetensors scipy six tqdm
   typing-extensions typing-inspection"
 for name in $needed; do

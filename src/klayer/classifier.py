@@ -16,7 +16,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm import tqdm
 
-from klayer.data.dataset import Dataset, Split
+from klayer.data.dataset import Dataset, Split, measure
 from klayer.networks.network import Network
 from klayer.settings import Training
 from klayer.training.evaluation import Evaluator
@@ -164,7 +164,8 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
         except ValidationError as error:
             name, message = str(error.errors()[0]["loc"][0]), error.errors()[0]["msg"]
-            raise ValueError(f"{RENAMED.get(name, name)} is wrong: {message}") from None
+            reason = message.removeprefix("Value error, ")
+            raise ValueError(f"{RENAMED.get(name, name)} is wrong: {reason}") from None
 
     def _epoch(self, trainer: Trainer, epoch: int) -> dict[str, float]:
         size, output, loss, hits = self._training.batch_size, trainer.network.output, 0.0, 0
@@ -189,11 +190,8 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def _measure(X: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and deviation (d,), 1 of a constant feature; as klayer.stages.preprocess has them."""
+    """Mean and deviation (d,) of each feature of X (n, d); 1 for a constant one."""
     if X.dtype == np.uint8:
-        n, total = len(X), X.sum(axis=0, dtype=np.int64)
-        squares = np.einsum("nd,nd->d", X, X, dtype=np.int64)
-        mean, deviation = total / n, np.sqrt(n * squares - total**2) / n
-    else:
-        mean, deviation = X.mean(axis=0, dtype=np.float64), X.std(axis=0, dtype=np.float64)
+        return measure(X)
+    mean, deviation = X.mean(axis=0, dtype=np.float64), X.std(axis=0, dtype=np.float64)
     return mean, np.where(deviation > 2e-15 * np.abs(mean), deviation, 1.0)  # but for rounding

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
-from klayer.environment import check_clone, check_code, end_with, projects_around
+from klayer.environment import check_clone, check_code, end_with_dvc, projects_around
 from klayer.errors import KlayerError, one_line
 
 PARENT = os.getppid()  # asked for early: it may end while the rest is imported
@@ -80,7 +80,7 @@ def _begin() -> None:
     check_code()
     check_clone()
     if "DVC_STAGE" in os.environ:
-        end_with(PARENT)
+        end_with_dvc(PARENT)
 
 
 @contextmanager

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import klayer
@@ -42,12 +45,36 @@ def check_clone() -> None:
         )
 
 
-def end_with(parent: int) -> None:
-    """Ends this process within a second of its parent, so that nothing is left running."""
+def end_with_dvc(parent: int) -> None:
+    """Ends this stage within a second of its parent, and of the dvc that runs it.
+
+    Where dvc was killed before `parent` was asked for, that is who adopted the stage. So the dvc
+    that `.dvc/tmp/rwlock` names is watched too; a shell may stand between it and the stage.
+    """
+    processes: list[Path] = []
+    if Path("/proc/self").exists():  # of Linux: proc(5)
+        with suppress(OSError):
+            names = re.findall(r'"pid": (\d+)', Path(".dvc/tmp/rwlock").read_text(errors="replace"))
+            processes = [Path("/proc", pid, "stat") for pid in names]
+    end_with(parent, processes)
+
+
+def end_with(parent: int, others: Sequence[Path] = ()) -> None:
+    """Ends this process within a second of its parent, and of all others, named by their
+    /proc/PID/stat, so that nothing is left running.
+    """
 
     def watch() -> None:
-        while os.getppid() == parent:
+        while os.getppid() == parent and (not others or any(map(_runs, others))):
             time.sleep(0.5)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _runs(stat: Path) -> bool:
+    """Whether a process is there, and not only waits for its parent to take note of its end."""
+    try:
+        return stat.read_text(errors="replace").rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False

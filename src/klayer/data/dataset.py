@@ -14,6 +14,7 @@ from klayer.errors import KlayerError
 
 PROCESSED = Path("data/processed")
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+CHUNK = 1000  # images measured at once
 PIXELS = 3072  # 3 colour planes of 32 rows of 32 pixels
 
 
@@ -47,6 +48,22 @@ class Dataset:
     mean: NDArray[np.float64]
     deviation: NDArray[np.float64]
     classes: tuple[str, ...] = CLASSES
+
+
+def measure(images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation (d,) of each feature of images (N, d), N > 0.
+
+    The sums are of whole numbers, hence exact and the same everywhere. A feature that never
+    changes gets the deviation 1, so that normalising makes it 0 rather than not a number.
+    """
+    total = np.zeros(images.shape[1], np.int64)
+    squares = np.zeros(images.shape[1], np.int64)
+    for start in range(0, len(images), CHUNK):
+        chunk = images[start : start + CHUNK].astype(np.uint16)  # 255 * 255 fits
+        total += chunk.sum(axis=0, dtype=np.int64)
+        squares += (chunk * chunk).sum(axis=0, dtype=np.int64)
+    deviation = np.sqrt(len(images) * squares - total**2) / len(images)
+    return total / len(images), np.where(deviation == 0, 1.0, deviation)
 
 
 def open_dataset(folder: str | Path = PROCESSED) -> Dataset:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from klayer.data.archive import FOLDER, RefusedError, read
-from klayer.data.dataset import PROCESSED, Split
+from klayer.data.dataset import PROCESSED, Split, measure
 from klayer.data.pickles import decode
 from klayer.data.synthetic import NAMES, synthetic_images
 from klayer.errors import KlayerError
@@ -22,7 +22,6 @@ from klayer.settings import SYNTHETIC, DataConfig
 METRICS = Path("metrics/data.json")
 PICTURE = Path("plots/examples.png")
 EXAMPLES = 12  # test images in the picture
-CHUNK = 1000  # images measured at once
 
 
 def run() -> None:
@@ -56,22 +55,6 @@ def _original(digests: Mapping[str, str]) -> tuple[Split, Split, tuple[str, ...]
         raise KlayerError(f"{FOLDER}: {reason}: run `dvc repro --force download`") from None
     except ValueError as reason:
         raise KlayerError(f"{FOLDER}: {reason}: correct the file") from None
-
-
-def measure(images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and standard deviation (d,) of each feature of images (N, d), N > 0.
-
-    The sums are of whole numbers, hence exact and the same everywhere. A feature that never
-    changes gets the deviation 1, so that normalising makes it 0 rather than not a number.
-    """
-    total = np.zeros(images.shape[1], np.int64)
-    squares = np.zeros(images.shape[1], np.int64)
-    for start in range(0, len(images), CHUNK):
-        chunk = images[start : start + CHUNK].astype(np.uint16)  # 255 * 255 fits
-        total += chunk.sum(axis=0, dtype=np.int64)
-        squares += (chunk * chunk).sum(axis=0, dtype=np.int64)
-    deviation = np.sqrt(len(images) * squares - total**2) / len(images)
-    return total / len(images), np.where(deviation == 0, 1.0, deviation)
 
 
 def side_by_side(images: NDArray[np.uint8]) -> Image.Image:
