@@ -61,7 +61,7 @@ def test_usual_mistakes_are_named_in_plain_words(
     wrong: str,
     sentence: str,
 ) -> None:
-    with pytest.raises(KlayerError, match=f"wrong are the gradients of {wrong}$"):
+    with pytest.raises(KlayerError, match=f"wrong gradient of {wrong}$"):
         check(tmp_path, BACKWARD.replace(right, mistake, 1))
     said = capsys.readouterr().out
     assert re.search(f"gradient of {wrong} is wrong: .*{sentence}", said)
@@ -74,6 +74,7 @@ def test_a_gap_an_error_and_a_wrong_name_are_told_in_a_sentence(tmp_path: Path) 
     for address, message in (
         (f"{path}:BatchNorm", "my_layers.py: gap 1 is not filled yet"),
         (f"{path}:Batchnorm", "has no class Batchnorm that is a"),
+        (str(path), "my_layers.py: the class is missing; give FILE:CLASS"),
         (f"{tmp_path}/absent.py:BatchNorm", "absent.py is no file; give FILE:CLASS"),
     ):
         with pytest.raises(KlayerError, match=message):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +14,7 @@ from evidence_files import write_evidence
 from klayer import params
 from klayer.cli import main
 from klayer.report.evidence import Evidence
-from klayer.report.stability import close_runs, close_verdicts
+from klayer.report.stability import close_runs, close_verdicts, study_digest
 
 FILE = Path("plots/stability.csv")
 
@@ -80,6 +81,17 @@ def test_rows_of_other_settings_go(study: Path) -> None:
     rows.assign(seeds="19-20", settings="unknown").to_csv(FILE, index=False)
     ask("--seeds", "17-18")
     pd.testing.assert_frame_equal(pd.read_csv(FILE, dtype={"settings": str}), rows)
+
+
+def test_an_experiment_of_one_s_own_leaves_the_earlier_run_comparable(study: Path) -> None:
+    evidence = study_now()
+    before = study_digest(evidence)
+    known, runs = evidence.runs["nine_layer"], dict(evidence.runs)
+    evidence.runs = runs | {"mine": replace(known, name="mine")}
+    assert study_digest(evidence) == before
+    changed = replace(known, settings={**known.settings, "l2": 0.5})
+    evidence.runs = runs | {"nine_layer": changed}
+    assert study_digest(evidence) != before
 
 
 def test_a_study_without_a_close_question_is_named(study: Path) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from klayer.errors import KlayerError
-from klayer.stages.settings import check
+from klayer.stages.settings import RESULTS, check
 
 FOLDER = Path(".klayer/quick")
 IMAGES = Path("data/cifar-10-batches-py")
@@ -31,6 +31,8 @@ def main() -> None:
     check()
     shutil.rmtree(FOLDER, ignore_errors=True)
     copy_tree(Path(), FOLDER)
+    for path in [path for pattern in RESULTS for path in FOLDER.glob(pattern)]:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()  # of experiments it does not train
     params = YAML()
     settings = params.load(FOLDER / "params.yaml")
     archive = _images(settings)

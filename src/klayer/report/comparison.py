@@ -33,7 +33,6 @@ IN_WORDS = {  # others by their names
     "sigma": "σ = {}",
     "l2": "λ = {}",
     "half_cycle": "n_s = {}",
-    "cycles": "{} cycles",
 }
 
 
@@ -82,6 +81,8 @@ def in_words(key: str, value: object) -> str:
     """A setting: λ = 0.025; label smoothing 0.1."""
     if isinstance(value, list | tuple):
         value = words.several([str(part).replace("_", " ") for part in value] or ["no"])
+    elif key == "cycles" and isinstance(value, int):
+        return words.counted(value, "cycle")
     elif isinstance(value, bool):
         value = "on" if value else "off"
     elif isinstance(value, float):

@@ -29,8 +29,8 @@ def section(evidence: Evidence) -> Section:
     how_to_get = source("plots/train/*.csv", mine)
     figure = Figure("own", "Your own experiments; mean ± std over seeds.", panels, how_to_get)
     caption = (
-        "Every run (name in params.yaml; mean ± std over seeds). BN's gain, with its 95 % "
-        "interval, is over the run that differs in BN alone."
+        "Every run (name in params.yaml; mean ± std over seeds; BN's gain, with its 95 % "
+        "interval, over the run that differs in BN alone)"
     )
     table = Table(caption, HEAD, [_row(evidence, run) for run in runs], SOURCE)
     return question(

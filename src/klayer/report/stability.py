@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from klayer.report import batch_norm, l2, reported, schedules, words
-from klayer.report.comparison import comparable, effective, files, other_images, schedule
+from klayer.report.comparison import comparable, effective, files, other_images, own, schedule
 from klayer.report.document import Section, Table
 from klayer.report.evidence import Evidence, Unanswered, read_table, searching
 from klayer.report.page import asks, attempt, question
@@ -86,8 +86,11 @@ def settings_digests(evidence: Evidence) -> dict[str, str]:
 
 
 def study_digest(evidence: Evidence) -> str:
-    """Of the settings of all runs; the best λ, which the search finds, has no part in it."""
-    runs = {name: effective(run.settings) for name, run in sorted(evidence.runs.items())}
+    """Of the settings of its runs, without the user's own experiments and the best λ, which the
+    search finds.
+    """
+    study = {name: run for name, run in sorted(evidence.runs.items()) if not own(run)}
+    runs = {name: effective(run.settings) for name, run in study.items()}
     for name in evidence.schedules:
         runs[name].pop("l2", None)
     return _digest([runs, sorted((evidence.sections.get("data") or {}).get("sha256", ()))])

@@ -21,9 +21,9 @@ def run(address: str) -> None:
     """
     file, _, name = address.rpartition(":")
     if not file or not Path(file).is_file():
+        fault = f"{file} is no file" if file else "the class is missing"
         raise KlayerError(
-            f"--layer {address}: {file or address} is no file; give FILE:CLASS, such as "
-            "my_layers.py:BatchNorm"
+            f"--layer {address}: {fault}; give FILE:CLASS, such as my_layers.py:BatchNorm"
         )
     try:
         derivatives = check_layer(_layer(Path(file), name), np.random.default_rng(1))
@@ -37,7 +37,7 @@ def run(address: str) -> None:
         print(derivative.sentence)
     wrong = [d.name for d in derivatives if not d.is_right]
     if wrong:
-        raise KlayerError(f"{address}: wrong are the gradients of {', '.join(wrong)}")
+        raise KlayerError(f"{address}: wrong gradient of {', '.join(wrong)}")
     print(f"{address}: all gradients are right")
 
 
