@@ -155,6 +155,29 @@ def test_what_overflows_is_told() -> None:
         large.fit(IRIS[0] * 1e30, IRIS[1])
 
 
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast")
+def test_rows_that_overflow_get_no_label() -> None:
+    fitted = network().fit(*IRIS)
+    with pytest.raises(ValueError, match="overflowed: X has values that are too large"):
+        fitted.predict(IRIS[0] * 1e60)
+
+
+def test_a_thread_may_outlive_the_main_one() -> None:
+    code = (
+        "import threading, numpy as np, klayer\n"
+        "from klayer.kernels import threads\n"
+        "threads.THREADS = 2\n"
+        "X, y = np.random.default_rng(0).normal(size=(200, 1500)), np.arange(200) % 2\n"
+        "k = klayer.KLayerClassifier((60,), max_iter=2, random_state=1)\n"
+        "def fit():\n"
+        "    threading.main_thread().join()\n"
+        "    print(k.fit(X, y).n_iter_)\n"
+        "threading.Thread(target=fit).start()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("2\n", "")
+
+
 def test_the_docstring_s_example() -> None:
     assert doctest.testmod(klayer.classifier) == (0, 4)
 

@@ -194,8 +194,23 @@ def test_stability_compares_directions_of_the_same_settings(project: Path) -> No
     again.to_csv(file, index=False)
     said = "Yes, except one: the answer on BN in 3 layers, clear before, changed"
     assert section("stability").answer == said
+    again.loc[again["question"] != "reported", "direction"] = "other"
+    again.to_csv(file, index=False)
+    assert section("stability").answer.startswith("In part: the answers on ")
+    again[again["question"] == "reported"].to_csv(file, index=False)
+    assert section("stability").answer == "Yes: the one close answer comes out the same"
     again.assign(settings="0" * 16).to_csv(file, index=False)
     assert section("stability").answer.startswith("Not judged: ")
+
+
+@pytest.mark.parametrize("synthetic", [False, True])
+def test_an_earlier_run_is_of_the_same_images(project: Path, synthetic: bool) -> None:
+    write_evidence(project, synthetic=synthetic)
+    verdicts, digest = stability.close_verdicts(read()), stability.study_digest(read())
+    now = stability.table(list(verdicts.values()), "17-32", stability.settings_digests(read()))
+    now.to_csv(project / "plots/stability.csv", index=False)
+    now.assign(settings=digest).to_csv(project / "plots/earlier.csv", index=False)
+    assert ("In an earlier run" in section("stability").numbers) is not synthetic
 
 
 @pytest.mark.parametrize(
@@ -250,6 +265,28 @@ def test_a_damaged_file_is_named(project: Path, name: str, damage: str) -> None:
         path.write_text(re.sub("best_l2|test_accuracy", "old", text))
     said = {"gone": "is missing: run `dvc repro`", "cut": "cannot be read", "column": "has no "}
     with pytest.raises(KlayerError, match=f"^{name} {said[damage]}"):
+        report(read())
+
+
+DAMAGES = {
+    "metrics/search_l2.json": [('{"best_l2": "x"}', "best_l2 is no number")],
+    "plots/seeds/nine_layer.csv": [
+        ("{0}", "it has been damaged"),
+        ("{0}oops{1}", "could not convert string to float"),
+        ("{0}inf{1}", "it has been damaged"),
+        ("{0}1{1}1{1}", "has a seed twice"),
+    ],
+}
+
+
+@pytest.mark.parametrize(("name", "text", "said"), [(n, *d) for n in DAMAGES for d in DAMAGES[n]])
+def test_wrong_values_are_named(project: Path, name: str, text: str, said: str) -> None:
+    write_evidence(project)
+    if name.endswith("csv"):
+        head, row, *_ = (project / name).read_text().splitlines(keepends=True)
+        text = text.format(head, row[row.index(",") :])
+    (project / name).write_text(text)
+    with pytest.raises(KlayerError, match=f"^{name} .*{said}"):
         report(read())
 
 

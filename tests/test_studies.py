@@ -315,6 +315,8 @@ def test_text_comes_back_as_it_is(name: str, tmp_path: Path) -> None:
         ("variant,value,seed\na,1,1", "cut short"),
         ("variant,value,seed\na,1,\n", "cut short"),
         ("variant,value\na,1\n", "cannot be read"),
+        ("variant,value,seed,learnt\na,1,1,1\na,1,1,0\n", "has been damaged"),
+        ("variant,value,seed,learnt\na,1,1,inf\n", "has been damaged"),
         ("variant,value,seed\na,1,1\n", "has no learnt"),
         (None, "one.csv is missing: run `dvc repro`"),
     ],
@@ -413,3 +415,17 @@ def test_the_committed_answers_follow_from_the_committed_tables(
     for study in studies:
         metrics = json.loads(Path(f"metrics/{study.name}.json").read_text())
         assert metrics == pytest.approx(summary(study.networks)), study.name
+
+
+@pytest.mark.parametrize("cells", [{"variant": "sgd"}, {"seed": "17"}, {"chosen": "0"}])
+def test_a_table_without_all_networks_is_named(
+    cells: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path("plots/seeds/optimizer.csv")
+    table = pd.read_csv(ROOT / "studies" / path, dtype=str, keep_default_na=False)
+    (tmp_path / path).parent.mkdir(parents=True)
+    table.assign(**cells, value=range(len(table))).to_csv(tmp_path / path, index=False)
+    study = params.read(ROOT / "studies/params.yaml")["studies"]["optimizer"]
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(KlayerError, match="lacks networks: run `dvc repro` again"):
+        collect({"studies": {"optimizer": study}})

@@ -23,12 +23,7 @@ from klayer.training.evaluation import Evaluator
 from klayer.training.trainer import Trainer, architecture, learning_rate
 
 RATES = {"sgd": 0.1, "momentum": 0.01, "adam": 0.001}  # of learning_rate_init "auto"
-AS_IN_STUDY: dict[str, Any] = {
-    "epsilon": 2.0**-52,
-    "bn_momentum": 0.9,
-    "sigma": 0.01,
-    "evaluation_interval": 1,
-}
+AS_IN_STUDY: dict[str, Any] = {"epsilon": 2.0**-52, "bn_momentum": 0.9, "sigma": 0.01}
 SAME = ("l2", "dropout", "optimizer", "momentum", "schedule", "initialisation")
 RENAMED = {"hidden": "hidden_layer_sizes", "seeds": "random_state"}
 RENAMED |= {f"learning_rate_{end}": "learning_rate_init" for end in ("min", "max")}
@@ -133,7 +128,10 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         dataset = self._dataset(X, np.zeros(len(X), np.uint8))
         network = Network(architecture(self._training, self.n_features_in_, len(self.classes_)))
         network.load(self.arrays_)
-        return Evaluator(network, dataset).probabilities(dataset.test)
+        probabilities = Evaluator(network, dataset).probabilities(dataset.test)
+        if np.isnan(probabilities).any():
+            raise ValueError("the network overflowed: X has values that are too large")
+        return probabilities
 
     def predict_log_proba(self, X: Any) -> NDArray[Any]:
         return np.asarray(np.log(self.predict_proba(X)))
@@ -161,6 +159,7 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 cycles=int(self.cycles),
                 half_cycle=int(-(-self.max_iter * (samples // batch) // (2 * self.cycles))),
                 seeds=(int(seed),),
+                evaluation_interval=1,
                 **AS_IN_STUDY | {name: getattr(self, name) for name in SAME},
             )
         except ValidationError as error:

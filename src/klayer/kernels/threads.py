@@ -51,7 +51,12 @@ def both(loop: Callable[..., None], one: tuple[Any, ...], other: tuple[Any, ...]
         loop(*other)
         return
     try:
-        result = second.pool.submit(loop, *other)
+        try:
+            result = second.pool.submit(loop, *other)
+        except RuntimeError:  # no thread is to be had: the main thread has ended, or a limit
+            loop(*one)
+            loop(*other)
+            return
         try:
             loop(*one)
         finally:

@@ -20,7 +20,10 @@ from klayer.report.statistics import Values
 Read = TypeVar("Read", dict[str, Any], pd.DataFrame)
 Pair = tuple["Run", "Run"]  # without and with BN
 # Columns of text, in which None, NA or 007 is a name.
-TEXT = "actual predicted class phase network parameter question seeds direction word settings"
+TEXT = """
+actual predicted class phase network parameter question seeds direction word settings
+parameters_sha256
+"""
 
 
 class Unanswered(Exception):  # noqa: N818 - no fault: the page says so
@@ -131,12 +134,16 @@ def searching(sections: Mapping[str, Any]) -> dict[str, Any]:
 
 def _run(name: str, settings: Mapping[str, Any]) -> Run:
     folder = Path("plots/runs") / name
+    seeds = Path("plots/seeds") / f"{name}.csv"
     measures = "seed test_accuracy validation_accuracy learnt"
     curves = "step learning_rate train_accuracy validation_accuracy validation_accuracy_std"
+    by_seed = read_table(seeds, measures).set_index("seed")
+    if not by_seed.index.is_unique:
+        raise KlayerError(f"{seeds} has a seed twice: run `dvc repro` again")
     return Run(
         name,
         settings,
-        seeds=read_table(f"plots/seeds/{name}.csv", measures).set_index("seed"),
+        seeds=by_seed,
         curves=read_table(f"plots/train/{name}.csv", curves),
         layers=read_table(folder / "layers.csv", "step layer score_std gradient_norm"),
         weights=folder / "weights.png",
@@ -145,7 +152,14 @@ def _run(name: str, settings: Mapping[str, Any]) -> Run:
 
 def read_numbers(path: str, keys: str) -> dict[str, Any]:
     """A JSON file of another stage. Raises KlayerError when it cannot be read, or lacks a key."""
-    return read(path, keys, lambda text: dict(json.loads(text)))
+    return read(path, keys, _numbers)
+
+
+def _numbers(text: str) -> dict[str, Any]:
+    numbers = dict(json.loads(text))
+    if wrong := [name for name, value in numbers.items() if not isinstance(value, int | float)]:
+        raise ValueError(f"{wrong[0]} is no number")
+    return numbers
 
 
 def read_table(path: str | Path, columns: str) -> pd.DataFrame:
@@ -158,6 +172,9 @@ def _whole_table(text: str) -> pd.DataFrame:
     table = pd.read_csv(io.StringIO(text), dtype=types, keep_default_na=False)
     if not text.endswith("\n") or (table.isna() | (table == "")).to_numpy().any():
         raise ValueError("it has been cut short")  # never as it was written
+    numbers = table.drop(columns=types, errors="ignore")
+    if table.empty or not np.isfinite(numbers.to_numpy(np.float64)).all():
+        raise ValueError("it has been damaged")
     return table
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from klayer.report import batch_norm, l2, reported, schedules, words
-from klayer.report.comparison import comparable, effective, files, own, schedule
+from klayer.report.comparison import comparable, effective, files, other_images, own, schedule
 from klayer.report.document import Section, Table
 from klayer.report.evidence import Evidence, Unanswered, read_table, searching
 from klayer.report.page import asks, attempt, question
@@ -153,11 +153,12 @@ def fresh_verdicts(evidence: Evidence) -> pd.DataFrame:
 
 
 def _earlier(evidence: Evidence) -> pd.DataFrame:
-    """The rows of plots/earlier.csv, if there is such a file, and it is of the present settings."""
+    """The rows of plots/earlier.csv, if there is such a file, and it is of the present settings
+    and of the report's images."""
     columns = ["question", "direction", "word", "settings"]
     table = read_table(EARLIER, " ".join(columns)) if EARLIER.exists() else None
     table = pd.DataFrame(columns=columns) if table is None else table
-    return table[table["settings"] == study_digest(evidence)]
+    return table[(table["settings"] == study_digest(evidence)) & (not other_images(evidence))]
 
 
 def _answer(row: pd.Series[Any]) -> str:

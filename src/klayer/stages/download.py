@@ -53,8 +53,8 @@ def _named(name: str, data: DataConfig) -> dict[str, bytes]:
         return read(place, data.digests)
     except RefusedError as reason:
         raise KlayerError(
-            f"{VARIABLE}={place.absolute()}: {reason}: name a sound copy, or unset {VARIABLE} to "
-            "try other sources"
+            f"{VARIABLE}={place.absolute()}: {reason}: name a folder, a .tar or a .tar.gz with the "
+            f"seven files, no ZIP, or unset {VARIABLE} to try other sources"
         ) from None
 
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from klayer import params
+from klayer.errors import KlayerError
 from klayer.report.evidence import read, read_numbers
 
 NETWORKS = "variant value seed chosen validation_accuracy learnt"
@@ -106,7 +108,12 @@ def collect(sections: Mapping[str, Any]) -> tuple[list[Study], bool]:
 
 def _study(name: str, about: Mapping[str, Any]) -> Study:
     tested = "" if about["ask"] == "level" else " test_accuracy"
-    networks = study_table(Path(f"plots/seeds/{name}.csv"), NETWORKS + tested)
+    path = Path(f"plots/seeds/{name}.csv")
+    networks = study_table(path, NETWORKS + tested)
+    chosen = networks[networks["chosen"] == 1]
+    counts = pd.crosstab(chosen["variant"], chosen["seed"])  # one for each variant and seed
+    if set(counts.index) != set(about["variants"]) or not (counts == 1).to_numpy().all():
+        raise KlayerError(f"{path} lacks networks: run `dvc repro` again")
     return Study(name, about["question"], about["ask"], networks)
 
 
@@ -125,4 +132,7 @@ def _parse(text: str) -> pd.DataFrame:
     table = table.assign(**{name: pd.to_numeric(table[name]) for name in numbers})
     if not (text.endswith("\n") and len(table)) or table.isna().to_numpy().any():
         raise ValueError("it has been cut short")
+    twice = table.duplicated([name for name in ("variant", "value", "seed") if name in table])
+    if twice.any() or not np.isfinite(table[numbers].to_numpy(np.float64)).all():
+        raise ValueError("it has been damaged")
     return table
