@@ -14,7 +14,7 @@ from klayer.errors import KlayerError
 
 PROCESSED = Path("data/processed")
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-CHUNK = 1000  # images measured at once
+CHUNK = 250  # images measured at once: the sum of their squares fits into 32 bits
 PIXELS = 3072  # 3 colour planes of 32 rows of 32 pixels
 
 
@@ -59,9 +59,9 @@ def measure(images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.
     total = np.zeros(images.shape[1], np.int64)
     squares = np.zeros(images.shape[1], np.int64)
     for start in range(0, len(images), CHUNK):
-        chunk = images[start : start + CHUNK].astype(np.uint16)  # 255 * 255 fits
-        total += chunk.sum(axis=0, dtype=np.int64)
-        squares += (chunk * chunk).sum(axis=0, dtype=np.int64)
+        chunk = images[start : start + CHUNK].astype(np.uint32)
+        total += chunk.sum(axis=0, dtype=np.uint32)
+        squares += (chunk * chunk).sum(axis=0, dtype=np.uint32)
     deviation = np.sqrt(len(images) * squares - total**2) / len(images)
     return total / len(images), np.where(deviation == 0, 1.0, deviation)
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from klayer.kernels.compiled import compiled
-from klayer.kernels.threads import both, two_threads
+from klayer.kernels.threads import both, cut, two_threads
 from klayer.kernels.tiles import (
     BITS,
     DOTS,
@@ -74,8 +74,8 @@ def scores(x: Array, w: Array, b: Array, out: Array) -> None:
     l + 2, 0 and 1; b[j] is added last.
     """
     if two_threads(x.size * len(w)):
-        half = len(x) // 2
-        both(_scores, (x[:half], w, b, out[:half]), (x[half:], w, b, out[half:]))
+        at = cut(len(x))
+        both(_scores, (x[:at], w, b, out[:at]), (x[at:], w, b, out[at:]))
     else:
         _scores(x, w, b, out)
 
@@ -158,9 +158,9 @@ def input_gradient(g: Array, w: Array, out: Array) -> None:
 def _sum_rows(a: Array, x: Array, out: Array, updates: bool, rate: float, decay: float) -> None:
     """out = a x; in an update out <- out - rate (a x + decay out)."""
     if two_threads(x.size * len(out)):
-        half, rest = x.shape[1] // 2 // LINE * LINE, (updates, rate, decay)
-        left = a, x[:, :half], out[:, :half], *rest
-        both(_sum_rows_of, left, (a, x[:, half:], out[:, half:], *rest))
+        at, rest = cut(x.shape[1], LINE), (updates, rate, decay)
+        left = a, x[:, :at], out[:, :at], *rest
+        both(_sum_rows_of, left, (a, x[:, at:], out[:, at:], *rest))
     else:
         _sum_rows_of(a, x, out, updates, rate, decay)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from klayer.data.dataset import Dataset
 from klayer.kernels.compiled import compiled
-from klayer.kernels.threads import both, two_threads
+from klayer.kernels.threads import both, cut, two_threads
 from klayer.networks.layer import Array, Buffer, Labels
 
 SIDE = 32  # pixels; an image is three planes of SIDE rows
@@ -27,11 +27,11 @@ class Normaliser:
     def gather(self, images: NDArray[np.uint8], rows: Labels) -> Array:
         """The images (N, d) at `rows` (n,), normalised: (n, d), valid until the next call."""
         out = self.out(len(rows))
-        padded, half = self.out.with_room(len(rows)), len(rows) // 2
-        scale = self.mean, self.inverse
+        padded, scale = self.out.with_room(len(rows)), (self.mean, self.inverse)
         if two_threads(out.size * NUMBER):
-            one = images, rows[:half], *scale, padded[:half]
-            both(_gather, one, (images, rows[half:], *scale, padded[half:]))
+            at = cut(len(rows))
+            one = images, rows[:at], *scale, padded[:at]
+            both(_gather, one, (images, rows[at:], *scale, padded[at:]))
         else:
             _gather(images, rows, *scale, padded)
         return out
