@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import joblib
@@ -24,6 +26,13 @@ def test_a_worker_that_dies_is_told() -> None:
     with pytest.raises(KlayerError, match=r"worker process was killed.*run the same"):
         list(map_tasks(die, [1, 2]))
     assert sorted(map_tasks(square, [2, 3])) == [4, 9]
+
+
+def test_a_worker_loads_no_library_of_tables() -> None:
+    """Which would cost each process some 60 MB."""
+    code = "import sys, klayer.parallel.runner, klayer.training.loop; print('pandas' in sys.modules)"
+    output = subprocess.check_output([sys.executable, "-c", code], text=True)
+    assert output == "False\n"
 
 
 def test_results_do_not_depend_on_the_number_of_processes(

@@ -8,15 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from statistics import stdev
 
-import numpy as np
 from tqdm import tqdm
 
 from klayer.data.dataset import PROCESSED, open_dataset
 from klayer.errors import KlayerError
 from klayer.parallel import checkpoints, workers
 from klayer.training.job import Job, Outcome
-from klayer.training.results import deviation
 
 CLUSTER = "DASK_SCHEDULER_ADDRESS"
 BAR = "{desc}: {n_fmt} of {total_fmt} networks |{bar}| {remaining} left{postfix}"
@@ -93,7 +92,7 @@ def accuracy(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> str:
     percent = [100 * float(outcome.row[f"{part}_accuracy"]) for outcome in outcomes]
     if any(job.training != jobs[0].training for job in jobs):
         return f"{part} accuracy {min(percent):.1f} to {max(percent):.1f} %"
-    spread = f" ± {deviation(np.array(percent)):.1f}" if len(percent) > 1 else ""
+    spread = f" ± {stdev(percent):.1f}" if len(percent) > 1 else ""
     return f"{part} accuracy {sum(percent) / len(percent):.1f} %{spread}"
 
 
