@@ -22,8 +22,7 @@ from browser import Browser
 from evidence_files import EXPERIMENTS, MORE, write_evidence
 from klayer import params
 from klayer.report.page import page
-from klayer.report.studies.questions import document
-from klayer.report.studies.results import collect
+from klayer.report.study_questions import page_of_studies
 from klayer.stages import report as stage
 
 ROOT = Path(__file__).parents[1]
@@ -145,7 +144,7 @@ def test_the_studies_page_is_drawn_whole(
 ) -> None:
     monkeypatch.chdir(ROOT / "studies")
     path = tmp_path / "index.html"
-    path.write_text(page(document(*collect(params.read()))))
+    path.write_text(page(page_of_studies(params.read())))
     chromium.open(path, width, dark)
     if width == 1280:
         assert chromium.evaluate("document.documentElement.scrollHeight") <= 8 * 900

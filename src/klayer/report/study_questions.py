@@ -1,24 +1,29 @@
-"""The section of a study, by what it asks: a function for each name that `ask` may have.
+"""The page of studies/: the section of a study, by what it asks.
 
-Sentences are in templates/questions/study_*.j2.
+`ASKS` has a function for each name that `ask` may have, which computes the facts that a template
+says: templates/questions/study_*.j2.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
 from klayer.report import words
+from klayer.report.charts import Row, seeds_panel
 from klayer.report.document import Document, Figure, Panel, Section, Table
-from klayer.report.evidence import Unanswered
+from klayer.report.drawing import BLUE, ORANGE, OTHERS, at_values
+from klayer.report.evidence import read_numbers
 from klayer.report.page import assemble, question, sentence
 from klayer.report.statistics import EQUAL
-from klayer.report.studies.charts import accuracy_panel, differences_panel
-from klayer.report.studies.results import Study, in_words
+from klayer.report.study_results import Study, in_words, read_study
 from klayer.report.verdicts import Verdict, compared
 
 BETTER = {1: "better", 0: "no difference", -1: "worse"}
@@ -31,22 +36,26 @@ MEASURES = {
     "test_accuracy": "test",
     "test_accuracy_views": "test over ten views",
 }
-STATISTICS = {"": "running averages", "_own": "own statistics", "_precise": "PreciseBN"}
+STATISTICS = {"_own": "own statistics", "_precise": "PreciseBN"}
+DATA = "../metrics/data.json"  # of the pipeline that prepared the images
 LONGEST = 40  # rows of a table
+ASIDE = 0.07  # of the distance of two values in a chart, between the variants
+CAPTION = "Each point is a network of one seed, or the difference of two with the same seed."
+Facts = dict[str, Any]
 
 
 class Comparison(NamedTuple):
-    """A number of each seed for one kind of networks, against that for another kind."""
+    """A number of each seed for one kind of networks, against that for the first kind."""
 
     label: str  # of the kind
     place: str  # at which value, or on which images; may be empty
-    plain: pd.Series[float]
+    plain: pd.Series[float]  # of the first kind
     other: pd.Series[float]
     directions: Mapping[int, str] = BETTER
 
     @property
     def verdict(self) -> Verdict:
-        """On the second less the first."""
+        """On the kind less the first one."""
         return compared(self.plain, self.other, self.label, self.directions)
 
     @property
@@ -54,238 +63,240 @@ class Comparison(NamedTuple):
         """Comparisons with equal answers are named together."""
         return words.undecided(self.verdict).split(":")[0] or self.verdict.direction
 
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Its row in a table."""
+        share = f", {self.verdict.percent} %" if self.verdict.share is not None else ""
+        accuracies = words.spread(self.plain), words.spread(self.other)
+        kind = f"{self.label} {self.place}".strip()
+        return kind, *accuracies, words.brief(self.verdict), f"{self.answer}{share}"
 
-def gain(study: Study) -> Section:
+
+def page_of_studies(sections: Mapping[str, Any]) -> Document:
+    """A section for each study of the sections of params.yaml, see `read_study`."""
+    studies = [read_study(name, asked) for name, asked in sections["studies"].items()]
+    learnt = pd.concat([study.networks["learnt"] for study in studies])
+    facts = read_numbers(DATA, "synthetic")
+    facts |= {"networks": len(learnt), "failed": (learnt == 0).sum()}
+    return assemble("studies", [section(study) for study in studies], **facts)
+
+
+def section(study: Study) -> Section:
+    """The answer of a study. Several verdicts have one certainty, or each its own in the text."""
+    ask, template = ASKS[study.ask]
+    facts: Facts = {"study": study, "first": study.label(study.variants[0]), "comparisons": []}
+    facts |= ask(study)
+    verdicts = [c.verdict for c in facts["comparisons"] if ask is not best_value]
+    certainties = {verdict.certainty for verdict in verdicts}
+    facts["common"] = certainties.pop() if len(certainties) == 1 else ""
+    facts["several"] = len({c.label for c in facts["comparisons"]}) > 1
+    facts["answers"] = _by_answer(facts["comparisons"])
+    panels, tables = [], [_networks(study)]
+    if study.varied and ask in (gain, ranges, best_value):
+        panels.append(Panel("Test accuracy", partial(_draw_values, study), height=2.5))
+    if template == "study_gain":
+        panel, table = _gains(study, facts)
+        panels, tables = [*panels, panel], [table, *tables]
+    blocks = [Figure(study.name, CAPTION, panels, study.source)] if panels else []
+    one = verdicts[0] if len(verdicts) == 1 else None
+    whole = question(study.name, study.question, one, blocks, tables, template, **facts)
+    if one:
+        return whole
+    short = " ".join(sentence(f"questions/{template}.j2", "short", facts).split())
+    return replace(whole, short=short or whole.answer, certainty=facts["common"])
+
+
+def _by_answer(comparisons: Sequence[Comparison]) -> dict[str, dict[str, list[Comparison]]]:
+    """By answer, those that are better and worse first; then by label."""
+    answers: dict[str, dict[str, list[Comparison]]] = {BETTER[1]: {}, BETTER[-1]: {}}
+    for comparison in comparisons:
+        labels = answers.setdefault(comparison.answer, {})
+        labels.setdefault(comparison.label, []).append(comparison)
+    return {answer: labels for answer, labels in answers.items() if labels}
+
+
+def gain(study: Study) -> Facts:
     """Each variant against the first, at each value."""
-    first, *others = _variants(study)
-    found = [
+    first, *others = study.variants
+    comparisons = [
         Comparison(study.label(v), study.place(x), study.at(first, x), study.at(v, x))
         for v in others
         for x in study.values
     ]
-    return _gains(study, found, study.label(first))
+    return {"comparisons": comparisons}
 
 
-def best_gain(study: Study) -> Section:
+def best_gain(study: Study) -> Facts:
     """Each variant against the first, both with the best of their own values."""
-    first, *_ = _variants(study)
-    return _gains(study, _at_best(study), study.label(first), best=True)
+    first, *others = study.variants
+    best = study.chosen(first)
+    return {"comparisons": [Comparison(study.label(v), "", best, study.chosen(v)) for v in others]}
 
 
-def statistics(study: Study) -> Section:
-    """Each kind of statistics against the running averages, over all values."""
-    kinds = [s for s in STATISTICS if s and f"test_accuracy{s}" in study.networks]
-    if not kinds:
-        raise Unanswered("its training names no other statistics")
-    columns = map(str, study.networks)
-    images = [c.removesuffix("_accuracy") for c in columns if c.endswith("_accuracy")]
+def statistics(study: Study) -> Facts:
+    """Each kind of statistics against running averages, over all values; `single` at each one."""
+    networks = study.networks.set_index("seed")
+    kinds = [kind for kind in STATISTICS if f"test_accuracy{kind}" in networks]
+    images = [c.removesuffix("_accuracy") for c in map(str, networks) if c.endswith("_accuracy")]
     corrupted = [name for name in images if name not in ("train", "validation", "test")]
-    places = {"on test images": ["test"], "on corrupted images": corrupted}
-    found = [
-        _of_statistics(study, kind, place, names, study.values)
-        for kind in kinds
-        for place, names in places.items()
-        if names
-    ]
-    single = [
-        _of_statistics(study, kind, f"{study.place(value)}, {name}".strip(", "), [name], [value])
-        for kind in kinds
-        for value in study.values
-        for name in ("test", *corrupted)
-    ]
-    return _gains(study, found, STATISTICS[""], single)
 
+    def compare(kind: str, place: str, names: list[str], values: list[str]) -> Comparison:
+        """Means over images of these names and over values."""
+        rows = networks[networks["value"].isin(values)]
+        plain, other = (
+            rows[[f"{name}_accuracy{suffix}" for name in names]].groupby("seed").mean().mean(axis=1)
+            for suffix in ("", kind)
+        )
+        return Comparison(STATISTICS[kind], place, plain, other)
 
-def ranges(study: Study) -> Section:
-    """Does what varies matter more for a variant? Largest less smallest accuracy of each seed."""
-    first, *others = _variants(study, values=2)
-    tables = {v: pd.concat([study.at(v, x) for x in study.values], axis=1) for v in study.variants}
-    spans = {v: (t.max(axis=1) - t.min(axis=1))[t.notna().all(axis=1)] for v, t in tables.items()}
-    found = [Comparison(study.label(v), "", spans[first], spans[v], RANGE) for v in others]
-    means = {study.label(v): span.mean() for v, span in spans.items() if len(span)}
-    return _section(study, "study_range", found, [accuracy_panel(study)], means=means)
-
-
-def best_value(study: Study) -> Section:
-    """Which value is best for a variant, by its validation accuracy, as a power of ten."""
-    first, *others = _variants(study, values=2)
-    best, limits = ({v: _near(study, v, below) for v in study.variants} for below in (0.0, WITHIN))
-    logs = {v: near.map(math.log10) for v, near in best.items()}
-    found = [Comparison(study.label(v), "", logs[first], logs[v], VALUE) for v in others]
-    seeds = study.networks["seed"].nunique()
-    largest = {v: sorted(near.groupby("seed").max().unique()) for v, near in limits.items()}
-    facts: dict[str, Any] = {
-        "at_best": _at_best(study),
-        "left_out": {study.label(v): seeds - len(b) for v, b in best.items() if len(b) < seeds},
-        "up_to": {
-            study.label(v): " to ".join({words.short(x): None for x in (ends[0], ends[-1])})
-            for v, ends in largest.items()
-            if ends
-        },
+    places = [("on test images", ["test"]), ("on corrupted images", corrupted)]
+    return {
+        "first": "running averages",
+        "comparisons": [
+            compare(kind, place, names, study.values)
+            for kind in kinds
+            for place, names in places
+            if names
+        ],
+        "single": [
+            compare(kind, f"{study.place(value)}, {name}".strip(", "), [name], [value])
+            for kind in kinds
+            for value in study.values
+            for name in ("test", *corrupted)
+        ],
     }
-    return _section(study, "study_best", found, [accuracy_panel(study)], judged=False, **facts)
+
+
+def ranges(study: Study) -> Facts:
+    """Does what varies matter more for a variant? Largest less smallest accuracy of each seed."""
+    first, *others = study.variants
+    by_seed = study.networks.groupby(["variant", "seed"])["test_accuracy"]
+    spans = by_seed.max() - by_seed.min()
+    return {
+        "comparisons": [
+            Comparison(study.label(v), "", spans[first], spans[v], RANGE) for v in others
+        ],
+        "means": {study.label(v): spans[v].mean() for v in study.variants},
+    }
+
+
+def best_value(study: Study) -> Facts:
+    """Which value is best for a variant, by its validation accuracy, as a power of ten."""
+    first, *others = study.variants
+    best, up_to = {}, {}
+    for variant in study.variants:
+        near = _near(study, variant, 0.0)
+        best[variant] = near[~near.index.duplicated(keep=False)].map(math.log10)
+        largest = _near(study, variant, WITHIN).groupby("seed").max()
+        if len(largest):
+            ends = dict.fromkeys(map(words.short, (largest.min(), largest.max())))
+            up_to[study.label(variant)] = " to ".join(ends)
+    seeds = study.networks["seed"].nunique()
+    return {
+        "comparisons": [
+            Comparison(study.label(v), "", best[first], best[v], VALUE) for v in others
+        ],
+        "at_best": best_gain(study)["comparisons"],
+        "left_out": {study.label(v): seeds - len(b) for v, b in best.items() if len(b) < seeds},
+        "up_to": up_to,
+    }
 
 
 def _near(study: Study, variant: str, below: float) -> pd.Series[float]:
-    """The values, by seed, of networks that learn and are near the highest validation accuracy;
-    of the best ones, those that are alone.
+    """The values, by seed, of networks that learn and whose validation accuracy is at most so far
+    below the highest of their seed.
     """
-    table = study.networks[study.networks["variant"] == variant].set_index("seed")
-    highest = table["validation_accuracy"].groupby("seed").transform("max")
-    near = table[table["validation_accuracy"] >= highest - below - EQUAL]
-    near = near if below else near[~near.index.duplicated(keep=False)]
-    return near[near["learnt"] == 1]["value"].astype(float)
+    networks = study.networks[study.networks["variant"] == variant].set_index("seed")
+    accuracy = networks["validation_accuracy"]
+    near = accuracy >= accuracy.groupby("seed").transform("max") - below - EQUAL
+    return networks.loc[near & (networks["learnt"] == 1), "value"].astype(float)
 
 
-def level(study: Study) -> Section:
+def level(study: Study) -> Facts:
     """How good the chosen networks are; by validation images where no others were looked at."""
-    known = [measure for measure in MEASURES if measure in study.networks]
-    best = [measure for measure in known if measure.startswith("test")] or known
+    measures = {m: name for m, name in MEASURES.items() if m in study.networks}
+    tested = {m: name for m, name in measures.items() if m.startswith("test")} or measures
     chosen = study.networks[study.networks["chosen"] == 1]
-    one = all(chosen[key].nunique() == 1 for key in study.varied)  # for all seeds
-    return _section(
-        study,
-        "study_level",
-        [],
-        accuracies={
-            study.label(v): {MEASURES[m]: study.chosen(v, m) for m in best} for v in study.variants
+    same = all(chosen[key].nunique() == 1 for key in study.varied)  # for all seeds
+    return {
+        "accuracies": {
+            study.label(v): {name: study.chosen(v, m) for m, name in tested.items()}
+            for v in study.variants
         },
-        settings={in_words(key): chosen[key].iloc[0] for key in study.varied if one},
-    )
+        "settings": {in_words(key): chosen[key].iloc[0] for key in study.varied if same},
+    }
 
 
-def _at_best(study: Study) -> list[Comparison]:
-    first, *others = study.variants
-    return [Comparison(study.label(v), "", study.chosen(first), study.chosen(v)) for v in others]
+# What computes the facts for each ask, and the template that says them.
+ASKS = {
+    "gain": (gain, "study_gain"),
+    "range": (ranges, "study_range"),
+    "best_value": (best_value, "study_best"),
+    "best_gain": (best_gain, "study_gain"),
+    "statistics": (statistics, "study_gain"),
+    "level": (level, "study_level"),
+}
 
 
-def _of_statistics(
-    study: Study, kind: str, place: str, images: Sequence[str], values: Sequence[str]
-) -> Comparison:
-    """Means over kinds of images and over values."""
-    variant = study.variants[0]
-    plain, other = (
-        pd.concat(
-            [study.at(variant, v, f"{i}_accuracy{s}") for v in values for i in images], axis=1
+def _gains(study: Study, facts: Facts) -> tuple[Panel, Table]:
+    """Differences of test accuracy, drawn and in a table."""
+    rows = [
+        Row(
+            f"{c.label}\n{c.place}".strip() if facts["several"] else c.place or c.label,
+            100 * (c.other - c.plain),
+            OTHERS[3],
         )
-        for s in ("", kind)
-    )
-    return Comparison(STATISTICS[kind], place, plain.mean(axis=1), other.mean(axis=1))
-
-
-def _gains(
-    study: Study,
-    found: Sequence[Comparison],
-    first: str,
-    more: Sequence[Comparison] = (),
-    best: bool = False,
-) -> Section:
-    """What is better, what is worse, and what makes no difference; differences are drawn."""
-    answers: dict[str, dict[str, list[Comparison]]] = {BETTER[1]: {}, BETTER[-1]: {}}
-    for c in found:
-        answers.setdefault(c.answer, {}).setdefault(c.label, []).append(c)
-    several = len({c.label for c in found}) > 1
-    names = [f"{c.label}\n{c.place}".strip() if several else c.place or c.label for c in found]
-    gains = [100 * (c.other - c.plain).dropna() for c in found]
-    panels = [differences_panel(first, dict(zip(names, gains, strict=True)))]
-    if study.varied and not best and not more:
-        panels.insert(0, accuracy_panel(study))
+        for c in facts["comparisons"]
+    ]
+    first = facts["first"]
+    panel = seeds_panel(f"Against {first}", rows, "difference of test accuracy (points)")
+    narrow = replace(panel, left=1.4, width=4.3, height=1.5 + 0.36 * len(rows))  # for a phone
     head = ("kind", f"{first} (%)", "this (%)", "difference (points)", "answer, redrawn seeds")
-    shown = [_row(comparison) for comparison in more or found]
-    table = Table("Test accuracy, mean ± std over seeds", head, shown, study.source)
-    facts: dict[str, Any] = {"answers": {key: group for key, group in answers.items() if group}}
-    facts |= {"several": several, "first": first, "best": best}
-    return _section(study, "study_gain", found, panels, table, **facts)
-
-
-def _row(comparison: Comparison) -> tuple[str, ...]:
-    verdict = comparison.verdict
-    share = f", {verdict.percent} %" if verdict.share is not None else ""
-    sides = [words.spread(side) for side in (comparison.plain, comparison.other)]
-    answer = f"{comparison.answer}{share}"
-    kind = f"{comparison.label} {comparison.place}".strip()
-    return kind, *sides, words.brief(verdict), answer
-
-
-def _section(
-    study: Study,
-    template: str,
-    found: Sequence[Comparison],
-    panels: Sequence[Panel] = (),
-    *tables: Table,
-    judged: bool = True,
-    **facts: Any,
-) -> Section:
-    """Several verdicts have one certainty, or each its own in the sentence."""
-    one = found[0].verdict if judged and len(found) == 1 else None
-    certainties = {comparison.verdict.certainty for comparison in found}
-    common = certainties.pop() if judged and len(certainties) == 1 else ""
-    labels = [study.label(variant) for variant in study.variants]
-    facts |= {"study": study, "found": found, "common": common, "labels": labels}
-    caption = "Each point is a network of one seed, or the difference of two with the same seed."
-    blocks = [Figure(study.name, caption, panels, study.source)] if panels else []
-    details = [*tables, _networks(study)]
-    section = question(study.name, study.question, one, blocks, details, template, **facts)
-    if one:
-        return section
-    short = sentence(f"questions/{template}.j2", "short", facts).split()
-    return replace(section, short=" ".join(short) or section.answer, certainty=common)
+    cells = [comparison.cells for comparison in facts.get("single") or facts["comparisons"]]
+    return narrow, Table("Test accuracy, mean ± std over seeds", head, cells, study.source)
 
 
 def _networks(study: Study) -> Table:
     """Every kind of network, or, where there are many, those that were chosen for some seed."""
     measures = {m: name for m, name in MEASURES.items() if m in study.networks}
-    rows = []
-    for (variant, *settings), group in study.networks.groupby(
-        ["variant", "value", *study.varied], sort=False
-    ):
-        accuracies = [words.spread(group[measure]) for measure in measures]
-        counts = str(group["chosen"].sum()), str((group["learnt"] == 0).sum()), str(len(group))
-        rows.append(
-            (
-                study.label(str(variant)),
-                *(in_words(str(x)) for x in settings[1:]),
-                *accuracies,
-                *counts,
-            )
-        )
+    shown: Any = dict.fromkeys(measures, words.spread)
+    shown |= {"chosen": "sum", "learnt": lambda learnt: (learnt == 0).sum(), "seed": "size"}
+    groups = study.networks.groupby(["variant", "value", *study.varied], sort=False)
+    table = groups.agg(shown).astype(str).reset_index().drop(columns="value")
+    table["variant"] = table["variant"].map(study.label)
+    table[study.varied] = table[study.varied].map(in_words)
     caption = "Accuracies in per cent, mean ± std over seeds; chosen by validation accuracy"
-    if len(rows) > LONGEST:
-        rows = [row for row in rows if row[-3] != "0"]
+    if len(table) > LONGEST:
+        table = table[table["chosen"] != "0"]
         caption += " (those that were never chosen are left out)"
     head = ("kind", *map(in_words, study.varied), *measures.values(), "chosen", "failed", "seeds")
-    return Table(caption, head, rows, study.source)
+    return Table(caption, head, table.to_numpy().tolist(), study.source)
 
 
-def _variants(study: Study, values: int = 1) -> list[str]:
-    """The variants. Raises Unanswered where there is nothing to compare."""
-    if len(study.variants) < 2:
-        raise Unanswered("there is one variant, nothing to compare")
-    if len(study.values) < values:
-        raise Unanswered(f"there is one value of {study.setting}")
-    return study.variants
+def _draw_values(study: Study, axes: Axes) -> None:
+    """Test accuracy of each network over the values; numbers are joined by a line, others not.
 
-
-ASKS: dict[str, Callable[[Study], Section]] = {
-    "gain": gain,
-    "range": ranges,
-    "best_value": best_value,
-    "best_gain": best_gain,
-    "statistics": statistics,
-    "level": level,
-}
-
-
-def section(study: Study) -> Section:
-    """What a study found; one line where there is nothing to compare."""
-    try:
-        return ASKS[study.ask](study)
-    except Unanswered as why:
-        return Section(study.name, study.question, "Not answered", "", f"Not answered: {why}.")
-
-
-def document(studies: Sequence[Study], synthetic: bool) -> Document:
-    """The page: a section for each study."""
-    learnt = pd.concat([study.networks["learnt"] for study in studies])
-    facts = {"synthetic": synthetic, "networks": len(learnt), "failed": (learnt == 0).sum()}
-    return assemble("studies", [section(study) for study in studies], **facts)
+    Blue is BN, orange the first variant beside it.
+    """
+    values = pd.to_numeric(pd.Series(study.values), errors="coerce")
+    numbers = bool((values > 0).all())  # on a logarithmic axis
+    places = values.to_numpy() if numbers else np.arange(len(values))
+    others = iter(OTHERS * len(study.variants))
+    colours = {"bn": BLUE} | ({study.variants[0]: ORANGE} if "bn" in study.variants else {})
+    for i, variant in enumerate(study.variants):
+        aside = ASIDE * (i - (len(study.variants) - 1) / 2)
+        at = places * (1 + aside) if numbers else places + aside
+        style: dict[str, Any] = {"color": colours.get(variant) or next(others)}
+        accuracies = [100 * study.at(variant, value) for value in study.values]
+        for x, of_seeds in zip(at, accuracies, strict=True):
+            axes.plot([x] * len(of_seeds), of_seeds, "o", ms=3.5, alpha=0.5, **style)
+        style |= {"ls": "-"} if numbers else {"ls": "", "marker": "_", "ms": 16, "mew": 2}
+        axes.plot(at, [a.mean() for a in accuracies], label=study.label(variant), **style)
+    if numbers:
+        at_values(axes, dict(zip(places, study.values, strict=True)))
+    else:
+        names = [study.place(v).removeprefix(f"at {study.setting} ") for v in study.values]
+        axes.set_xticks(places, [name.removeprefix("with ") for name in names])
+        axes.set_xlim(-0.5, len(places) - 0.5)
+    axes.set_xlabel(study.setting)
+    axes.set_ylabel("test accuracy (%)")

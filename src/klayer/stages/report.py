@@ -1,4 +1,4 @@
-"""Stage `report`: writes what metrics and plots say as a page, as Markdown and as pictures."""
+"""Stage `report`, also that of studies/: writes a page, as HTML, as Markdown and as pictures."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from klayer.report.document import REPORTS, Document, Figure, Panel
 from klayer.report.drawing import png
 from klayer.report.evidence import Evidence, Unanswered
 from klayer.report.page import markdown, page
+from klayer.report.study_questions import page_of_studies
 
 
 def run() -> None:
-    """Writes reports/index.html, reports/report.md and reports/figures/*.png.
+    """Writes what metrics/ and plots/ say to reports/, see `publish`.
 
     Raises KlayerError when a file of another stage is missing.
     """
@@ -30,9 +31,14 @@ def run() -> None:
     publish(report(evidence), *pictures)
 
 
+def run_studies() -> None:
+    """The same for the studies, in their folder."""
+    publish(page_of_studies(read_settings("all.studies", Path("settings"))))
+
+
 def publish(document: Document, *pictures: Figure) -> None:
-    """Writes a page, its Markdown and its pictures, and others whose panels stand in one file.
-    Prints the short answers and the page's address.
+    """Writes a page to reports/index.html, its Markdown to report.md and its pictures to figures/,
+    besides others whose panels stand in one file. Prints the short answers and the page's address.
     """
     for figure in document.figures:
         for panel, path in figure.files:

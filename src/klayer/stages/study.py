@@ -40,9 +40,10 @@ def networks_table(trials: Sequence[Trial], outcomes: Sequence[Outcome]) -> pd.D
     """
     rows = [{"variant": trial.variant, "value": trial.value, **trial.varied} for trial in trials]
     settings = pd.DataFrame(rows).fillna("-")  # what another variant alone varies
-    table = pd.concat([settings, results.seeds_table(outcomes)], axis=1)
+    measures = results.seeds_table(outcomes)  # the seed first
+    table = pd.concat([settings, measures], axis=1)
     best = table.groupby(["variant", "seed"])["validation_accuracy"].idxmax()
-    table.insert(table.columns.get_loc("seed") + 1, "chosen", table.index.isin(best).astype(int))
+    table.insert(len(settings.columns) + 1, "chosen", table.index.isin(best).astype(int))
     return table
 
 

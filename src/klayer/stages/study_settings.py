@@ -24,7 +24,7 @@ from klayer.stages.settings import compare, name_leftovers, write
 
 SETTINGS = Path("settings")
 ALL = "all.studies"  # no study can have this name
-MANY = 3  # hidden layers that are written out
+MANY = 3  # hidden layers that are written out, 50-50-50
 
 
 def run() -> None:
@@ -123,23 +123,19 @@ def draws(random: Random, seed: int) -> list[dict[str, float]]:
 
 
 def labels(values: Sequence[object]) -> list[str]:
-    """The values of a setting as the tables show them.
-
-    Numbers with six digits, units of hidden layers as 50-50, many as 9 layers; where that does not
-    tell all values apart, numbers with all digits and the units of all layers.
+    """The values of a setting as the tables show them: numbers with six digits, units of hidden
+    layers as 50-50, of many as 9 layers where all values differ in their depth.
     """
-    short, whole = [_short(value) for value in values], [_whole(value) for value in values]
+    whole = [_label(value) for value in values]
+    short = [
+        f"{len(value) + 1} layers" if isinstance(value, list) and text.count("-") >= MANY else text
+        for value, text in zip(values, whole, strict=True)
+    ]
     return short if len(set(short)) == len(set(whole)) else whole
 
 
-def _short(value: object) -> str:
-    if isinstance(value, list) and len(value) > MANY and isinstance(value[0], int):
-        return f"{len(value) + 1} layers"
-    return f"{value:g}" if isinstance(value, float) else _whole(value)
-
-
-def _whole(value: object) -> str:
-    if not isinstance(value, list):
-        return str(value)
-    separator = " " if value and isinstance(value[0], str) else "-"
-    return separator.join(map(str, value)) or "none"
+def _label(value: object) -> str:
+    if isinstance(value, list):
+        separator = " " if value and isinstance(value[0], str) else "-"  # of a block
+        return separator.join(map(str, value)) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
