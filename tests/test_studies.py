@@ -11,13 +11,14 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure as Sheet
 
 import klayer.settings
 from conftest import ROOT, tiny_training
 from klayer import params
 from klayer.errors import KlayerError
 from klayer.files import write_table
-from klayer.report.document import Table
+from klayer.report.document import Figure, Table
 from klayer.report.page import markdown
 from klayer.report.study_questions import ASKS, page_of_studies, section
 from klayer.report.study_results import Study, read_study
@@ -183,6 +184,16 @@ def test_a_value_is_not_best_where_no_network_learns_or_all_are_equal(
     assert result.answer.startswith("The best learning rate is not known: no seed in common")
     assert "3 seeds (a), 3 seeds (b)" in result.numbers
     assert ("up to" in result.answer) == bool(learnt)
+
+
+@pytest.mark.parametrize(("values", "scale"), [(["0.1", "1"], "log"), (["0", "1"], "linear")])
+def test_a_chart_shows_every_value(values: list[str], scale: str) -> None:
+    (figure,) = section(study("gain", {(v, x): [0.4, 0.5] for v in "ab" for x in values})).blocks
+    assert isinstance(figure, Figure)
+    axes = Sheet().subplots()
+    figure.panels[0].draw(axes)
+    assert axes.get_xscale() == scale
+    assert [label.get_text() for label in axes.get_xticklabels()] == values
 
 
 @pytest.mark.parametrize(

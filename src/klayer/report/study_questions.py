@@ -135,35 +135,28 @@ def best_gain(study: Study) -> Facts:
 
 def statistics(study: Study) -> Facts:
     """Each kind of statistics against running averages, over all values; `single` at each one."""
-    networks = study.networks.set_index("seed")
-    kinds = [kind for kind in STATISTICS if f"test_accuracy{kind}" in networks]
-    images = [c.removesuffix("_accuracy") for c in map(str, networks) if c.endswith("_accuracy")]
-    corrupted = [name for name in images if name not in ("train", "validation", "test")]
+    columns = [str(column) for column in study.networks if "_accuracy" in str(column)]
+    table = study.networks.melt(["value", "seed"], columns, "measure", "accuracy")
+    table[["images", "kind"]] = table["measure"].str.split("_accuracy", expand=True)
+    table = table[~table["images"].isin(["train", "validation"])]
+    kinds = [kind for kind in STATISTICS if kind in table["kind"].array]
 
-    def compare(kind: str, place: str, names: list[str], values: list[str]) -> Comparison:
-        """Means over images of these names and over values."""
-        rows = networks[networks["value"].isin(values)]
-        plain, other = (
-            rows[[f"{name}_accuracy{suffix}" for name in names]].groupby("seed").mean().mean(axis=1)
-            for suffix in ("", kind)
-        )
-        return Comparison(STATISTICS[kind], place, plain, other)
+    def compare(kind: str, place: str, rows: pd.DataFrame) -> Comparison:
+        """Means over images and values."""
+        means = rows.groupby(["kind", "seed"])["accuracy"].mean()
+        return Comparison(STATISTICS[kind], place, means[""], means[kind])
 
-    places = [("on test images", ["test"]), ("on corrupted images", corrupted)]
+    tested = table["images"] == "test"
+    places = {"on test images": table[tested], "on corrupted images": table[~tested]}
+    single = {
+        f"{study.place(value)}, {images}".strip(", "): rows
+        for value in study.values
+        for images, rows in table[table["value"] == value].groupby("images", sort=False)
+    }
     return {
         "first": "running averages",
-        "comparisons": [
-            compare(kind, place, names, study.values)
-            for kind in kinds
-            for place, names in places
-            if names
-        ],
-        "single": [
-            compare(kind, f"{study.place(value)}, {name}".strip(", "), [name], [value])
-            for kind in kinds
-            for value in study.values
-            for name in ("test", *corrupted)
-        ],
+        "comparisons": [compare(k, p, r) for k in kinds for p, r in places.items() if len(r)],
+        "single": [compare(k, p, r) for k in kinds for p, r in single.items()],
     }
 
 
@@ -185,8 +178,7 @@ def best_value(study: Study) -> Facts:
     first, *others = study.variants
     best, up_to = {}, {}
     for variant in study.variants:
-        near = _near(study, variant, 0.0)
-        best[variant] = near[~near.index.duplicated(keep=False)].map(math.log10)
+        best[variant] = _near(study, variant, 0.0).map(math.log10)
         largest = _near(study, variant, WITHIN).groupby("seed").max()
         if len(largest):
             ends = dict.fromkeys(map(words.short, (largest.min(), largest.max())))
@@ -204,12 +196,13 @@ def best_value(study: Study) -> Facts:
 
 def _near(study: Study, variant: str, below: float) -> pd.Series[float]:
     """The values, by seed, of networks that learn and whose validation accuracy is at most so far
-    below the highest of their seed.
+    below the highest of their seed; of the highest ones, those that are alone.
     """
     networks = study.networks[study.networks["variant"] == variant].set_index("seed")
     accuracy = networks["validation_accuracy"]
-    near = accuracy >= accuracy.groupby("seed").transform("max") - below - EQUAL
-    return networks.loc[near & (networks["learnt"] == 1), "value"].astype(float)
+    near = networks[accuracy >= accuracy.groupby("seed").transform("max") - below - EQUAL]
+    near = near if below else near[~near.index.duplicated(keep=False)]
+    return near[near["learnt"] == 1]["value"].astype(float)
 
 
 def level(study: Study) -> Facts:
