@@ -23,7 +23,6 @@ from klayer.stages.study_settings import SETTINGS, check_recorded, draws, labels
 from klayer.training.job import Job
 
 PLAIN = ["affine", "relu"]
-VARIANTS: dict[str, Any] = {"a": {}, "b": {"l2": 0.5}}
 GRID = {"grid": {"l2": [0.1, 0.2]}}
 RANDOM = {"random": {"count": 2, "ranges": {"l2": [0.1, 0.2]}}}
 SIGMAS = {"across": {"sigma": [0.1, 0.2]}}
@@ -32,7 +31,7 @@ BEST = {"ask": "best_value", **SIGMAS}
 
 def sections(**study: Any) -> dict[str, Any]:
     """studies/params.yaml with one study."""
-    usual = {"question": "Is it so?", "ask": "gain", "variants": VARIANTS}
+    usual = {"question": "Is it so?", "ask": "gain", "variants": {"a": None, "b": {"l2": 0.5}}}
     return {"training": tiny_settings()["training"], "studies": {"one": usual | study}}
 
 
@@ -63,14 +62,12 @@ def test_every_variant_has_every_value_and_seed() -> None:
     trained = networks(across=across, training={"seeds": [3, 4]})
     expected = [(v, n, s) for v in ("a", "b") for n in ("10", "20") for s in (3, 4)]
     assert shown(trained) == expected
-    assert trained[-1].varied == {"half_cycle": "20", "batch_size": "60"}
-    assert trained[-1].training.batch_size == 60  # goes along
-    assert trained[-1].training.l2 == 0.5
-
-
-def test_a_variant_of_nothing_is_the_usual_training() -> None:
-    first = networks(variants={"a": None, "b": {"l2": 0.5}})[0]
-    assert (first.training.l2, first.value, first.varied) == (0.005, "", {})
+    assert trained[-1].varied == {"half_cycle": "20", "batch_size": "60"}  # which goes along
+    assert [(t.training.l2, t.training.batch_size) for t in trained[::7]] == [
+        (0.005, 30),
+        (0.5, 60),
+    ]
+    assert (networks()[0].value, networks()[0].varied) == ("", {})
 
 
 def test_a_grid_is_all_combinations() -> None:
@@ -115,11 +112,9 @@ def test_values_that_differ_are_shown_differently(values: list[Any], texts: list
     [
         ({"asks": "gain"}, "studies.one.asks is not a known key: did you mean ask?"),
         ({"variants": {"a": {}}}, "variants: gain compares at least two (for one, ask: level)"),
-        ({"variants": {"a b": {}, "b": {}}}, "variants.'a b' is 'a b': string should match"),
         ({"variants": {"a": {}, "b": None}}, "studies.one.variants has two with the same settings"),
         ({"variants": {"a": {}, "b": {"seeds": [7]}}}, "variants.b: seeds is the same for all"),
         ({"training": {"colour": 3}}, "studies.one.training: colour is not a known key"),
-        ({"training": {"seeds": 3}}, "studies.one.seeds is 3: input should be a valid tuple"),
         ({"across": {"l2": [0.1], "cycles": [1, 2]}}, "lists of equal length"),
         ({"across": {"l2": [0.1]}}, "variants.b.l2 has no effect, as l2 varies"),
         ({"across": {"sigma": [-1.0]}}, "studies.one.sigma is -1.0: input should be greater"),
@@ -155,17 +150,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_what_is_written_is_what_is_read(folder: Path) -> None:
-    written = of_stage("one", Trials, SETTINGS)
-    assert written.model_dump(mode="json", exclude_defaults=True) == of_stages()["one"]
-    assert "numpy" in json.loads(Path("settings/one.json").read_text())["libraries"]
-
-
-def test_the_setting_that_varies_stays_the_first(folder: Path) -> None:
-    """Others go along with it; the page takes its name from the table's columns."""
+    """In the order of params.yaml: the page takes the name of what varies from the first column."""
     across = {"sigma": [0.1, 0.2], "batch_size": [10, 20]}
     Path("params.yaml").write_text(json.dumps(sections(across=across)))  # as YAML, in this order
     study_settings.run()
-    assert [*of_stage("one", Trials, SETTINGS).networks[0].varied] == [*across]
+    written = of_stage("one", Trials, SETTINGS)
+    assert written.model_dump(mode="json", exclude_defaults=True) == of_stages()["one"]
+    assert [*written.networks[0].varied] == [*across]
+    assert "numpy" in json.loads(Path("settings/one.json").read_text())["libraries"]
 
 
 @pytest.mark.parametrize(
@@ -209,12 +201,8 @@ def test_a_study_is_trained_as_its_settings_say(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"ask": "level", "test": False}, r"test is False in params.yaml and True in"),
-        (
-            {"across": {"sigma": [0.1, 0.3]}},
-            r"networks\.3\.training\.sigma is 0\.3 in params.yaml and 0\.2",
-        ),
-        ({"across": {}}, r"networks is \[.* in params.yaml and \[.*\] in"),
+        ({"ask": "level", "test": False}, r"test is False in params.yaml and True"),
+        ({"across": {"sigma": [0.1, 0.3]}}, r"networks\.3\.training\.sigma is 0\.3 in params"),
     ],
 )
 def test_by_hand_a_difference_to_params_is_named(
