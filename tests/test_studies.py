@@ -36,8 +36,8 @@ def study(ask: str, accuracies: Accuracies, learnt: int = 1) -> Study:
     """Of a variant and a value the accuracies of seeds 1 to n, in validation and test alike."""
     rows = [
         (variant, value, value, seed, 0, accuracy, accuracy, learnt)
-        for (variant, value), of_seeds in accuracies.items()
-        for seed, accuracy in enumerate(of_seeds, 1)
+        for (variant, value), by_seed in accuracies.items()
+        for seed, accuracy in enumerate(by_seed, 1)
     ]
     columns = "variant value learning_rate_max seed chosen validation_accuracy test_accuracy learnt"
     table = pd.DataFrame(rows, columns=columns.split())
@@ -146,16 +146,16 @@ def test_nothing_is_judged_of_one_seed_or_without_scatter(
     if ask == "statistics":
         measures = {f"{kind}_accuracy{s}": 0.1 for kind in ("test", "noise") for s in ("", "_own")}
         result = replace(result, networks=result.networks.assign(**measures))
-    found = section(result)
-    tables = [block for block in found.details if isinstance(block, Table)]
+    answered = section(result)
+    tables = [block for block in answered.details if isinstance(block, Table)]
     cells = (" ".join(row) for table in tables for row in table.rows)
-    text = " ".join([found.answer, found.numbers, *cells])
+    text = " ".join([answered.answer, answered.numbers, *cells])
     assert not re.search(r"nan|None|inf|: ?[.;,]|\(\)", text)
     assert not re.search(
-        r"clear|uncertain|better|worse|matters|no difference", found.answer.lower()
+        r"clear|uncertain|better|worse|matters|no difference", answered.answer.lower()
     )
     if ask in ("gain", "best_gain") and seeds == 1:
-        assert found.answer.startswith("Too few seeds to say")
+        assert answered.answer.startswith("Too few seeds to say")
 
 
 @pytest.mark.parametrize(("learnt", "other"), [(0, 0.2), (1, 0.1)])

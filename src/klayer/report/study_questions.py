@@ -281,8 +281,8 @@ def _draw_values(study: Study, axes: Axes) -> None:
         at = places * (1 + aside) if numbers else places + aside
         style: dict[str, Any] = {"color": colours.get(variant) or next(others)}
         accuracies = [100 * study.at(variant, value) for value in study.values]
-        for x, of_seeds in zip(at, accuracies, strict=True):
-            axes.plot([x] * len(of_seeds), of_seeds, "o", ms=3.5, alpha=0.5, **style)
+        for x, accuracy in zip(at, accuracies, strict=True):
+            axes.plot([x] * len(accuracy), accuracy, "o", ms=3.5, alpha=0.5, **style)
         style |= {"ls": "-"} if numbers else {"ls": "", "marker": "_", "ms": 16, "mew": 2}
         axes.plot(at, [a.mean() for a in accuracies], label=study.label(variant), **style)
     if numbers:

@@ -93,12 +93,12 @@ def trials(path: str, study: Study, training: Training) -> list[Trial]:
                 )
         if len({(t.value, t.training.seeds) for t in networks[name]}) < len(networks[name]):
             raise KlayerError(f"params.yaml: {path} has the same value twice: remove one")
-    trainings = {tuple(t.training for t in of_variant) for of_variant in networks.values()}
+    trainings = {tuple(t.training for t in group) for group in networks.values()}
     if len(trainings) < len(networks):
         raise KlayerError(
             f"params.yaml: {path}.variants has two with the same settings: change or remove one"
         )
-    return [trial for of_variant in networks.values() for trial in of_variant]
+    return [trial for group in networks.values() for trial in group]
 
 
 Row = tuple[dict[str, Any], Sequence[int]]
