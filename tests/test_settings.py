@@ -99,7 +99,7 @@ def test_settings_that_are_missing_or_damaged_are_named(project: Path, text: str
     with pytest.raises(KlayerError, match=r"^data/settings/train@bn.json is damaged .*: run `dvc"):
         read_settings("train@bn")
     path.write_text('{"libraries": {}, "l3": 1}')
-    with pytest.raises(KlayerError, match=r"was written by other code, hidden does not fit: run "):
+    with pytest.raises(KlayerError, match=r"was written by other code: run `dvc repro --force"):
         of_stage("train@bn", Training)
 
 

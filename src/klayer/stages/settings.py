@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import reprlib
 import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 from klayer import params
 from klayer.errors import KlayerError
 from klayer.files import write_folder
-from klayer.params import SETTINGS, read_settings, show
+from klayer.params import SETTINGS, read_settings
 from klayer.settings import Params, Training
 
 LIBRARIES = ("llvmlite", "numba", "numpy", "pandas", "pillow", "safetensors")
@@ -112,11 +113,11 @@ def compare(stage: str, file: str, now: Mapping[str, Any], folder: Path) -> None
     if file not in now:
         kind, at, name = file.rpartition("@")
         known = ", ".join(n.removeprefix(kind + at) for n in now if n.startswith(kind + at))
-        raise KlayerError(f"params.yaml has no {show(name)} (known: {known})")
+        raise KlayerError(f"params.yaml has no {reprlib.repr(name)} (known: {known})")
     recorded = read_settings(file, folder)
     if first := difference(now[file], recorded):
         key, *values = first
-        ours, theirs = ("left out" if value is None else show(value) for value in values)
+        ours, theirs = ("left out" if value is None else reprlib.repr(value) for value in values)
         raise KlayerError(
             f"{key} is {ours} in params.yaml and {theirs} in {folder / file}.json, which `dvc "
             f"repro` wrote before: run `dvc repro {stage}`"
