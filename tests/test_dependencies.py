@@ -36,10 +36,7 @@ def module_of(prefix: str, stage: str) -> str:
 
 @cache
 def graph() -> grimp.ImportGraph:
-    imports = grimp.build_graph("klayer", exclude_type_checking_imports=True)
-    for offered in ("klayer.classifier", "klayer.training.models"):  # to users alone
-        imports.remove_import(importer="klayer", imported=offered)
-    return imports
+    return grimp.build_graph("klayer", exclude_type_checking_imports=True)
 
 
 def file_of(module: str) -> Path:

@@ -27,7 +27,7 @@ WRONG = [
     ("training.epsilon", ".nan", " is nan: input should be a finite number"),
     ("training.initialisation", "lecun", " is 'lecun': input should be 'uniform', 'xavier', 'he'"),
     ("training.l2", "true", " is True: input should be a valid number"),
-    ("training.l2", "5", " should be below 1 / (2 learning_rate_max) = 5, where weights vanish"),
+    ("training.l2", "5", " should be below 1 / (2 learning_rate_max) = 5: a step takes all"),
     ("training.block", "[relu, affine]", " should begin with affine"),
     ("training.learning_rate_max", "1e-6", " should be at least learning_rate_min, 1e-05"),
     ("training.seeds", "[1, 2, 1]", " is [1, 2, 1]: should be without duplicates"),

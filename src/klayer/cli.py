@@ -8,15 +8,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
-from klayer.environment import check_clone, check_code, end_with_dvc, projects_around
+from klayer.environment import check_folder, end_with, projects_around, unchanged
 from klayer.errors import KlayerError, one_line
 
 PARENT = os.getppid()  # asked for early: it may end while the rest is imported
-EXPERIMENT = "DVC_EXP_BASELINE_REV"  # set by `dvc exp run`
 STOPPED = (
     "stopped: nothing is left half-written, and networks that were finished are kept: run the same "
     "command again to go on"
@@ -27,13 +26,9 @@ class _Group(click.Group):
     """Ends a failed command with one message and a status; a fault of klayer is a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        for kind in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(kind) is signal.SIG_DFL:  # SIGHUP is not, under nohup
-                signal.signal(kind, _interrupt)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
         try:
             return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
-            raise
         except KlayerError as error:
             message, status = str(error), error.exit_status
         except KeyboardInterrupt:
@@ -45,14 +40,9 @@ class _Group(click.Group):
             error.add_note("A fault of klayer: please report it with these lines.")
             raise
         click.echo(f"Error: {message}", err=True)
-        if EXPERIMENT in os.environ and not projects_around():
+        if "DVC_EXP_BASELINE_REV" in os.environ and not projects_around():  # `dvc exp run` here
             click.echo("to undo what `dvc exp run -S` set: git checkout params.yaml", err=True)
         raise click.exceptions.Exit(status)
-
-
-def _interrupt(*_: object) -> NoReturn:
-    """Ends as on Ctrl-C, so that temporary files are removed."""
-    raise KeyboardInterrupt
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -75,12 +65,12 @@ def _call(function: str, *arguments: Any) -> None:
     getattr(import_module(f"klayer.stages.{module}"), name)(*arguments)
 
 
-def _begin() -> None:
-    """Before any work: refuses what would change or lose a result."""
-    check_code()
-    check_clone()
-    if "DVC_STAGE" in os.environ:
-        end_with_dvc(PARENT)
+def _begin() -> str | None:
+    """Before any work; the stage that DVC runs, if it does."""
+    check_folder()
+    if stage := os.environ.get("DVC_STAGE"):
+        end_with(PARENT)
+    return stage
 
 
 @contextmanager
@@ -90,35 +80,30 @@ def _stage(stage: str, settings: str) -> Iterator[None]:
     By hand, all settings are checked, and have to be those that were written for the stage. Where
     DVC runs it that has been done, and what the stage depends on must not change meanwhile.
     """
-    from klayer.stages.dependencies import unchanged
-
-    _begin()
-    address = os.environ.get("DVC_STAGE")
+    address = _begin()
     if stage != "settings" and not address:
         _call(f"{settings}:check_recorded", stage)
     with unchanged(address) if address else nullcontext():
         yield
 
 
-# The command of each stage, with its argument; its function in klayer.stages; its help.
+# The command of each stage: its group, its name and argument, its function in klayer.stages, help.
 STAGES = (
-    ("settings", "settings:run", "Check params.yaml and write the settings of each stage."),
-    ("download", "download:run", "Fetch CIFAR-10's files, unless they are there, and check them."),
-    ("preprocess", "preprocess:run", "Write images, labels, mean and deviation of CIFAR-10."),
-    ("train NAME", "train:run", "Train and test the experiment NAME, a network for each seed."),
-    ("search-l2", "search_l2:run", "Search the L2 strength, coarse and then fine."),
-    ("train-best SCHEDULE", "train:run_best", "Train and test the best L2 strength by a SCHEDULE."),
-    ("report", "report:run", "Write reports/ from metrics and plots."),
-)
-STUDIES = (
-    ("settings", "study_settings:run", "Check params.yaml and write the settings of each study."),
-    ("train NAME", "study:run", "Train and test all networks of the study NAME."),
-    ("report", "study_report:run", "Write reports/ from the plots of all studies."),
+    (main, "settings", "settings:run", "Check params.yaml and write the settings of each stage."),
+    (main, "download", "download:run", "Fetch CIFAR-10's files, unless they are there."),
+    (main, "preprocess", "preprocess:run", "Write images, labels, mean and deviation of CIFAR-10."),
+    (main, "train NAME", "train:run", "Train and test the experiment NAME, a network a seed."),
+    (main, "search-l2", "search_l2:run", "Search the L2 strength, coarse and then fine."),
+    (main, "train-best SCHEDULE", "train:run_best", "Train and test the best L2 by a SCHEDULE."),
+    (main, "report", "report:run", "Write reports/ from metrics and plots."),
+    (studies, "settings", "study_settings:run", "Check params.yaml, write each study's settings."),
+    (studies, "train NAME", "study:run", "Train and test all networks of the study NAME."),
+    (studies, "report", "study_report:run", "Write reports/ from the plots of all studies."),
 )
 
 
 def _add_stage(group: click.Group, usage: str, function: str, text: str) -> None:
-    command, _, argument = usage.partition(" ")
+    command, *arguments = usage.split()
     settings = "study_settings" if group is studies else "settings"
     stage = "study" if function == "study:run" else command.replace("-", "_")
 
@@ -126,14 +111,12 @@ def _add_stage(group: click.Group, usage: str, function: str, text: str) -> None
         with _stage("@".join([stage, *names.values()]), settings):
             _call(function, *names.values())
 
-    arguments: list[click.Parameter] = [click.Argument([argument.lower()])] if argument else []
-    group.add_command(click.Command(command, callback=run, params=arguments, help=text))
+    parameters: list[click.Parameter] = [click.Argument([name.lower()]) for name in arguments]
+    group.add_command(click.Command(command, callback=run, params=parameters, help=text))
 
 
 for _row in STAGES:
-    _add_stage(main, *_row)
-for _row in STUDIES:
-    _add_stage(studies, *_row)
+    _add_stage(*_row)
 
 
 @main.command("check-gradients")

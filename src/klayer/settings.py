@@ -142,12 +142,12 @@ class Training(Section):
 
     def rules(self) -> Iterator[tuple[object, str]]:
         low, high = self.learning_rate_min, self.learning_rate_max
-        limit = 1 / (2 * high)
+        top = 1 / (2 * high)
         yield self.block[0] == "affine", "block should begin with affine, which reads the images"
         yield low <= high, f"learning_rate_max should be at least learning_rate_min, {low}"
         yield (
-            self.l2 < limit,
-            f"l2 should be below 1 / (2 learning_rate_max) = {limit:g}, where weights vanish",
+            self.l2 < top,
+            f"l2 should be below 1 / (2 learning_rate_max) = {top:g}: a step takes all of a weight",
         )
         yield (
             self.dropout == 0 or "dropout" in self.block,
