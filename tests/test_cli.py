@@ -104,7 +104,8 @@ def test_what_a_stage_depends_on_must_not_change_while_it_runs(
         Path(name).write_text("before")
     with unchanged("one@x"):
         Path("data/out").write_text("after")
-        Path("src/klayer/a/b.pyc").touch()
+        Path("src/klayer/a/__pycache__").mkdir()
+        Path("src/klayer/a/__pycache__/b.nbc").touch()  # of Numba
     with unchanged("other"), unchanged("a stage of another pipeline"):
         Path(path).write_text("between")
     stage = "../dvc.yaml:one@x"

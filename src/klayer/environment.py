@@ -74,7 +74,8 @@ def _contents(stage: str) -> dict[Path, bytes]:
     named = [Path(path) for path in entry.get("do", entry).get("deps", [])]
     edited = [path for path in named if path.parts[0] == "src" or path.suffix in (".yaml", ".lock")]
     files = [file for path in edited for file in (path, *path.rglob("*"))]
-    return {file: file.read_bytes() for file in files if file.suffix != ".pyc" and file.is_file()}
+    code = [file for file in files if file.is_file() and "__pycache__" not in file.parts]
+    return {file: file.read_bytes() for file in code}
 
 
 def end_with(parent: int) -> None:
