@@ -154,7 +154,7 @@ RANDOM = {"random": {"count": 2, "ranges": {"l2": [0.1, 0.2]}}}
         ),
         ({"variants": {"a b": {}, "b": {"l2": 0.1}}}, "variants.a b is 'a b': string should mat"),
         ({"variants": {"a": {}, "b": None}}, "variants has a and b with the same settings"),
-        ({"variants": {"a": {}, "b": {"seeds": [7]}}}, "one.seeds is the same for all"),
+        ({"variants": {"a": {}, "b": {"seeds": [7]}}}, "variants.b: seeds is the same for all"),
         ({"variants": {"a": {"colour": 3}, "b": {}}}, "one.colour is not a known key"),
         ({"training": {"colour": 3}}, "studies.one.colour is not a known key"),
         (
@@ -167,7 +167,7 @@ RANDOM = {"random": {"count": 2, "ranges": {"l2": [0.1, 0.2]}}}
         ({"across": {"sigma": [-1.0]}}, "studies.one.sigma is -1.0: input should be greater"),
         ({"across": {"sigma": []}}, "studies.one.across.sigma is []: list should have at least 1"),
         ({"across": {"colour": [1]}}, "studies.one.colour is not a known key"),
-        ({"across": {"views": [False]}}, "studies.one.views is the same for all"),
+        ({"across": {"views": [False]}}, "variants.a: views is the same for all"),
         ({"across": {"sigma": [0.1, 0.1]}}, "studies.one has the same value twice: remove one"),
         ({"across": {"hidden": [[8, 8], [8, 8]], "sigma": [0.1, 1.0]}}, "the same value twice"),
         ({"test": False}, "test: gain needs the test images (without them, ask: level)"),
@@ -178,8 +178,8 @@ RANDOM = {"random": {"count": 2, "ranges": {"l2": [0.1, 0.2]}}}
         (BEST_VALUE | {"across": {"flip": [False, True]}}, "best_value compares numbers above 0"),
         ({"ask": "statistics", "variants": {"a": {}}}, "training: statistics needs"),
         ({"ask": "statistics"}, "variants: statistics takes one alone"),
-        ({"variants": {"a": {}, "b": GRID}}, "variants.b has own values"),
-        (BEST_VALUE | {"variants": {"a": {}, "b": RANDOM}}, "variants.b has own values"),
+        ({"variants": {"a": {}, "b": GRID}}, "values of its own, which gain cannot compare"),
+        (BEST_VALUE | {"variants": {"a": {}, "b": RANDOM}}, "which best_value cannot compare"),
         (level_of(GRID | {"l2": 0.1}), "variants.a.l2 has no effect, as l2 varies"),
         (level_of({"grid": {"l2": [0.1, 0.1]}}), "has the same value twice"),
         (

@@ -87,18 +87,20 @@ def _stage(stage: str, settings: str) -> Iterator[None]:
         yield
 
 
-# The command of each stage: its group, its name and argument, its function in klayer.stages, help.
+# The command of each stage, with its argument; its function in klayer.stages; its help.
 STAGES = (
-    (main, "settings", "settings:run", "Check params.yaml and write the settings of each stage."),
-    (main, "download", "download:run", "Fetch CIFAR-10's files, unless they are there."),
-    (main, "preprocess", "preprocess:run", "Write images, labels, mean and deviation of CIFAR-10."),
-    (main, "train NAME", "train:run", "Train and test the experiment NAME, a network a seed."),
-    (main, "search-l2", "search_l2:run", "Search the L2 strength, coarse and then fine."),
-    (main, "train-best SCHEDULE", "train:run_best", "Train and test the best L2 by a SCHEDULE."),
-    (main, "report", "report:run", "Write reports/ from metrics and plots."),
-    (studies, "settings", "study_settings:run", "Check params.yaml, write each study's settings."),
-    (studies, "train NAME", "study:run", "Train and test all networks of the study NAME."),
-    (studies, "report", "study_report:run", "Write reports/ from the plots of all studies."),
+    ("settings", "settings:run", "Check params.yaml and write the settings of each stage."),
+    ("download", "download:run", "Fetch CIFAR-10's files, unless they are there, and check them."),
+    ("preprocess", "preprocess:run", "Write images, labels, mean and deviation of CIFAR-10."),
+    ("train NAME", "train:run", "Train and test the experiment NAME, a network for each seed."),
+    ("search-l2", "search_l2:run", "Search the L2 strength, coarse and then fine."),
+    ("train-best SCHEDULE", "train:run_best", "Train and test the best L2 strength by a SCHEDULE."),
+    ("report", "report:run", "Write reports/ from metrics and plots."),
+)
+STUDIES = (
+    ("settings", "study_settings:run", "Check params.yaml and write the settings of each study."),
+    ("train NAME", "study:run", "Train and test all networks of the study NAME."),
+    ("report", "study_report:run", "Write reports/ from the plots of all studies."),
 )
 
 
@@ -115,8 +117,9 @@ def _add_stage(group: click.Group, usage: str, function: str, text: str) -> None
     group.add_command(click.Command(command, callback=run, params=parameters, help=text))
 
 
-for _row in STAGES:
-    _add_stage(*_row)
+for _group, _rows in ((main, STAGES), (studies, STUDIES)):
+    for _row in _rows:
+        _add_stage(_group, *_row)
 
 
 @main.command("check-gradients")

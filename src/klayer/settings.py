@@ -382,14 +382,11 @@ class Study(Section):
         for name, variant in self.variants.items():
             changes, own = variant.changes.keys(), variant.own.keys()
             if own and ask not in ("best_gain", "level"):  # the only ones of chosen values
-                yield (
-                    False,
-                    f"variants.{name} has own values: move them to across, or ask best_gain",
-                )
+                yield False, f"variants.{name} has values of its own, which {ask} cannot compare"
             for key in changes & (own or self.across.keys()):
                 yield False, f"variants.{name}.{key} has no effect, as {key} varies: remove one"
             for key in (changes | own | self.across.keys()) & OF_STUDY:
-                yield False, f"{key} is the same for all networks of a study: move it to training"
+                yield False, f"variants.{name}: {key} is the same for all, move it to training"
 
 
 class Studies(Section, extra="ignore"):
@@ -404,19 +401,13 @@ class Trial(Section):
     """A network of a study."""
 
     variant: str
-    """Name of its variant."""
-    value: str
-    """Of the setting that varies, as the tables show it; empty where none does."""
-    varied: dict[str, str]
-    """All settings that vary besides the variant, as the tables show them."""
-    training: Training
-    """With one seed."""
+    value: str  # of the setting that varies, as the tables show it; empty where none does
+    varied: dict[str, str]  # all settings that vary besides the variant, as the tables show them
+    training: Training  # with one seed
 
 
 class Trials(Section):
-    """All networks of a study, as the stage that trains them reads them."""
+    """All networks of a study by variant, value and seed, as the stage reads them."""
 
     networks: Annotated[tuple[Trial, ...], List]
-    """By variant, value and seed."""
-    test: bool
-    """Whether they are tested."""
+    test: bool  # whether they are tested
