@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import random
 import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import joblib
@@ -180,11 +178,11 @@ def results() -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in files if path.is_file()}
 
 
-def lengthen(half_cycle: int) -> None:
+def lengthen() -> None:
     """More networks than cores: when the first is finished, one has just begun."""
     params = tiny_settings()
     seeds = list(range(1, joblib.cpu_count() + 2))
-    params["training"] |= {"half_cycle": half_cycle, "evaluation_interval": 100, "seeds": seeds}
+    params["training"] |= {"half_cycle": 1000, "evaluation_interval": 100, "seeds": seeds}
     write_settings(params)
 
 
@@ -194,24 +192,30 @@ def wait_for_a_network(process: subprocess.Popen[str]) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
-def test_a_stop_is_quiet_and_takes_the_workers_along(project: Path, kind: signal.Signals) -> None:
-    lengthen(2_000)
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_stop_takes_the_workers_along(project: Path, kind: signal.Signals) -> None:
+    lengthen()
     process = klayer("train", "plain")
     wait_for_a_network(process)
     children = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(kind)
     output, _ = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert output.splitlines()[-1].startswith("Error: stopped: nothing is left half-written")
-    assert "Traceback" not in output
     assert psutil.wait_procs(children, timeout=10)[1] == []
     assert results() == {}
+    if kind != signal.SIGKILL:
+        assert process.returncode == 1
+        assert output.splitlines()[-1].startswith("Error: stopped: nothing is left half-written")
+        assert "Traceback" not in output
+        return
+    klayer("train", "plain").communicate()  # goes on, where the next begins from scratch
+    expected = results()
+    klayer("train", "plain").communicate()
+    assert results() == expected != {}
 
 
 def test_a_stage_ends_with_dvc(project: Path) -> None:
     """DVC names itself in the environment; here a shell that is killed takes its place."""
-    lengthen(2_000)
+    lengthen()
     command = f"{sys.executable} -m klayer train plain; true"
     env = os.environ | {"PYTHONPATH": str(ROOT / "src"), "DVC_STAGE": "train@plain"}
     shell = subprocess.Popen(["sh", "-c", command], env=env, text=True)
@@ -221,41 +225,3 @@ def test_a_stage_ends_with_dvc(project: Path) -> None:
     shell.kill()
     shell.wait()
     assert psutil.wait_procs(family, timeout=10)[1] == []
-
-
-def kill_one(process: subprocess.Popen[str], choice: random.Random) -> list[psutil.Process]:
-    """Kills the stage or one of its workers; returns all that have to end soon."""
-    children: list[psutil.Process] = psutil.Process(process.pid).children(recursive=True)
-    lines = {child: " ".join(child.cmdline()) for child in children}
-    workers = [c for c, line in lines.items() if "loky" in line and "resource_tracker" not in line]
-    if workers and choice.random() < 0.4:
-        choice.choice(workers).send_signal(signal.SIGKILL)
-    else:
-        process.send_signal(choice.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT]))
-    return children
-
-
-def test_kills_at_random_moments_change_nothing(project: Path) -> None:
-    lengthen(100)
-    begun = time.monotonic()
-    klayer("train", "plain").communicate()
-    duration = time.monotonic() - begun
-    expected = results()
-    assert len(expected) > len(OUTPUTS)
-    choice = random.Random(5)
-    for kills_left in reversed(range(4)):
-        process, children = klayer("train", "plain"), []
-        if kills_left:
-            time.sleep(choice.uniform(0.2, 0.9) * duration)
-            with suppress(psutil.NoSuchProcess):  # it has just ended by itself
-                children = kill_one(process, choice)
-        process.communicate(timeout=60)
-        assert psutil.wait_procs(children, timeout=10)[1] == []
-        assert process.returncode == 0 or kills_left
-        if process.returncode == 0:
-            assert results() == expected
-            for path in expected:  # as DVC does before it runs a stage again
-                Path(path).unlink()
-        else:
-            assert set(results().items()) <= set(expected.items())
-    assert not list(Path().glob(".klayer/checkpoints/*"))
