@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from conftest import ROOT, tiny_settings, write_params, write_settings
 from klayer.cli import main
 from klayer.environment import unchanged
 from klayer.errors import KlayerError
+from klayer.stages import train
 
 OUTPUTS = ("metrics/train/plain.json", "plots", "data/models/plain.safetensors")
 
@@ -178,11 +180,11 @@ def results() -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in files if path.is_file()}
 
 
-def lengthen() -> None:
+def lengthen(half_cycle: int) -> None:
     """More networks than cores: when the first is finished, one has just begun."""
     params = tiny_settings()
     seeds = list(range(1, joblib.cpu_count() + 2))
-    params["training"] |= {"half_cycle": 1000, "evaluation_interval": 100, "seeds": seeds}
+    params["training"] |= {"half_cycle": half_cycle, "evaluation_interval": 100, "seeds": seeds}
     write_settings(params)
 
 
@@ -192,30 +194,24 @@ def wait_for_a_network(process: subprocess.Popen[str]) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_stop_takes_the_workers_along(project: Path, kind: signal.Signals) -> None:
-    lengthen()
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_is_quiet_and_takes_the_workers_along(project: Path, kind: signal.Signals) -> None:
+    lengthen(2_000)
     process = klayer("train", "plain")
     wait_for_a_network(process)
     children = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(kind)
     output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert output.splitlines()[-1].startswith("Error: stopped: nothing is left half-written")
+    assert "Traceback" not in output
     assert psutil.wait_procs(children, timeout=10)[1] == []
     assert results() == {}
-    if kind != signal.SIGKILL:
-        assert process.returncode == 1
-        assert output.splitlines()[-1].startswith("Error: stopped: nothing is left half-written")
-        assert "Traceback" not in output
-        return
-    klayer("train", "plain").communicate()  # goes on, where the next begins from scratch
-    expected = results()
-    klayer("train", "plain").communicate()
-    assert results() == expected != {}
 
 
 def test_a_stage_ends_with_dvc(project: Path) -> None:
     """DVC names itself in the environment; here a shell that is killed takes its place."""
-    lengthen()
+    lengthen(2_000)
     command = f"{sys.executable} -m klayer train plain; true"
     env = os.environ | {"PYTHONPATH": str(ROOT / "src"), "DVC_STAGE": "train@plain"}
     shell = subprocess.Popen(["sh", "-c", command], env=env, text=True)
@@ -225,3 +221,33 @@ def test_a_stage_ends_with_dvc(project: Path) -> None:
     shell.kill()
     shell.wait()
     assert psutil.wait_procs(family, timeout=10)[1] == []
+
+
+def train_in_this_process() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("joblib.cpu_count", lambda: 1)
+        train.run("plain")
+
+
+def test_kills_of_a_worker_and_of_the_stage_change_nothing(project: Path) -> None:
+    lengthen(500)
+    train_in_this_process()
+    expected = results()
+    for path in expected:  # as DVC does before it runs a stage again
+        Path(path).unlink()
+    for victim in ("worker", "stage"):
+        shutil.rmtree(".klayer", ignore_errors=True)
+        process = klayer("train", "plain")
+        wait_for_a_network(process)
+        children = psutil.Process(process.pid).children(recursive=True)
+        workers = [c for c in children if "loky.backend.popen" in " ".join(c.cmdline())]
+        (workers[0] if victim == "worker" else process).kill()
+        output, _ = process.communicate(timeout=60)
+        assert psutil.wait_procs(children, timeout=10)[1] == []
+        assert ("Error: a worker process was killed" in output) is (victim == "worker")
+        assert "Traceback" not in output
+        assert results() == {}
+    assert list(Path().glob(".klayer/checkpoints/*/*.kept"))
+    train_in_this_process()
+    assert results() == expected
+    assert not list(Path().glob(".klayer/checkpoints/*"))
