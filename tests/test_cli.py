@@ -21,6 +21,7 @@ from conftest import ROOT, tiny_settings, write_params, write_settings
 from klayer.cli import main
 from klayer.environment import unchanged
 from klayer.errors import KlayerError
+from klayer.params import read_settings
 from klayer.stages import train
 
 OUTPUTS = ("metrics/train/plain.json", "plots", "data/models/plain.safetensors")
@@ -69,9 +70,11 @@ def test_a_wrong_setting_stops_every_stage_at_once(project: Path) -> None:
     assert left == {"data", "params.yaml", "requirements.lock"}
 
 
-def test_an_unknown_experiment_or_schedule(project: Path) -> None:
-    assert "params.yaml has no '../x' (known: bn, plain)" in refusal("train", "../x")
-    assert "params.yaml has no 'nobody' (known: long, short)" in refusal("train-best", "nobody")
+@pytest.mark.parametrize("name", ["nobody", "../x"])
+def test_an_unknown_experiment(project: Path, name: str) -> None:
+    says = refusal("train", name)
+    assert f"train@{name}.json is missing: run `dvc repro`" in says
+    assert "train@bn, train@plain, train_best@long, train_best@short)" in says
 
 
 def test_what_a_stage_needs_is_missing(project: Path) -> None:
@@ -91,15 +94,17 @@ def test_another_folder_than_the_command_s(
     assert "run klayer in the project's folder" in refusal("train", "plain")
 
 
-@pytest.mark.parametrize("path", ["src/klayer/a/b.py", "src/klayer/new.py", "params.yaml"])
+@pytest.mark.parametrize(
+    "path", ["src/klayer/a/b.py", "src/klayer/new.py", "data/settings/one.json"]
+)
 def test_what_a_stage_depends_on_must_not_change_while_it_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     """DVC hashes dependencies when a stage has ended."""
     monkeypatch.chdir(tmp_path)
-    deps = "deps: [src/klayer, params.yaml, data/out]"
+    deps = "deps: [src/klayer, data/settings/one.json, data/out]"
     Path("dvc.yaml").write_text(f"stages: {{one: {{do: {{{deps}}}}}, other: {{cmd: x}}}}")
-    for name in ("src/klayer/a/b.py", "params.yaml", "data/out"):
+    for name in ("src/klayer/a/b.py", "data/settings/one.json", "data/out"):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).write_text("before")
     with unchanged("one@x"):
@@ -150,9 +155,13 @@ def klayer(*command: str, **variables: str) -> subprocess.Popen[str]:
     )
 
 
-def test_dvc_s_own_stage_takes_what_was_written_for_it(project: Path) -> None:
+def test_by_hand_present_settings_count_and_in_dvc_those_that_it_wrote(project: Path) -> None:
     """A pipe gets the last line and no bar; a file of the user takes no library's place."""
+    params = tiny_settings()
+    params["training"]["l2"] = 0.1
+    write_params(params)
     assert CliRunner().invoke(main, ["train", "plain"]).exit_code == 0
+    assert read_settings("train@plain")["l2"] == 0.1
     expected = results()
     for path in expected:
         Path(path).unlink()

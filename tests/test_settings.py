@@ -14,7 +14,7 @@ from klayer.errors import KlayerError
 from klayer.params import of_stage, read_settings
 from klayer.settings import Params, Training
 from klayer.stages import settings
-from klayer.stages.settings import LIBRARIES, check_recorded, of_stages
+from klayer.stages.settings import LIBRARIES, of_stages
 
 EXPERIMENTS = {"train@plain", "train@bn"}
 SHORT = "train_best@short"
@@ -94,31 +94,6 @@ def test_settings_that_are_missing_or_damaged_are_named(project: Path, text: str
     path.write_text('{"libraries": {}, "l3": 1}')
     with pytest.raises(KlayerError, match=r"was written by other code: run `dvc repro --force"):
         of_stage("train@bn", Training)
-
-
-@pytest.mark.parametrize(
-    ("section", "values", "stage", "says"),
-    [
-        ("training", {"l2": 0.1}, "train@bn", "l2 is 0.1 in params.yaml and 0.005 in data/"),
-        ("training", {"l2": 0.1}, "search_l2", ""),
-        ("training", {"flip": True}, "train_best@long", "flip is True in params.yaml and left out"),
-        ("data", {"mirrors": []}, "download", "mirrors is [] in params.yaml and ['http"),
-        ("data", {"mirrors": []}, "preprocess", ""),
-    ],
-)
-def test_by_hand_other_settings_than_dvc_s_are_refused(
-    project: Path, section: str, values: dict[str, Any], stage: str, says: str
-) -> None:
-    params = tiny_settings()
-    check_recorded(stage)
-    write_params({**params, section: params[section] | values})
-    if not says:
-        check_recorded(stage)
-        return
-    with pytest.raises(KlayerError) as caught:
-        check_recorded(stage)
-    assert str(caught.value).startswith(says)
-    assert str(caught.value).endswith(f": run `dvc repro {stage}`")
 
 
 def test_results_of_runs_that_are_gone_are_named(

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from importlib import import_module
 from typing import Any
 
@@ -73,18 +72,17 @@ def _begin() -> str | None:
     return stage
 
 
-@contextmanager
-def _stage(stage: str, settings: str) -> Iterator[None]:
-    """Around a stage, whose settings the module `settings` writes.
+def _run(group: click.Group, function: str, *names: str) -> None:
+    """Runs a stage with the settings that were written of params.yaml.
 
-    By hand, all settings are checked, and have to be those that were written for the stage. Where
-    DVC runs it that has been done, and what the stage depends on must not change meanwhile.
+    By hand they are written now. DVC has done so, and what the stage depends on must not change
+    while it runs.
     """
-    address = _begin()
-    if stage != "settings" and not address:
-        _call(f"{settings}:check_recorded", stage)
-    with unchanged(address) if address else nullcontext():
-        yield
+    stage, settings = _begin(), "study_settings:run" if group is studies else "settings:run"
+    if not stage and function != settings:
+        _call(settings)
+    with unchanged(stage) if stage else nullcontext():
+        _call(function, *names)
 
 
 # The command of each stage, with its argument; its function in klayer.stages; its help.
@@ -105,16 +103,13 @@ STUDIES = (
 
 
 def _add_stage(group: click.Group, usage: str, function: str, text: str) -> None:
-    command, *arguments = usage.split()
-    settings = "study_settings" if group is studies else "settings"
-    stage = "study" if function == "study:run" else command.replace("-", "_")
+    command, *names = usage.split()
+    arguments: list[click.Parameter] = [click.Argument([name.lower()]) for name in names]
 
-    def run(**names: str) -> None:
-        with _stage("@".join([stage, *names.values()]), settings):
-            _call(function, *names.values())
+    def run(**values: str) -> None:
+        _run(group, function, *values.values())
 
-    parameters: list[click.Parameter] = [click.Argument([name.lower()]) for name in arguments]
-    group.add_command(click.Command(command, callback=run, params=parameters, help=text))
+    group.add_command(click.Command(command, callback=run, params=arguments, help=text))
 
 
 for _group, _rows in ((main, STAGES), (studies, STUDIES)):
@@ -128,9 +123,8 @@ def check_gradients(layer: str | None) -> None:
     """Compare analytic with numerical gradients."""
     if layer:
         _call("check_layer:run", layer)
-        return
-    with _stage("check_gradients", "settings"):
-        _call("check_gradients:run")
+    else:
+        _run(main, "check_gradients:run")
 
 
 @main.command()

@@ -16,6 +16,8 @@ from ruamel.yaml import YAML
 import klayer
 from klayer.errors import KlayerError
 
+EDITED = (".yaml", ".json", ".lock")  # of settings
+
 
 def check_folder() -> None:
     """Before any work. Raises KlayerError in two folders:
@@ -72,7 +74,7 @@ def _contents(stage: str) -> dict[Path, bytes]:
     stages = YAML(typ="safe", pure=True).load(pipeline)["stages"]
     entry = stages.get(stage.rpartition(":")[2].partition("@")[0], {})
     named = [Path(path) for path in entry.get("do", entry).get("deps", [])]
-    edited = [path for path in named if path.parts[0] == "src" or path.suffix in (".yaml", ".lock")]
+    edited = [path for path in named if path.parts[0] == "src" or path.suffix in EDITED]
     files = [file for path in edited for file in (path, *path.rglob("*"))]
     code = [file for file in files if file.is_file() and "__pycache__" not in file.parts]
     return {file: file.read_bytes() for file in code}

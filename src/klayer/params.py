@@ -71,7 +71,10 @@ def read_settings(stage: str, folder: Path = SETTINGS) -> dict[str, Any]:
         settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         settings.pop("libraries")  # which are there for DVC to compare
     except FileNotFoundError:
-        raise KlayerError(f"{path} is missing: run `dvc repro`, which writes it first") from None
+        known = ", ".join(sorted(other.stem for other in folder.glob("*.json")))
+        raise KlayerError(
+            f"{path} is missing: run `dvc repro`, which writes it of params.yaml (known: {known})"
+        ) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise KlayerError(f"{path} is damaged ({error!r}): {REWRITE}") from None
     return settings
