@@ -28,7 +28,6 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     clone = Clone(tmp_path_factory.mktemp("a clone"), tiny_settings())
     write_processed(clone.folder / "data/processed")
     clone.folder = clone.folder / "studies"
-    clone.env |= {"LOKY_MAX_CPU_COUNT": "1"}  # starting workers takes longer than to train here
     studies = {"training": tiny_settings()["training"], "studies": {"first": FIRST}}
     write_params(studies, clone.folder / "params.yaml")
     clone.run("dvc", "repro")
