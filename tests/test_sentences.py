@@ -25,11 +25,10 @@ from evidence_files import (
 )
 from klayer import params
 from klayer.report import reference
-from klayer.report.comparison import OFF, WATCHED, files, unlike
+from klayer.report.charts import png
 from klayer.report.contents import report
-from klayer.report.document import Document
-from klayer.report.drawing import png
-from klayer.report.page import markdown
+from klayer.report.page import Document, markdown
+from klayer.report.words import OFF, WATCHED
 from klayer.settings import Training
 from klayer.stages import report as stage
 
@@ -152,7 +151,8 @@ def test_no_seed_in_common_is_said(project: Path) -> None:
     document = report(read())
     check(said_of(document))
     for figure in document.figures:
-        png(figure.panels)
+        for panel in figure.panels:
+            png(panel)
 
 
 def test_what_other_experiments_left_is_not_read(project: Path) -> None:
@@ -218,5 +218,5 @@ def test_the_settings_of_the_report_are_those_of_the_project() -> None:
     optional = {n: f.default for n, f in Training.model_fields.items() if not f.is_required()}
     assert {key: value for key, value in optional.items() if key not in WATCHED} == OFF
     for row in reference.RUNS:
-        assert unlike(row, settings["training"] | settings["experiments"][row.run]) == "", row.run
-    assert files(settings["data"]["sha256"]) == files(IMAGES["sha256"])
+        assert row.unlike(settings["training"] | settings["experiments"][row.run]) == "", row.run
+    assert reference.files(settings["data"]["sha256"]) == reference.files(IMAGES["sha256"])

@@ -13,9 +13,17 @@ from scipy import stats
 
 from klayer.report.evidence import Unanswered
 from klayer.report.l2 import Search, hsu, judged, searched
-from klayer.report.schedules import highest
-from klayer.report.statistics import Values, estimate, rank, signs_of_means
-from klayer.report.verdicts import DRAWS, GAIN, Verdict, compared
+from klayer.report.reported import highest
+from klayer.report.statistics import (
+    DRAWS,
+    Values,
+    Verdict,
+    compared,
+    estimate,
+    mean_and_error,
+    rank,
+    signs,
+)
 
 shares = st.lists(st.floats(0, 1), min_size=2, max_size=16)
 
@@ -48,11 +56,11 @@ def test_intervals_and_p_values_are_scipy_s(values: list[float]) -> None:
 
 def test_pairs_are_made_by_seed() -> None:
     a, b = pd.Series({1: 0.5, 2: 0.6, 3: 0.9}), pd.Series({2: 0.5, 1: 0.3})
-    found = compared(b, a, "any").estimate
+    found = compared(b, a).estimate
     assert found is not None
     assert found.mean == pytest.approx(0.15)
     assert found.count == 2
-    apart = compared(a, pd.Series({7: 0.5}), "any")
+    apart = compared(a, pd.Series({7: 0.5}))
     assert (apart.estimate, apart.word, apart.certainty) == (
         None,
         "no seed in common",
@@ -71,12 +79,12 @@ def test_rank_counts_those_below_and_half_of_the_equal(values: list[float], valu
 def test_signs_are_those_of_the_intervals(values: list[float]) -> None:
     low, high = estimate(values).interval or (values[0], values[0])
     low, high = (0 if abs(end) < 2e-9 else end for end in (low, high))
-    assert signs_of_means(np.array(values)) == int(low > 0) - int(high < 0)
+    assert signs(*mean_and_error(np.array(values)), len(values)) == int(low > 0) - int(high < 0)
 
 
 def verdict_on(*gains: float) -> Verdict:
     values: Values = np.array(gains)
-    return compared(pd.Series(np.zeros(len(values))), pd.Series(values), "any", GAIN)
+    return compared(pd.Series(np.zeros(len(values))), pd.Series(values))
 
 
 def test_a_clear_gain_is_shown_and_a_close_one_suggested() -> None:
@@ -84,7 +92,7 @@ def test_a_clear_gain_is_shown_and_a_close_one_suggested() -> None:
     assert (clear.direction, clear.word, clear.share) == ("helps", "shown", 1.0)
     assert clear.certainty == "clear"
     values = np.array([0.2, 0.9, 1.4, -0.1, 1.1, 0.6, 0.1, 0.5])
-    assert signs_of_means(values) == 1
+    assert signs(*mean_and_error(values), len(values)) == 1
     close = verdict_on(*values)
     assert (close.direction, close.word, close.certainty) == ("helps", "suggested", "uncertain")
     rows = np.random.default_rng(1).integers(0, 8, (DRAWS, 8))
@@ -112,7 +120,7 @@ def test_no_scatter_gives_no_verdict(seeds: int) -> None:
     """Rounding gives 0.1 + 0.2 - 0.3, and its like, a sign and a deviation."""
     plain = pd.Series([0.1] * seeds)
     for other in ([0.1] * seeds, [0.3 - 0.2, *[0.1] * (seeds - 1)], [0.2] * seeds):
-        found = compared(plain, pd.Series(other), "any")
+        found = compared(plain, pd.Series(other))
         assert (found.direction, found.word) == ("not judged", "no scatter over the seeds")
         assert found.estimate is not None
         assert found.estimate.interval is None
@@ -131,7 +139,7 @@ def test_a_search_without_noise_gives_no_verdict(
 
 @pytest.mark.parametrize(("share", "word"), [(0.9, "shown"), (0.8999, "suggested")])
 def test_ninety_percent_are_the_threshold(share: float, word: str) -> None:
-    assert Verdict("any", "helps", differs=True, share=share).word == word
+    assert Verdict("helps", differs=True, share=share).word == word
 
 
 def test_hsu_s_quantile_is_that_of_the_multivariate_t() -> None:

@@ -4,9 +4,12 @@ settings that belong to them. Only a run with these settings is compared with th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
+
+from klayer.report.evidence import Evidence, Run, Unanswered, read_number
+from klayer.report.words import Settings, counted, differences, in_words
 
 CHANCE = 0.1  # accuracy at chance level among the ten classes
 GRADIENT_TOLERANCE = 1e-6  # largest relative error of its gradient check
@@ -23,7 +26,7 @@ f53d8d457504f7cff4ea9e021afcf0e0ad8e24a91f3fc42091b8adef61157831 test_batch
 
 BN = ["affine", "batch_norm", "relu"]
 DEEP = {"hidden": [50, 30, 20, 20, 10, 10, 10, 10]}
-TRAINING: Mapping[str, Any] = {
+TRAINING: Settings = {
     "hidden": [50, 50],
     "block": ["affine", "relu"],
     "epsilon": 2.220446049250313e-16,
@@ -45,7 +48,7 @@ class Reported:
 
     run: str
     test_accuracy: float
-    changes: Mapping[str, Any] = field(default_factory=dict)  # of TRAINING
+    changes: Settings = field(default_factory=dict)  # of TRAINING
     free: tuple[str, ...] = ()  # settings that may have any value
 
     @property
@@ -57,6 +60,15 @@ class Reported:
     def settings(self) -> dict[str, Any]:
         """Of its training."""
         return {**TRAINING, **self.changes}
+
+    def unlike(self, settings: Settings, free: Collection[str] = ()) -> str:
+        """What a training has that the report's has not; empty for the report's experiment."""
+        return differences(settings, self.settings, but=(*self.free, *free))
+
+    def comparable(self, evidence: Evidence) -> bool:
+        """Whether the run is there and is the report's experiment, on the report's images."""
+        run = evidence.runs.get(self.run)
+        return bool(run and not other_images(evidence) and not self.unlike(run.settings))
 
 
 def _sigma(sigma: float) -> dict[str, Any]:
@@ -95,3 +107,42 @@ RANKING = {
     0.00000004: 0.5388,
     0.00000494: 0.5224,
 }
+
+
+KNOWN = {row.run for row in (*RUNS, BEST)} | {"nine_layer_he"}  # experiments of the study
+
+
+def own(run: Run) -> bool:
+    """Whether it is an experiment that the study does not have."""
+    return run.name not in KNOWN and not run.name.startswith("best_")
+
+
+def schedule(run: Run) -> str:
+    """How the best λ was trained, in words: 2 cycles of n_s = 900."""
+    half_cycle = in_words("half_cycle", run.settings["half_cycle"])
+    other = BEST.unlike(run.settings, free=("cycles", "half_cycle"))
+    text = f"{counted(run.settings['cycles'], 'cycle')} of {half_cycle}"
+    return f"{text}, {other}" if other else text
+
+
+def check_images(evidence: Evidence) -> None:
+    """Raises Unanswered where the images are not the report's."""
+    if images := other_images(evidence):
+        raise Unanswered(f"the images are {images}")
+
+
+def other_images(evidence: Evidence) -> str:
+    """What the images are where they are not the report's; empty where they are."""
+    images = evidence.sections["data"]
+    if read_number("metrics/data.json", "synthetic"):
+        return "synthetic"
+    if files(images["sha256"]) != files(FILES.splitlines()):
+        return "not the original CIFAR-10"
+    if (count := images["validation"]) != VALIDATION:
+        return f"divided in another way, {count:,} of them for validation instead of {VALIDATION:,}"
+    return ""
+
+
+def files(lines: Collection[str]) -> set[tuple[str, ...]]:
+    """Digests and names of files, however they are spaced."""
+    return {tuple(line.split()) for line in lines} - {()}

@@ -13,13 +13,11 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from klayer.report import words
-from klayer.report.document import Document, Figure, Panel, Section, Table
 from klayer.report.evidence import Unanswered
-from klayer.report.page import assemble, question, sentence
-from klayer.report.statistics import EQUAL
+from klayer.report.page import Document, Figure, Panel, Section, Table, assemble, question, sentence
+from klayer.report.statistics import EQUAL, Verdict, compared
 from klayer.report.studies.charts import accuracy_panel, differences_panel
 from klayer.report.studies.results import Study, in_words
-from klayer.report.verdicts import Verdict, compared
 
 BETTER = {1: "better", 0: "no difference", -1: "worse"}
 RANGE = {1: "matters more", 0: "matters as much", -1: "matters less"}
@@ -47,7 +45,7 @@ class Comparison(NamedTuple):
     @property
     def verdict(self) -> Verdict:
         """On the second less the first."""
-        return compared(self.plain, self.other, self.label, self.directions)
+        return compared(self.plain, self.other, self.directions)
 
     @property
     def answer(self) -> str:
