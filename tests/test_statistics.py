@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from klayer.report.evidence import Unanswered
-from klayer.report.l2 import Search, hsu, judged, searched
+from klayer.report.l2 import Search, hsu
 from klayer.report.reported import highest
 from klayer.report.statistics import (
     DRAWS,
@@ -134,7 +134,7 @@ def test_a_search_without_noise_gives_no_verdict(
     by_value: Sequence[float], by_seed: Sequence[float]
 ) -> None:
     table = table_of(np.add.outer(by_value, by_seed))
-    assert judged(table).direction == "not judged"
+    assert Search(table).verdict.direction == "not judged"
 
 
 @pytest.mark.parametrize(("share", "word"), [(0.9, "shown"), (0.8999, "suggested")])
@@ -165,7 +165,7 @@ def table_of(values: Values) -> pd.DataFrame:
 def search_of(gain_of_others: float, of_seeds: Sequence[float] = (0, 0.01, 0.02)) -> Search:
     values = 0.52 + np.random.default_rng(3).normal(0, 0.003, (13, 3)) + np.array(of_seeds)
     values[1:] += gain_of_others
-    return searched(table_of(values))
+    return Search(table_of(values))
 
 
 def test_the_noise_of_the_search_leaves_values_and_seeds_out() -> None:
@@ -195,7 +195,7 @@ def test_a_search_without_zero_or_with_one_seed_has_no_answer() -> None:
     table = table_of(np.full((3, 2), 0.5))
     for left in (table[table["l2"] > 0], table[table["seed"] == 0]):
         with pytest.raises(Unanswered):
-            judged(left)
+            Search(left)
 
 
 def test_the_highest_of_fifty_lies_where_the_evidence_file_says() -> None:

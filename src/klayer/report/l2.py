@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -21,103 +20,101 @@ POWER = 0.8  # of the smallest gain that the search could have seen
 SOURCE = "plots/search_l2_runs.csv · dvc repro search_l2"
 
 
-@dataclass(frozen=True)
 class Search:
-    """Validation accuracies of the fine search, and what they tell."""
+    """Validation accuracies of the fine search, and what they tell.
 
-    fine: pd.DataFrame  # by λ, increasing, 0 the first; a column for each seed
-    means: pd.Series[float]  # over the seeds
-    noise: float  # deviation that values and seeds do not explain
-    freedom: int  # of the noise
-    width: float  # how far below the highest mean a value may lie and still be the best
-    candidates: list[float]  # the values that may be the best, 95 % for all of them at once
+    Raises Unanswered without λ = 0, another value and two seeds.
+    """
+
+    def __init__(self, runs: pd.DataFrame) -> None:
+        """`runs` is the table of all runs of the search."""
+        fine = runs[runs["phase"] != "coarse"].pivot_table(
+            index="l2", columns="seed", values="validation_accuracy"
+        )
+        if min(fine.shape) < 2 or fine.index[0] != 0 or fine.isna().any(axis=None):
+            raise Unanswered("it takes λ = 0, another value and two seeds of each")
+        self.fine = fine  # by λ, increasing, 0 the first; a column for each seed
+        self.table = fine.to_numpy(np.float64)
+        self.values, self.seeds = self.table.shape
+        self.means = fine.mean(axis=1)  # over the seeds
+        self.noise, self.width = map(float, noise_and_width(self.table))
+        self.freedom = _freedom(self.table)
+        near = self.means > self.means.max() - self.width
+        self.candidates = self.means.index[near].tolist()  # that may be the best
 
     @property
     def smallest_gain(self) -> float:
         """The gain over the highest of the others that this search sees in 80 % of cases."""
-        critical = hsu(len(self.fine) - 1, self.freedom)
+        critical = hsu(self.values - 1, self.freedom)
         noncentrality = float(special.nctdtrinc(self.freedom, 1 - POWER, critical))
-        return noncentrality * self.noise * float(np.sqrt(2 / self.fine.shape[1]))
+        return noncentrality * self.noise * float(np.sqrt(2 / self.seeds))
 
     @property
     def gain_of_all(self) -> Estimate:
         """Mean of all λ > 0 less λ = 0: no choice is in it that luck could have made."""
-        values, seeds = len(self.fine) - 1, self.fine.shape[1]
-        error = self.noise * float(np.sqrt((1 / values + 1) / seeds))
+        error = self.noise * float(np.sqrt((1 / (self.values - 1) + 1) / self.seeds))
         gain = float(self.means.iloc[1:].mean() - self.means.iloc[0])
         return Estimate(gain, self.noise, self.freedom + 1, error)
 
-
-@asks("l2", "Does λ matter beyond luck?")
-def section(evidence: Evidence) -> dict[str, Any]:
-    """The best λ against all others, λ = 0 among them."""
-    runs, best = evidence.search_runs, evidence.best_l2
-    search, coarse = searched(runs), runs[runs["phase"] == "coarse"]
-    settings = evidence.searching
-    reported = not reference.other_images(evidence) and not reference.BEST.unlike(settings)
-    panels = [_coarse_panel(search, coarse, reported), _fine_panel(search, best)]
-    caption = (
-        f"{words.label(settings)}. All coarse networks share initial weights and mini-batches. "
-        "Dotted: the best λ, by validation loss."
-    )
-    return {
-        "verdict": judged(runs),
-        "blocks": [Figure("search_l2", caption, panels, SOURCE)],
-        "search": search,
-        "best": best,
-        "best_may_be": np.isclose(search.candidates, best, rtol=1e-6, atol=0).any(),  # 8 digits
-    }
-
-
-def searched(runs: pd.DataFrame) -> Search:
-    """From the table of all runs. Raises Unanswered without λ = 0, another value and two seeds."""
-    fine = runs[runs["phase"] != "coarse"].pivot_table(
-        index="l2", columns="seed", values="validation_accuracy"
-    )
-    if min(fine.shape) < 2 or fine.index[0] != 0 or fine.isna().any(axis=None):
-        raise Unanswered("it takes λ = 0, another value and two seeds of each")
-    table, means = fine.to_numpy(np.float64), fine.mean(axis=1)
-    noise, width = map(float, _noise_and_width(table))
-    candidates = [float(l2) for l2 in means.index[means > means.max() - width]]
-    return Search(fine, means, noise, _freedom(table), width, candidates)
-
-
-def judged(runs: pd.DataFrame) -> Verdict:
-    """Whether λ = 0 may be the best. Its stability is that of simulated tables: means + noise."""
-    search = searched(runs)
-    error = search.width / float(statistics.quantile(search.freedom))  # so Hsu's interval: ± width
-    gain = float(search.means.iloc[1:].max() - search.means.iloc[0])
-    number = Estimate(gain, search.noise, search.freedom + 1, error)
-    if search.noise <= EQUAL:
-        return Verdict(NOT_JUDGED, number, why=NO_SCATTER)
-    table, means = search.fine.to_numpy(np.float64), search.means.to_numpy(np.float64)
-    luck = np.random.default_rng(1).standard_normal((DRAWS, *table.shape)) * search.noise
-    code = int(_directions(table))
-    share = float((_directions(means[:, np.newaxis] + luck) == code).mean())
-    return Verdict(DIRECTIONS[code], number, code != 0, share, draws="simulated searches")
+    @property
+    def verdict(self) -> Verdict:
+        """Whether λ = 0 may be the best, by Hsu's interval: the gain of the best λ > 0 ± width. Its
+        stability is that of simulated tables: means + noise.
+        """
+        error = self.width / float(statistics.quantile(self.freedom))
+        gain = float(self.means.iloc[1:].max() - self.means.iloc[0])
+        number = Estimate(gain, self.noise, self.freedom + 1, error)
+        if self.noise <= EQUAL:
+            return Verdict(NOT_JUDGED, number, why=NO_SCATTER)
+        luck = np.random.default_rng(1).standard_normal((DRAWS, *self.table.shape)) * self.noise
+        simulated = self.means.to_numpy(np.float64)[:, np.newaxis] + luck
+        code = int(_directions(self.table))
+        share = float((_directions(simulated) == code).mean())
+        return Verdict(DIRECTIONS[code], number, code != 0, share, draws="simulated searches")
 
 
 def _directions(tables: Values) -> np.ndarray:
     """Of tables (..., values, seeds), λ = 0 the first row."""
-    means, (_, width) = tables.mean(axis=-1), _noise_and_width(tables)
+    means, (_, width) = tables.mean(axis=-1), noise_and_width(tables)
     may = means > (means.max(axis=-1) - width)[..., np.newaxis]
     return np.where(may[..., 0], -1 * ~may[..., 1:].any(axis=-1), 1)
 
 
 def _freedom(tables: Values) -> int:
-    rows, columns = tables.shape[-2:]
-    return int((rows - 1) * (columns - 1))
+    values, seeds = tables.shape[-2:]
+    return int((values - 1) * (seeds - 1))
 
 
-def _noise_and_width(tables: Values) -> tuple[Values, Values]:
-    """The residual of two-way tables (..., values, seeds), and how far below the highest mean a
-    value may lie.
+def noise_and_width(tables: Values) -> tuple[Values, Values]:
+    """Of tables (..., values, seeds): the deviation that values and seeds do not explain, and how
+    far below the highest mean a value may lie and still be the best, 95 % for all at once.
     """
-    rows, columns = tables.shape[-2:]
-    of_rows, of_columns = (tables.mean(axis=axis, keepdims=True) for axis in (-1, -2))
-    residual = tables - of_rows - of_columns + tables.mean(axis=(-1, -2), keepdims=True)
+    values, seeds = tables.shape[-2:]
+    of_values, of_seeds = (tables.mean(axis=axis, keepdims=True) for axis in (-1, -2))
+    residual = tables - of_values - of_seeds + tables.mean(axis=(-1, -2), keepdims=True)
     noise = np.sqrt((residual**2).sum(axis=(-1, -2)) / _freedom(tables))
-    return noise, hsu(rows - 1, _freedom(tables)) * noise * np.sqrt(2 / columns)
+    return noise, hsu(values - 1, _freedom(tables)) * noise * np.sqrt(2 / seeds)
+
+
+@asks("l2", "Does λ matter beyond luck?")
+def section(evidence: Evidence) -> dict[str, Any]:
+    """The best λ against all others, λ = 0 among them."""
+    runs, best, settings = evidence.search_runs, evidence.best_l2, evidence.searching
+    search = Search(runs)
+    reported = not reference.other_images(evidence) and not reference.BEST.unlike(settings)
+    coarse = runs[runs["phase"] == "coarse"].groupby("l2")["validation_accuracy"].mean()
+    panels = [_coarse_panel(search, 100 * coarse, reported), _fine_panel(search, best)]
+    caption = (
+        f"{words.label(settings)}. All coarse networks share initial weights and mini-batches. "
+        "Dotted: the best λ, by validation loss."
+    )
+    return {
+        "verdict": search.verdict,
+        "blocks": [Figure("search_l2", caption, panels, SOURCE)],
+        "search": search,
+        "best": best,
+        "best_may_be": np.isclose(search.candidates, best, rtol=1e-6, atol=0).any(),  # 8 digits
+    }
 
 
 @cache
@@ -138,11 +135,10 @@ def hsu(others: int, freedom: int, chance: float = 0.95) -> float:
     return high
 
 
-def _coarse_panel(search: Search, runs: pd.DataFrame, reported: bool) -> Panel:
+def _coarse_panel(search: Search, coarse: pd.Series[float], reported: bool) -> Panel:
     """One network for each λ, with the band that luck alone would fill."""
 
     def draw(axes: Axes) -> None:
-        coarse = 100 * runs.groupby("l2")["validation_accuracy"].mean()
         half = 100 * 1.96 * search.noise
         band: Any = {"color": charts.OTHERS[3], "alpha": 0.18, "lw": 0}
         low, high = coarse.mean() - half, coarse.mean() + half

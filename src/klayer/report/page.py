@@ -76,6 +76,7 @@ class Figure:
 
 
 Block = Table | Figure
+Ask = Callable[[Evidence], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -110,14 +111,12 @@ class Document:
         return [block for block in blocks if isinstance(block, Figure)]
 
 
-def asks(
-    name: str, title: str
-) -> Callable[[Callable[[Evidence], dict[str, Any]]], Callable[[Evidence], Section]]:
+def asks(name: str, title: str) -> Callable[[Ask], Callable[[Evidence], Section]]:
     """Makes a section of a function that gives the arguments of `question`, its own title among
     them where it has one. Where its runs are missing or are not what it asks, it is one line.
     """
 
-    def decorated(ask: Callable[[Evidence], dict[str, Any]]) -> Callable[[Evidence], Section]:
+    def decorated(ask: Ask) -> Callable[[Evidence], Section]:
         @wraps(ask)
         def section(evidence: Evidence) -> Section:
             try:

@@ -50,7 +50,7 @@ CLOSE: Mapping[str, Close] = {  # by their names in docs/evidence.md
         batch_norm.start,
         lambda e: [name for name in e.runs if name.startswith("sigma_")],
     ),
-    SEARCH: Close("L2", lambda e: l2.judged(e.search_runs), lambda _: []),
+    SEARCH: Close("L2", lambda e: l2.Search(e.search_runs).verdict, lambda _: []),
     "cycles": Close(
         "third cycle", reported.cycles, lambda _: ["best_two_cycles", "best_three_cycles"]
     ),
