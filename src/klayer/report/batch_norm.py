@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from klayer.report import charts, statistics, words
-from klayer.report.evidence import Evidence, Pair, Run, Unanswered, only_bn
+from klayer.report.evidence import SMALLEST, Evidence, Pair, Unanswered, only_bn
 from klayer.report.page import Figure, Panel, asks, attempt
 from klayer.report.statistics import GAIN, Values, Verdict
 
@@ -53,9 +53,9 @@ def gain(evidence: Evidence, name: str) -> Verdict:
 @asks("deep", "Does BN make the 9-layer network trainable?")
 def deep(evidence: Evidence) -> dict[str, Any]:
     """BN in the 9-layer network, why it dies without, and whether He initialisation saves it."""
-    pair, run, start = evidence.pair("nine_layer"), None, ""
-    lines = charts.lines_of(pair)
-    if he := attempt(trainable, evidence, "nine_layer_he"):
+    pair, he = evidence.pair("nine_layer"), attempt(trainable, evidence, "nine_layer_he")
+    lines, start = charts.lines_of(pair), ""
+    if he:
         run = evidence.run("nine_layer_he")
         start = words.in_words("initialisation", run.settings["initialisation"])
         lines.append(charts.Line(f"without BN, {start}", charts.GREEN, run))
@@ -66,18 +66,16 @@ def deep(evidence: Evidence) -> dict[str, Any]:
     files = charts.source(files, [line.run for line in lines])
     caption = (
         "Left: how far the scores of a mini-batch spread at the first step, layer by layer (values "
-        f"smaller than {charts.SMALLEST:g} are drawn there). Right: mean ± std over seeds."
+        f"smaller than {SMALLEST:g} are drawn there). Right: mean ± std over seeds."
     )
     return {
         "title": f"Does BN make the {_adjective(pair)} network trainable?",
         "verdict": trainable(evidence, "nine_layer_bn"),
         "blocks": [Figure("nine_layer", caption, [signal, accuracy], files)],
         "details": [Figure("nine_layer_more", "The same networks.", [gradients, loss], files)],
-        "pair": pair,
+        "runs": [line.run for line in lines],
         "he": he,
-        "he_run": run,
         "start": start,
-        "fading": _fading,
     }
 
 
@@ -103,12 +101,6 @@ def trainable(evidence: Evidence, better: str) -> Verdict:
         return np.where((signs > 0) & (learns > LEARNS) & (without <= LEARNS), 2, signs)
 
     return statistics.judge(np.concatenate(tables, axis=1), gain, TRAINABLE, direction)
-
-
-def _fading(run: Run) -> float:
-    """How many times smaller the scores of the last layer are than the first's, at the start."""
-    scores = run.at_start("score_std").clip(lower=charts.SMALLEST)
-    return float(scores.iloc[0] / scores.iloc[-1])
 
 
 @asks("start", "Does BN make the initial weights matter less?")

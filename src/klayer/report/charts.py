@@ -1,5 +1,5 @@
 """Draws panels as PNG, the same bytes for the same numbers however Matplotlib is configured, and
-what several questions draw: training over the steps, the layers, seeds.
+what several questions draw: training over the steps, the layers, seeds. Style: charts.mplstyle.
 
 A colour means the same in every chart: blue is with BN, orange without, green without BN but with
 He initialisation, black what was reported. `OTHERS` are for what a legend names.
@@ -31,30 +31,8 @@ WIDE = 4.4  # inches of a panel by itself: on a phone letters of 9 points can st
 COLOURS = 256  # of a PNG: a third of the bytes that all would take
 RIGHT, TITLE, ROW = 0.12, 0.3, 0.165  # inches: at the right, of the title, of a row of a legend
 KEY, LETTER = 0.45, 0.058  # inches in a legend: a line with its spaces, a letter
-STYLE: Any = {
-    "text.parse_math": False,  # a name may have a $
-    "font.size": 9,
-    "legend.fontsize": 8,
-    "legend.frameon": False,
-    "legend.borderpad": 0.0,
-    "legend.handlelength": 1.8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "axes.grid": True,
-    "grid.color": INK,
-    "grid.alpha": 0.12,
-    "grid.linewidth": 0.6,
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "lines.linewidth": 1.6,
-    "figure.dpi": 160,  # sharp on a dense screen and on paper
-}
 MEASURES = {"accuracy": "accuracy (%)", "loss": "loss (nats)"}
 LARGEST_LOSS = 4.0  # nats; what is above is cut off, chance level is at 2.3
-SMALLEST = 1e-12  # what is smaller is drawn here, over the layers
 QUANTITIES = {
     "score_std": "standard deviation of the scores",
     "gradient_norm": "norm of the gradient of W",
@@ -80,7 +58,7 @@ class Row(NamedTuple):
 
 def png(panel: Panel) -> bytes:
     """The panel with its title and legend, on white."""
-    with style.context(STYLE, after_reset=True):
+    with style.context("klayer.report.charts", after_reset=True):
         sheet = Figure(figsize=(panel.width, panel.height))
         canvas = FigureCanvasAgg(sheet)
         _draw(sheet, panel)
@@ -199,7 +177,7 @@ def layers_panel(lines: Sequence[Line], quantity: str, title: str) -> Panel:
 
     def draw(axes: Axes) -> None:
         for line in lines:
-            values = line.run.at_start(quantity).clip(lower=SMALLEST)
+            values = line.run.at_start(quantity)
             axes.plot(values, line.style, color=line.colour, marker="o", ms=3.5, label=line.label)
         over_layers(axes, "layer (the last one gives the classes)", QUANTITIES[quantity])
 

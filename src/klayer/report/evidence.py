@@ -18,6 +18,7 @@ from klayer.report.statistics import Values
 from klayer.report.words import Settings, differences, normalises
 
 Read = TypeVar("Read", dict[str, Any], pd.DataFrame)
+SMALLEST = 1e-12  # what is smaller is drawn here, over the layers
 Pair = tuple["Run", "Run"]  # without and with BN
 # Columns of text, in which None, NA or 007 is a name.
 TEXT = """
@@ -50,11 +51,16 @@ class Run:
         return read_table(f"plots/train/{self.name}.csv", columns)
 
     def at_start(self, quantity: str) -> pd.Series[float]:
-        """A quantity by layer, at the first step of training."""
+        """A quantity by layer, at the first step of training; at least SMALLEST."""
         layers = read_table(self.folder / "layers.csv", "step layer score_std gradient_norm")
-        first = layers["step"] == layers["step"].min()
-        values: pd.Series[float] = layers[first].set_index("layer")[quantity]
-        return values
+        first = layers[layers["step"] == layers["step"].min()]
+        return first.set_index("layer")[quantity].clip(lower=SMALLEST)
+
+    @property
+    def fading(self) -> float:
+        """How many times smaller the last layer's scores are than the first's, at the start."""
+        scores = self.at_start("score_std")
+        return float(scores.iloc[0] / scores.iloc[-1])
 
     @property
     def test_accuracy(self) -> pd.Series[float]:
