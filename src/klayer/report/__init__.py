@@ -1,4 +1,4 @@
 """What the metrics and plots of the pipeline say, as a page and as Markdown.
 
-Imports errors alone; reads metrics/ and plots/ only.
+Imports params and errors alone; reads metrics/ and plots/ only.
 """

@@ -27,13 +27,11 @@ def gradients(evidence: Evidence) -> dict[str, Any]:
     caption = f"Each array of {networks}, small. Exact agreement is drawn at {EXACT:g}."
 
     def draw(axes: Axes) -> None:
-        groups = dict(list(errors.groupby("parameter")))
-        names = [name for name in PARAMETERS if name in groups]
-        for i, name in enumerate(names):
-            layers = groups[name]["layer"] + 0.15 * (i - (len(names) - 1) / 2)
-            relative = groups[name]["relative"].clip(lower=EXACT)
+        for i, (name, symbol) in enumerate(PARAMETERS.items()):
+            part = errors[errors["parameter"] == name]
+            layers, relative = part["layer"] + 0.15 * (i - 1.5), part["relative"].clip(lower=EXACT)
             look: Any = {"color": charts.OTHERS[i], "ms": 3, "alpha": 0.6}
-            axes.plot(layers, relative, "o", label=PARAMETERS[name], **look)
+            axes.plot(layers, relative, "o", label=symbol, **look)
         axes.axhline(allowed, ls="--", lw=1, color=charts.INK, label="allowed")
         charts.over_layers(axes, "layer", "relative error")
 

@@ -54,7 +54,8 @@ class Run:
         """A quantity by layer, at the first step of training; at least SMALLEST."""
         layers = read_table(self.folder / "layers.csv", "step layer score_std gradient_norm")
         first = layers[layers["step"] == layers["step"].min()]
-        return first.set_index("layer")[quantity].clip(lower=SMALLEST)
+        values: pd.Series[float] = first.set_index("layer")[quantity]
+        return values.clip(lower=SMALLEST)
 
     @property
     def fading(self) -> float:
@@ -89,6 +90,7 @@ class Evidence:
         """`sections` are those of params.yaml."""
         self.sections = sections
         self.schedules = [f"best_{name}" for name in sections["search"]["schedules"]]
+        self.asked: set[str] = set()  # names of the runs that `run` was asked for
 
     @cached_property
     def runs(self) -> Mapping[str, Run]:
@@ -113,6 +115,7 @@ class Evidence:
         """Raises Unanswered where it is missing."""
         if name not in self.runs:
             raise Unanswered(f"params.yaml has no {name}")
+        self.asked.add(name)
         return self.runs[name]
 
     def pair(self, name: str) -> Pair:

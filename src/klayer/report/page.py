@@ -104,12 +104,6 @@ class Document:
     glossary: Sequence[Sequence[str]] = ()  # words and what they mean
     warning: str = ""
 
-    @property
-    def figures(self) -> list[Figure]:
-        """In all sections."""
-        blocks = [block for s in self.sections for block in (*s.blocks, *s.details)]
-        return [block for block in blocks if isinstance(block, Figure)]
-
 
 def asks(name: str, title: str) -> Callable[[Ask], Callable[[Evidence], Section]]:
     """Makes a section of a function that gives the arguments of `question`, its own title among

@@ -66,9 +66,9 @@ class Reported:
         return differences(settings, self.settings, but=(*self.free, *free))
 
     def comparable(self, evidence: Evidence) -> bool:
-        """Whether the run is there and is the report's experiment, on the report's images."""
+        """Whether the run is there and is the report's experiment."""
         run = evidence.runs.get(self.run)
-        return bool(run and not other_images(evidence) and not self.unlike(run.settings))
+        return run is not None and not self.unlike(run.settings)
 
 
 def _sigma(sigma: float) -> dict[str, Any]:

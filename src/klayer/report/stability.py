@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
@@ -25,47 +26,37 @@ SEARCH = "l2"  # the question that the search answers
 CERTAINTY = {"shown": "clear", "not shown": "clear", "suggested": "uncertain"}  # by the rule's word
 
 
-class Close(NamedTuple):
-    """A question that a few tenths of a point decide."""
-
-    title: str
-    verdict: Callable[[Evidence], Verdict]
-    runs: Callable[[Evidence], Sequence[str]]  # from which the verdict is computed
-
-
-def _bn(title: str, name: str) -> Close:
-    return Close(title, lambda e: batch_norm.gain(e, name), lambda _: [name, f"{name}_bn"])
-
-
-CLOSE: Mapping[str, Close] = {  # by their names in docs/evidence.md
-    "reported": Close(
-        "reported numbers",
-        reported.together,
-        lambda e: [row.run for row in reported.ROWS if row.learns and row.comparable(e)],
-    ),
-    "shallow": _bn("BN in 3 layers", "three_layer"),
-    "sigma_1e-1": _bn("BN at σ = 0.1", "sigma_1e-1"),
-    "start": Close(
-        "BN and initial weights",
-        batch_norm.start,
-        lambda e: [name for name in e.runs if name.startswith("sigma_")],
-    ),
-    SEARCH: Close("L2", lambda e: l2.Search(e.search_runs).verdict, lambda _: []),
-    "cycles": Close(
-        "third cycle", reported.cycles, lambda _: ["best_two_cycles", "best_three_cycles"]
-    ),
+# Questions by their names in docs/evidence.md: a title, and how the verdict is computed. The close
+# ones are those that a few tenths of a point decide.
+Question = tuple[str, Callable[[Evidence], Verdict]]
+CLOSE: dict[str, Question] = {
+    "reported": ("reported numbers", reported.together),
+    "shallow": ("BN in 3 layers", partial(batch_norm.gain, name="three_layer")),
+    "sigma_1e-1": ("BN at σ = 0.1", partial(batch_norm.gain, name="sigma_1e-1")),
+    "start": ("BN and initial weights", batch_norm.start),
+    SEARCH: ("L2", lambda evidence: l2.Search(evidence.search_runs).verdict),
+    "cycles": ("third cycle", reported.cycles),
+}
+OTHERS: dict[str, Question] = {
+    "deep": ("BN in 9 layers", partial(batch_norm.trainable, better="nine_layer_bn")),
+    "he": ("He initialisation", partial(batch_norm.trainable, better="nine_layer_he")),
 }
 
 
 def close_verdicts(evidence: Evidence) -> dict[str, Verdict]:
     """Of the close questions, where their runs are there."""
-    verdicts = {name: attempt(close.verdict, evidence) for name, close in CLOSE.items()}
+    verdicts = {name: attempt(verdict, evidence) for name, (_, verdict) in CLOSE.items()}
     return {name: verdict for name, verdict in verdicts.items() if verdict}
 
 
-def close_runs(evidence: Evidence) -> dict[str, Sequence[str]]:
+def close_runs(evidence: Evidence) -> dict[str, list[str]]:
     """The runs that each of those verdicts is computed from; none for the search's."""
-    return {name: CLOSE[name].runs(evidence) for name in close_verdicts(evidence)}
+    runs = {}
+    for name, (_, verdict) in CLOSE.items():
+        evidence.asked.clear()
+        if attempt(verdict, evidence):
+            runs[name] = sorted(evidence.asked)
+    return runs
 
 
 def settings_digests(evidence: Evidence) -> dict[str, str]:
@@ -119,7 +110,13 @@ def section(evidence: Evidence) -> dict[str, Any]:
     again, earlier = fresh_verdicts(evidence), _earlier(evidence)
     rows: list[tuple[str, ...]] = []
     same, changed, before = 0, dict[str, str](), list[bool]()
-    for name, title, verdict in _verdicts(evidence):
+    questions = CLOSE | OTHERS
+    for run in map(evidence.run, evidence.schedules):
+        agreement = partial(reported.agreement, run=run)
+        questions[run.name] = f"best λ: {reference.schedule(run)}", agreement
+    for name, (title, judged) in questions.items():
+        if not (verdict := attempt(judged, evidence)):
+            continue
         tables = [table[table["question"] == name] for table in (again, earlier)]
         cells = ["; ".join(_answer(row) for _, row in table.iterrows()) for table in tables]
         if name in CLOSE and not cells[0]:
@@ -138,22 +135,6 @@ def section(evidence: Evidence) -> dict[str, Any]:
     caption = "Answers of the study, of seeds that it did not use, and of an earlier run"
     answers = Table(caption, head, rows, f"{FRESH}, {EARLIER} · klayer stability")
     return {"blocks": [answers], "same": same, "changed": changed, "before": before}
-
-
-def _verdicts(evidence: Evidence) -> Iterator[tuple[str, str, Verdict]]:
-    """All of the study by name and title: the close ones, on 9 layers, and on each schedule."""
-    for name, verdict in close_verdicts(evidence).items():
-        yield name, CLOSE[name].title, verdict
-    deep = {
-        "deep": ("BN in 9 layers", "nine_layer_bn"),
-        "he": ("He initialisation", "nine_layer_he"),
-    }
-    for name, (title, better) in deep.items():
-        if other := attempt(batch_norm.trainable, evidence, better):
-            yield name, title, other
-    for run in map(evidence.run, evidence.schedules):
-        if other := attempt(reported.agreement, evidence, run):
-            yield run.name, f"best λ: {reference.schedule(run)}", other
 
 
 def fresh_verdicts(evidence: Evidence) -> pd.DataFrame:

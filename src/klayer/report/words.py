@@ -55,8 +55,7 @@ def within(interval: tuple[float, float] | None) -> str:
 
 def points(value: float, sign: bool = True) -> str:
     """A difference of two shares in points: +0.45."""
-    hundredths = round(100 * value, 2) + 0.0  # no minus before 0.00
-    text = f"{hundredths:+.2f}" if sign else f"{hundredths:.2f}"
+    text = f"{100 * value:+z.2f}" if sign else f"{100 * value:z.2f}"  # z: no minus before 0.00
     return text.replace("-", "\N{MINUS SIGN}")
 
 

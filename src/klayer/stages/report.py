@@ -10,7 +10,7 @@ from klayer.params import read_settings
 from klayer.report.charts import png
 from klayer.report.contents import report
 from klayer.report.evidence import Evidence
-from klayer.report.page import REPORTS, Document, markdown, page
+from klayer.report.page import REPORTS, Document, Figure, markdown, page
 
 
 def run() -> None:
@@ -23,15 +23,20 @@ def run() -> None:
 
 def publish(document: Document) -> None:
     """Writes a page, its Markdown and its pictures. Prints the short answers and its address."""
-    for figure in document.figures:
-        for panel, path in figure.files:
-            with whole_file(path) as partial:
-                partial.write_bytes(png(panel))
-    write_text(REPORTS / "report.md", markdown(document))
-    write_text(REPORTS / "index.html", page(document))
     width = shutil.get_terminal_size().columns
     for section in document.sections:
+        for block in (*section.blocks, *section.details):
+            if isinstance(block, Figure):
+                _draw(block)
         certainty = f" ({section.certainty})" if section.certainty else ""
         line = f"{section.title} {section.short}{certainty}"
         print(textwrap.fill(line, width, subsequent_indent="  "))
+    write_text(REPORTS / "report.md", markdown(document))
+    write_text(REPORTS / "index.html", page(document))
     print((REPORTS / "index.html").absolute().as_uri())
+
+
+def _draw(figure: Figure) -> None:
+    for panel, path in figure.files:
+        with whole_file(path) as partial:
+            partial.write_bytes(png(panel))
