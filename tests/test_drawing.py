@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from klayer.report.charts import BLUE, png
-from klayer.report.page import Figure, Panel
+from klayer.report.page import Panel
 
 DARK: Any = {"figure.facecolor": "black", "axes.facecolor": "black", "lines.linewidth": 9}
 DARK |= {"text.usetex": True, "savefig.bbox": "tight"}
@@ -53,10 +53,3 @@ def test_surroundings_of_matplotlib_change_nothing() -> None:
     with mpl.rc_context(DARK):
         assert png(panel) == before
         assert mpl.rcParams["lines.linewidth"] == 9
-
-
-def test_each_panel_has_a_file() -> None:
-    panels = [Panel("Cost", print), Panel("Loss", print)]
-    for count, names in ((1, ["nine.png"]), (2, ["nine_1.png", "nine_2.png"])):
-        found = Figure("nine", "", panels[:count]).files
-        assert [path.name for _, path in found] == names

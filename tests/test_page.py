@@ -5,23 +5,18 @@ from __future__ import annotations
 import base64
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from klayer.report.evidence import Evidence, Unanswered
 from klayer.report.page import (
     Document,
     Figure,
     Panel,
     Section,
     Table,
-    asks,
     markdown,
     page,
-    question,
 )
-from klayer.report.statistics import ONE_SEED, Verdict
 
 FIGURE = Figure("nine", "Nine layers.", [Panel("Cost", print), Panel("Loss", print)])
 TABLE = Table("Accuracies", ("run", "ours"), (("a < b", "0.5"), ("c", "0.25")), "plots/a.csv")
@@ -57,20 +52,3 @@ def test_markdown_links_the_same_files() -> None:
     assert text.index("<details>") < text.index(table) < text.index("</details>")
     assert text.count("How to get this: plots/a.csv") == 1
     assert "\n\n\n" not in text
-
-
-def test_a_question_without_runs_is_one_line() -> None:
-    @asks("deep", "Does it?")
-    def section(evidence: Evidence) -> dict[str, Any]:
-        raise Unanswered("params.yaml has no nine_layer")
-
-    found = section(None)  # type: ignore[arg-type]
-    assert (found.title, found.short) == ("Does it?", "Not answered")
-    assert found.answer == "Not answered: params.yaml has no nine_layer."
-
-
-def test_too_few_seeds_answer_instead_of_the_template() -> None:
-    verdict = Verdict("not judged", why=ONE_SEED)
-    found = question("gradients", "Are they?", verdict, largest=1, allowed=2, derivatives=3)
-    assert (found.answer, found.certainty) == ("Too few seeds to say", "too few seeds")
-    assert found.how == ["Not judged: one seed."]
