@@ -13,7 +13,7 @@ import pytest
 
 import evidence_files as evidence
 from conftest import ROOT
-from evidence_files import ACCURACIES, BN, EXPERIMENTS, MORE, TRAINING, read
+from evidence_files import ACCURACIES, ALL, BN, TRAINING, read
 from klayer import params
 from klayer.report import reference, words
 from klayer.report.contents import report
@@ -21,7 +21,6 @@ from klayer.report.page import markdown
 from klayer.settings import Training
 from klayer.stages import report as stage
 
-ALL = EXPERIMENTS | MORE
 EXPERIMENTS_LEFT: dict[str, dict[str, Any]] = {
     "all": ALL,
     "one": {"nine_layer": ALL["nine_layer"]},

@@ -22,7 +22,7 @@ HEAD = ("name", "network", "besides", "failed", "test (%)", "BN's gain (points)"
 def gradients(evidence: Evidence) -> dict[str, Any]:
     """The largest relative error of analytic against numerical ones, and all of them by layer."""
     errors = read_table("plots/check_gradients.csv", "network layer parameter relative entries")
-    allowed = reference.GRADIENT_TOLERANCE
+    allowed = reference.REPORT["gradient_tolerance"]
     networks = words.several([str(name) for name in errors["network"].unique()])
     caption = f"Each array of {networks}, small. Exact agreement is drawn at {EXACT:g}."
 
@@ -70,7 +70,7 @@ def every_run(evidence: Evidence) -> dict[str, Any]:
 
 
 def _row(evidence: Evidence, run: Run) -> tuple[str, ...]:
-    network = {**reference.DEEP, "block": reference.BN}  # what the label of a network says
+    network = reference.REPORT["experiments"]["nine_layer_bn"]  # what the label of it says
     labelled = [key for key, value in network.items() if run.settings[key] == value]
     but = [*labelled, "initialisation", "sigma"]
     changes = words.differences(run.settings, evidence.sections["training"], but)

@@ -14,10 +14,9 @@ from scipy import special
 from klayer.report import charts, reference, statistics, words
 from klayer.report.evidence import Evidence, Run, Unanswered
 from klayer.report.page import Figure, Table, asks, attempt
-from klayer.report.reference import BEST, BEST_VALIDATION, TRIED, Reported
+from klayer.report.reference import BEST, BEST_VALIDATION, ROWS, TRIED, Reported
 from klayer.report.statistics import EQUAL, Values, Verdict
 
-ROWS = (*reference.RUNS, BEST)
 DIRECTIONS = {0: "no difference", 1: "higher", -1: "lower"}
 AGREEMENT = {0: "neither", 1: "test only", 2: "validation only", 3: "both"}
 SOURCE = "plots/seeds/*.csv · dvc repro train train_best"
