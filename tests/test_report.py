@@ -62,8 +62,8 @@ def test_answers_follow_the_numbers(
     project: Path, anchor: str, changes: dict[str, float], answer: str, certainty: str
 ) -> None:
     write_evidence(project, accuracies={**ACCURACIES, **changes})
-    found = section(anchor)
-    assert (found.answer[: len(answer)], found.certainty) == (answer, certainty)
+    question = section(anchor)
+    assert (question.answer[: len(answer)], question.certainty) == (answer, certainty)
 
 
 @pytest.mark.parametrize(
@@ -97,12 +97,12 @@ def test_the_joint_answer_by_hand(project: Path) -> None:
 
 def test_numbers_stand_beside_the_reported_ones(project: Path) -> None:
     write_evidence(project, accuracies={**ACCURACIES, "nine_layer_bn": 0.45})
-    found = rows(section("reported"))
+    table = rows(section("reported"))
     row = ["53.12", "52.99 ± 0.21", "8", f"{MINUS}0.13", "6 of 8", "yes"]
-    assert found["3 layers, without BN"] == row
-    assert found["9 layers, without BN"][-1] == "8 of 8 failed to train"
-    assert found["9 layers, with BN"][-1] == "no"
-    assert found["3 layers, without BN, σ = 0.001"][:2] == ["10.00", "not run"]
+    assert table["3 layers, without BN"] == row
+    assert table["9 layers, without BN"][-1] == "8 of 8 failed to train"
+    assert table["9 layers, with BN"][-1] == "no"
+    assert table["3 layers, without BN, σ = 0.001"][:2] == ["10.00", "not run"]
 
 
 @pytest.mark.parametrize(("he", "answer"), [(0.47, "It is the small"), (0.1, "are not judged")])
@@ -129,9 +129,9 @@ def test_the_search_sees_a_gain_that_is_there(
     write_evidence(project)
     write_search(project, of_best, of_any)
     Path("metrics/search_l2.json").write_text('{"best_l2": 0.01}')
-    found = section("l2")
-    assert (found.answer, found.certainty) == (answer, certainty)
-    assert "the search's choice, λ = 0.01, is" in found.numbers  # read, and not chosen again
+    question = section("l2")
+    assert (question.answer, question.certainty) == (answer, certainty)
+    assert "the search's choice, λ = 0.01, is" in question.numbers  # read, and not chosen again
 
 
 def test_schedules_are_judged_by_the_highest_of_fifty(project: Path) -> None:
@@ -139,12 +139,12 @@ def test_schedules_are_judged_by_the_highest_of_fifty(project: Path) -> None:
     path = "plots/seeds/best_two_cycles.csv"
     validation = pd.read_csv(path)["validation_accuracy"]
     edit(path, validation_accuracy=validation - validation.mean() + 0.5)
-    found = section("schedules")
-    judged, how = rows(found), " ".join(found.how)
+    question = section("schedules")
+    judged, how = rows(question), " ".join(question.how)
     assert judged["2 cycles of n_s = 2250"][-2] == "test only"  # validation lies 1 point above
     assert "by 2 cycles of n_s = 2250 lies above it and is not the report's" in how
     assert "by 2 cycles of n_s = 900 lies under it and may still be the report's" in how
-    assert "A third cycle helps: " in found.numbers
+    assert "A third cycle helps: " in question.numbers
     half = 100 * 2.364624 * validation.std() * np.sqrt(1 + 1 / 8)  # Student's 97.5 %, freedom 7
     assert judged["2 cycles of n_s = 900"][3] == f"{50 - half:.2f} to {50 + half:.2f}"
 
@@ -212,12 +212,12 @@ def test_an_experiment_of_one_s_own_is_on_the_page(project: Path) -> None:
     wide: dict[str, Any] = {"hidden": [200, 200]}
     experiments = EXPERIMENTS | {"wide": wide, "wide_bn": {**wide, "block": BN}}
     write_evidence(project, experiments, accuracies={**ACCURACIES, "wide_bn": 0.5})
-    found = section("runs")
-    row = rows(found)["wide_bn"]
+    question = section("runs")
+    row = rows(question)["wide_bn"]
     assert row[:3] == ["3 layers, with BN", "hidden layers of 200 and 200 units", "0 of 8"]
     assert row[-1].startswith("+10.0")
-    assert "Experiments of your own: wide and wide_bn." in found.numbers
-    assert [getattr(block, "name", "") for block in found.blocks] == ["own", ""]
+    assert "Experiments of your own: wide and wide_bn." in question.numbers
+    assert [getattr(block, "name", "") for block in question.blocks] == ["own", ""]
 
 
 METRICS, SEEDS = "metrics/search_l2.json", "plots/seeds/nine_layer.csv"
@@ -260,10 +260,10 @@ def test_page_and_markdown_say_the_same(project: Path, capsys: pytest.CaptureFix
     assert text == markdown(report(read()))
     assert len(page) < 3e6
     assert re.findall(r'(?:src|href)="(?!data:|#)[^"]*"|@import|url\((?!#)', page) == []
-    for found in report(read()).sections:
-        assert f"<strong>{escape(found.answer)}</strong> {escape(found.numbers)}" in page
-        assert f"\n**{found.answer}** {found.numbers}".rstrip() in text
-        for name, cells in rows(found).items():
+    for part in report(read()).sections:
+        assert f"<strong>{escape(part.answer)}</strong> {escape(part.numbers)}" in page
+        assert f"\n**{part.answer}** {part.numbers}".rstrip() in text
+        for name, cells in rows(part).items():
             assert all(f">{escape(cell)}</td>" in page for cell in cells)
             assert re.search(r" *\| ".join(map(re.escape, (name, *cells))), text), name
     for link in re.findall(r"!\[[^\]]*\]\(([^)]*)\)", text):

@@ -64,8 +64,8 @@ def check_sentences() -> None:
     links_and_rules = r"!?\[[^]]*\]\([^)]*\)|<[^>]*>|\|[ |]*\||^\|[ -|]*\|$"
     text = re.sub(links_and_rules, "", text, flags=re.MULTILINE).split("\n## Words")[0]
     for kind, pattern in WRONG.items():
-        found = re.search(pattern, text, re.IGNORECASE)
-        assert not found, f"{kind}: {text[max(found.start() - 150, 0) : found.end() + 50]}"
+        match = re.search(pattern, text, re.IGNORECASE)
+        assert not match, f"{kind}: {text[max(match.start() - 150, 0) : match.end() + 50]}"
 
 
 def sections() -> dict[str, str]:
@@ -115,10 +115,10 @@ def test_no_seed_in_common_is_said(project: Path) -> None:
     for number, path in enumerate(sorted(Path("plots/seeds").glob("*.csv"))):
         runs = pd.read_csv(path)
         runs.assign(seed=runs["seed"] + 10 * number).to_csv(path, index=False)
-    found = sections()
+    answers = sections()
     for anchor in ("reported", "shallow", "deep", "start"):
-        assert found[anchor].startswith("Too few seeds to say (no seed in common)"), anchor
-    assert "of the 8 lie where one more run of ours would" in found["reported"]
+        assert answers[anchor].startswith("Too few seeds to say (no seed in common)"), anchor
+    assert "of the 8 lie where one more run of ours would" in answers["reported"]
     check_sentences()
 
 

@@ -57,9 +57,9 @@ def test_close_questions_are_asked_again_and_other_seeds_stand_beside(study: Evi
     stale = rows.assign(seeds="21-22", settings="unknown")
     pd.concat([rows, rows.assign(seeds="17-18"), stale]).to_csv(FILE, index=False)
     ask("--seeds", "17-18")
-    found = pd.read_csv(FILE, dtype={"settings": str})
-    assert found["seeds"].unique().tolist() == ["19-20", "17-18"]
-    again = found[found["seeds"] == "17-18"]
+    written = pd.read_csv(FILE, dtype={"settings": str})
+    assert written["seeds"].unique().tolist() == ["19-20", "17-18"]
+    again = written[written["seeds"] == "17-18"]
     assert again["question"].tolist() == list(asked)
     assert (again["low"] <= again["estimate"]).all()
     assert (again["estimate"] <= again["high"]).all()

@@ -29,37 +29,37 @@ shares = st.lists(st.floats(0, 1), min_size=2, max_size=16)
 
 
 def test_estimate_by_hand() -> None:
-    found = estimate([0.5, 0.52, 0.54])
-    assert found.mean == pytest.approx(0.52)
-    assert found.deviation == pytest.approx(0.02)
+    number = estimate([0.5, 0.52, 0.54])
+    assert number.mean == pytest.approx(0.52)
+    assert number.deviation == pytest.approx(0.02)
     half = 4.30265 * 0.02
-    assert found.interval == pytest.approx((0.52 - half / 3**0.5, 0.52 + half / 3**0.5), rel=1e-5)
-    assert found.prediction == pytest.approx(
+    assert number.interval == pytest.approx((0.52 - half / 3**0.5, 0.52 + half / 3**0.5), rel=1e-5)
+    assert number.prediction == pytest.approx(
         (0.52 - half * (4 / 3) ** 0.5, 0.52 + half * (4 / 3) ** 0.5), rel=1e-5
     )
 
 
 def test_a_single_value_has_no_interval() -> None:
-    found = estimate([0.5])
-    assert (found.interval, found.prediction, found.probability) == (None, None, None)
+    number = estimate([0.5])
+    assert (number.interval, number.prediction, number.probability) == (None, None, None)
 
 
 @given(shares)
 def test_intervals_and_p_values_are_scipy_s(values: list[float]) -> None:
-    found = estimate(values)
-    if found.deviation < 1e-9:
+    number = estimate(values)
+    if number.deviation < 1e-9:
         return
-    low, high = stats.t.interval(0.95, len(values) - 1, found.mean, stats.sem(values))
-    assert found.interval == pytest.approx((low, high))
-    assert found.probability == pytest.approx(stats.ttest_1samp(values, 0).pvalue, rel=1e-6)
+    low, high = stats.t.interval(0.95, len(values) - 1, number.mean, stats.sem(values))
+    assert number.interval == pytest.approx((low, high))
+    assert number.probability == pytest.approx(stats.ttest_1samp(values, 0).pvalue, rel=1e-6)
 
 
 def test_pairs_are_made_by_seed() -> None:
     a, b = pd.Series({1: 0.5, 2: 0.6, 3: 0.9}), pd.Series({2: 0.5, 1: 0.3})
-    found = compared(b, a).estimate
-    assert found is not None
-    assert found.mean == pytest.approx(0.15)
-    assert found.count == 2
+    number = compared(b, a).estimate
+    assert number is not None
+    assert number.mean == pytest.approx(0.15)
+    assert number.count == 2
     apart = compared(a, pd.Series({7: 0.5}))
     assert (apart.estimate, apart.word, apart.certainty) == (
         None,
@@ -120,10 +120,10 @@ def test_no_scatter_gives_no_verdict(seeds: int) -> None:
     """Rounding gives 0.1 + 0.2 - 0.3, and its like, a sign and a deviation."""
     plain = pd.Series([0.1] * seeds)
     for other in ([0.1] * seeds, [0.3 - 0.2, *[0.1] * (seeds - 1)], [0.2] * seeds):
-        found = compared(plain, pd.Series(other))
-        assert (found.direction, found.word) == ("not judged", "no scatter over the seeds")
-        assert found.estimate is not None
-        assert found.estimate.interval is None
+        verdict = compared(plain, pd.Series(other))
+        assert (verdict.direction, verdict.word) == ("not judged", "no scatter over the seeds")
+        assert verdict.estimate is not None
+        assert verdict.estimate.interval is None
 
 
 @pytest.mark.parametrize(
@@ -169,25 +169,25 @@ def search_of(gain_of_others: float, of_seeds: Sequence[float] = (0, 0.01, 0.02)
 
 
 def test_the_noise_of_the_search_leaves_values_and_seeds_out() -> None:
-    found = search_of(0.0)
-    plain = found.fine.to_numpy()
+    search = search_of(0.0)
+    plain = search.fine.to_numpy()
     means = plain.mean(0) + plain.mean(1)[:, np.newaxis] - plain.mean()
-    assert found.noise == pytest.approx(np.sqrt(((plain - means) ** 2).sum() / 24))
-    assert search_of(0.0, (0.1, -0.3, 0.2)).noise == pytest.approx(found.noise)
+    assert search.noise == pytest.approx(np.sqrt(((plain - means) ** 2).sum() / 24))
+    assert search_of(0.0, (0.1, -0.3, 0.2)).noise == pytest.approx(search.noise)
 
 
 def test_only_values_near_the_highest_may_be_the_best() -> None:
-    found = search_of(0.02)
-    assert 0.0 not in found.candidates
-    assert found.means.idxmax() in found.candidates
-    assert found.width == pytest.approx(hsu(12, 24) * found.noise * (2 / 3) ** 0.5)
+    search = search_of(0.02)
+    assert 0.0 not in search.candidates
+    assert search.means.idxmax() in search.candidates
+    assert search.width == pytest.approx(hsu(12, 24) * search.noise * (2 / 3) ** 0.5)
     assert 0.0 in search_of(0.0).candidates
 
 
 def test_the_smallest_gain_is_found_in_four_of_five_searches() -> None:
-    found = search_of(0.0)
-    assert found.smallest_gain == pytest.approx(2.89 * found.noise, rel=5e-3)  # docs/evidence.md
-    noncentrality = found.smallest_gain / (found.noise * (2 / 3) ** 0.5)
+    search = search_of(0.0)
+    assert search.smallest_gain == pytest.approx(2.89 * search.noise, rel=5e-3)  # docs/evidence.md
+    noncentrality = search.smallest_gain / (search.noise * (2 / 3) ** 0.5)
     assert stats.nct.sf(hsu(12, 24), 24, noncentrality) == pytest.approx(0.8, abs=1e-4)
 
 

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from PIL import Image
 
+from klayer.errors import KlayerError
 from klayer.report import charts, words
 from klayer.report.evidence import Evidence, Run, read_table
 from klayer.report.page import Figure, Panel, asks
@@ -80,7 +81,7 @@ def _examples(run: Run) -> Panel:
     rows = -(-len(groups) // ACROSS)
 
     def draw(axes: Axes) -> None:
-        sheet = np.asarray(Image.open(SHEET).convert("RGB"))
+        sheet = _pixels(SHEET)
         side = len(sheet)
         for i, (_, probabilities) in enumerate(groups):
             x, y = i % ACROSS, rows - 1 - i // ACROSS
@@ -101,8 +102,15 @@ def _examples(run: Run) -> Panel:
 
 def _weights(run: Run) -> Panel:
     def draw(axes: Axes) -> None:
-        picture = Image.open(run.folder / "weights.png").convert("RGB")
-        axes.imshow(np.asarray(picture), interpolation="nearest")
+        axes.imshow(_pixels(run.folder / "weights.png"), interpolation="nearest")
         axes.axis("off")
 
     return Panel(words.label(run.settings), draw, 0.1, 0.1, height=2.2, photo=True)
+
+
+def _pixels(path: Path) -> np.ndarray:
+    """Raises KlayerError when the picture cannot be read."""
+    try:
+        return np.asarray(Image.open(path).convert("RGB"))
+    except OSError as error:
+        raise KlayerError(f"{path} cannot be read ({error}): run `dvc repro` again") from error
