@@ -152,8 +152,7 @@ def test_schedules_are_judged_by_the_highest_of_fifty(project: Path) -> None:
 def write_stability() -> int:
     """The study's own verdicts as those of fresh seeds, and of an earlier run; how many."""
     study = read()
-    verdicts, digests = stability.close_verdicts(study), stability.settings_digests(study)
-    rows = stability.table(verdicts, "17-32", digests)
+    rows = stability.table(study, "17-32", stability.settings_digests(study))
     rows.to_csv(STABILITY, index=False)
     earlier = rows.assign(settings=stability.study_digest(study))
     earlier.to_csv("plots/earlier.csv", index=False)

@@ -14,13 +14,7 @@ from evidence_files import write_evidence
 from klayer import params
 from klayer.cli import main
 from klayer.report.evidence import Evidence
-from klayer.report.stability import (
-    close_runs,
-    close_verdicts,
-    settings_digests,
-    study_digest,
-    table,
-)
+from klayer.report.stability import close_answers, settings_digests, study_digest, table
 
 FILE = Path("plots/stability.csv")
 
@@ -50,17 +44,18 @@ def ask(*arguments: str, status: int = 0) -> str:
 
 
 def test_close_questions_are_asked_again_and_other_seeds_stand_beside(study: Evidence) -> None:
-    asked = close_runs(study)
-    assert list(asked) == list(close_verdicts(study))
-    assert "nine_layer" not in {name for names in asked.values() for name in names}
-    rows = table(close_verdicts(study), "19-20", settings_digests(study))
+    runs = {question: names for question, (_, names) in close_answers(study).items()}
+    assert runs["shallow"] == ["three_layer", "three_layer_bn"]
+    assert runs["l2"] == []
+    assert not [names for names in runs.values() if "nine_layer" in names]
+    rows = table(study, "19-20", settings_digests(study))
     stale = rows.assign(seeds="21-22", settings="unknown")
     pd.concat([rows, rows.assign(seeds="17-18"), stale]).to_csv(FILE, index=False)
     ask("--seeds", "17-18")
     written = pd.read_csv(FILE, dtype={"settings": str})
     assert written["seeds"].unique().tolist() == ["19-20", "17-18"]
     again = written[written["seeds"] == "17-18"]
-    assert again["question"].tolist() == list(asked)
+    assert again["question"].tolist() == list(runs)
     assert (again["low"] <= again["estimate"]).all()
     assert (again["estimate"] <= again["high"]).all()
     assert again["estimate"].tolist() != rows["estimate"].tolist()

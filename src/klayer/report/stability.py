@@ -43,20 +43,16 @@ OTHERS: dict[str, Question] = {
 }
 
 
-def close_verdicts(evidence: Evidence) -> dict[str, Verdict]:
-    """Of the close questions, where their runs are there."""
-    verdicts = {name: attempt(verdict, evidence) for name, (_, verdict) in CLOSE.items()}
-    return {name: verdict for name, verdict in verdicts.items() if verdict}
-
-
-def close_runs(evidence: Evidence) -> dict[str, list[str]]:
-    """The runs that each of those verdicts is computed from; none for the search's."""
-    runs = {}
-    for name, (_, verdict) in CLOSE.items():
+def close_answers(evidence: Evidence) -> dict[str, tuple[Verdict, list[str]]]:
+    """The verdicts on the close questions, where their runs are there, each with the names of the
+    runs that it is computed from: none for the search's.
+    """
+    answers = {}
+    for name, (_, judged) in CLOSE.items():
         evidence.asked.clear()
-        if attempt(verdict, evidence):
-            runs[name] = sorted(evidence.asked)
-    return runs
+        if verdict := attempt(judged, evidence):
+            answers[name] = verdict, sorted(evidence.asked)
+    return answers
 
 
 def settings_digests(evidence: Evidence) -> dict[str, str]:
@@ -70,7 +66,7 @@ def settings_digests(evidence: Evidence) -> dict[str, str]:
     search = words.effective(evidence.searching) | {"values": sorted(set(fine["l2"].tolist()))}
     del search["l2"]
     digests = {}
-    for name, names in close_runs(evidence).items():
+    for name, (_, names) in close_answers(evidence).items():
         runs = {run: words.effective(evidence.runs[run].settings) for run in names}
         digests[name] = _digest({"images": images, "runs": search if name == SEARCH else runs})
     return digests
@@ -91,10 +87,10 @@ def _digest(settings: Any) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def table(verdicts: Mapping[str, Verdict], seeds: str, digests: Mapping[str, str]) -> pd.DataFrame:
-    """A row for each verdict, in points, with the digest of its settings."""
+def table(evidence: Evidence, seeds: str, digests: Mapping[str, str]) -> pd.DataFrame:
+    """A row for each close verdict, in points, with the digest of its settings."""
     rows = []
-    for name, verdict in verdicts.items():
+    for name, (verdict, _) in close_answers(evidence).items():
         number = verdict.estimate
         numbers = (number.mean, *(number.interval or [number.mean] * 2)) if number else (0.0,) * 3
         points = [round(100 * value, 4) for value in numbers]

@@ -29,10 +29,10 @@ def run(seeds: Sequence[int]) -> None:
     Raises KlayerError when the study has not been run, or when one of its seeds is not fresh.
     """
     checked, study = check(), Evidence(params.read())
-    questions = stability.close_runs(study)
-    if not questions:
+    answers = stability.close_answers(study)
+    if not answers:
         raise KlayerError("params.yaml has none of the close questions' runs: nothing to ask again")
-    runs = {name: study.runs[name] for names in questions.values() for name in names}
+    runs = {name: study.runs[name] for _, names in answers.values() for name in names}
     coarse = study.search_runs["phase"] == "coarse"
     fine = study.search_runs[~coarse]
     used = {seed for run in runs.values() for seed in run.seeds.index} | set(fine["seed"])
@@ -46,14 +46,14 @@ def run(seeds: Sequence[int]) -> None:
             training = training_of(name).model_copy(update={"seeds": tuple(seeds)})
             measures = seeds_table(train(one_for_each_seed(training))).set_index("seed")
             again.runs[name] = replace(known, seeds=measures)
-        if SEARCH in questions:
+        if SEARCH in answers:
             fresh = seeds[: fine["seed"].nunique()]
             print(f"fine search, {len(fresh)} seeds", flush=True)
             jobs = search_l2.jobs(checked.search.training, fine["l2"].unique().tolist(), fresh)
             tried = search_l2.runs_table("fine", jobs, train(jobs))
             again.search_runs = pd.concat([study.search_runs[coarse], tried], ignore_index=True)
-        verdicts, digests = stability.close_verdicts(again), stability.settings_digests(study)
-        rows = stability.table(verdicts, f"{min(seeds)}-{max(seeds)}", digests)
+        digests = stability.settings_digests(study)
+        rows = stability.table(again, f"{min(seeds)}-{max(seeds)}", digests)
         if FRESH.exists():  # rows of other seeds that were made with the present settings stay
             others = stability.fresh_verdicts(study)
             kept = others[others["seeds"] != rows["seeds"].iloc[0]]
