@@ -18,7 +18,7 @@ from klayer.report.page import (
     page,
 )
 
-FIGURE = Figure("nine", "Nine layers.", [Panel("Cost", print), Panel("Loss", print)])
+FIGURE = Figure("nine", [Panel("Cost", print), Panel("Loss", print)], caption="Nine layers.")
 TABLE = Table("Accuracies", ("run", "ours"), (("a < b", "0.5"), ("c", "0.25")), "plots/a.csv")
 SECTION = Section("s", "Is it <so>?", "Yes", "clear", "Yes & no", "(8).", [FIGURE], details=[TABLE])
 DOCUMENT = Document("Title", ["1 < 2 <script>"], [SECTION], [("seed", "A number")], "Careful")

@@ -35,6 +35,7 @@ WRONG = {
     "nothing listed": r"[:;,(]\s*[.;)]|\(\)|\[\]|: *$| ,|,,|\.\.",
     "none may be the best": r"\b0 of \d+ values",
     "unfilled": r"[{}]",
+    "no caption": r"\n\*\*\n",
 }
 
 

@@ -25,13 +25,11 @@ def shallow(evidence: Evidence) -> dict[str, Any]:
     """The 3-layer pair and its curves."""
     pair = evidence.pair("three_layer")
     panels = [charts.training_panel(charts.lines_of(pair), key) for key in ("accuracy", "loss")]
-    depth = words.layers(pair[0].settings)
-    caption = f"{depth}, trained with the same mini-batches; mean ± std over seeds."
     files = charts.source("plots/train/three_layer*.csv", pair)
     return {
         "title": f"Does BN help the {_adjective(pair)} network?",
         "verdict": gain(evidence, "three_layer"),
-        "blocks": [Figure("three_layer", caption, panels, files)],
+        "blocks": [Figure("three_layer", panels, files)],
         "pair": pair,
     }
 
@@ -64,17 +62,14 @@ def deep(evidence: Evidence) -> dict[str, Any]:
     accuracy, loss = (charts.training_panel(lines, key) for key in ("accuracy", "loss"))
     files = "plots/runs/nine_layer*/layers.csv, plots/train/nine_layer*.csv"
     files = charts.source(files, [line.run for line in lines])
-    caption = (
-        "Left: how far the scores of a mini-batch spread at the first step, layer by layer (values "
-        f"smaller than {SMALLEST:g} are drawn there). Right: mean ± std over seeds."
-    )
     return {
         "title": f"Does BN make the {_adjective(pair)} network trainable?",
         "verdict": trainable(evidence, "nine_layer_bn"),
-        "blocks": [Figure("nine_layer", caption, [signal, accuracy], files)],
-        "details": [Figure("nine_layer_more", "The same networks.", [gradients, loss], files)],
+        "blocks": [Figure("nine_layer", [signal, accuracy], files)],
+        "details": [Figure("nine_layer_more", [gradients, loss], files)],
         "runs": [line.run for line in lines],
         "he": he,
+        "smallest": SMALLEST,
         "start": start,
     }
 
@@ -113,13 +108,11 @@ def initial_weights(evidence: Evidence) -> dict[str, Any]:
         for line in charts.lines_of(pair)
     ]
     signal = charts.layers_panel(lines, "score_std", "Signal before training")
-    depth = words.layers(pairs[0][0].settings)
-    caption = f"{depth}, normal initial weights of standard deviation σ."
     files = "plots/seeds/sigma_*.csv, plots/runs/sigma_*/layers.csv"
     files = charts.source(files, [line.run for line in lines])
     return {
         "verdict": start(evidence),
-        "blocks": [Figure("sigma", caption, [_sigma_panel(pairs), signal], files)],
+        "blocks": [Figure("sigma", [_sigma_panel(pairs), signal], files)],
         "ranges": [ranges.mean() for ranges in _ranges(evidence) if len(ranges)],
         "pairs": pairs,
     }

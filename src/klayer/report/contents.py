@@ -23,8 +23,6 @@ def gradients(evidence: Evidence) -> dict[str, Any]:
     """The largest relative error of analytic against numerical ones, and all of them by layer."""
     errors = read_table("plots/check_gradients.csv", "network layer parameter relative entries")
     allowed = reference.REPORT["gradient_tolerance"]
-    networks = words.several([str(name) for name in errors["network"].unique()])
-    caption = f"Each array of {networks}, small. Exact agreement is drawn at {EXACT:g}."
 
     def draw(axes: Axes) -> None:
         for i, (name, symbol) in enumerate(PARAMETERS.items()):
@@ -38,9 +36,11 @@ def gradients(evidence: Evidence) -> dict[str, Any]:
     panel = Panel("Relative errors by layer", draw)
     files = "plots/check_gradients.csv · dvc repro check_gradients"
     return {
-        "details": [Figure("check_gradients", caption, [panel], files)],
+        "details": [Figure("check_gradients", [panel], files)],
         "largest": read_number("metrics/check_gradients.json", "worst"),
         "allowed": allowed,
+        "networks": errors["network"].unique().tolist(),
+        "exact": EXACT,
         "derivatives": errors["entries"].sum(),
     }
 
@@ -54,7 +54,7 @@ def every_run(evidence: Evidence) -> dict[str, Any]:
     panels = [charts.training_panel(lines, measure) for measure in ("accuracy", "loss")]
     panels += charts.learning_rate_panels(lines)
     files = charts.source("plots/train/*.csv", mine.values())
-    figure = Figure("own", "Your own experiments; mean ± std over seeds.", panels, files)
+    figure = Figure("own", panels, files)
     caption = (
         "Every run (name in params.yaml; mean ± std over seeds; BN's gain, with its 95 % "
         "interval, over the run that differs in BN alone)"

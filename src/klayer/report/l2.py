@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from scipy import special
 
-from klayer.report import charts, reference, statistics, words
+from klayer.report import charts, reference, statistics
 from klayer.report.evidence import Evidence, Unanswered
 from klayer.report.page import Figure, Panel, asks
 from klayer.report.statistics import DRAWS, EQUAL, NO_SCATTER, NOT_JUDGED, Estimate, Values, Verdict
@@ -104,14 +104,11 @@ def section(evidence: Evidence) -> dict[str, Any]:
     reported = not reference.other_images(evidence) and not reference.BEST.unlike(settings)
     coarse = runs[runs["phase"] == "coarse"].groupby("l2")["validation_accuracy"].mean()
     panels = [_coarse_panel(search, 100 * coarse, reported), _fine_panel(search, best)]
-    caption = (
-        f"{words.label(settings)}. All coarse networks share initial weights and mini-batches. "
-        "Dotted: the best λ, by validation loss."
-    )
     return {
         "verdict": search.verdict,
-        "blocks": [Figure("search_l2", caption, panels, SOURCE)],
+        "blocks": [Figure("search_l2", panels, SOURCE)],
         "search": search,
+        "settings": settings,
         "best": best,
         "best_may_be": np.isclose(search.candidates, best, rtol=1e-6, atol=0).any(),  # 8 digits
     }

@@ -36,18 +36,12 @@ def section(evidence: Evidence) -> dict[str, Any]:
     right = pd.Series(np.diag(shares), names)
     wrong = counts.mask(np.eye(len(names), dtype=bool)).stack()
     most = max(wrong.max() - EQUAL, EQUAL)
-    over = "mean over seeds" if len(run.seeds) > 1 else "one seed"
-    caption = f"Test images by class, and probabilities of the most probable classes, {over}."
     files = charts.source(f"plots/runs/{run.name}", [run])
     shown = [evidence.runs[name] for name in WEIGHTS if name in evidence.runs] + [run]
-    weights = (
-        "Weights of the first layer, a picture for each unit (first seed), each scaled by its "
-        "largest weight; grey is 0."
-    )
     pictures = charts.source("plots/runs/*/weights.png", shown)
     return {
-        "blocks": [Figure("final", caption, [_confusion(shares), _examples(run)], files)],
-        "details": [Figure("weights", weights, [_weights(one) for one in shown], pictures)],
+        "blocks": [Figure("final", [_confusion(shares), _examples(run)], files)],
+        "details": [Figure("weights", [_weights(one) for one in shown], pictures)],
         "accuracy": run.test_accuracy,
         "best": run.settings["l2"],
         "right": right,

@@ -5,8 +5,8 @@ its answer and its first blocks, tables and figures; its details are folded.
 
 templates/questions/NAME.j2 has the sentences of a question in blocks: `answer`, one sentence, whose
 part up to a colon or semicolon stands in the contents list as well; `numbers`, which goes on from
-it; `how`, paragraphs that are folded. They are filled with what the question has computed; the
-functions of words.py are filters there.
+it; `how`, paragraphs that are folded; and a block of the name of each figure, its caption. They are
+filled with what the question has computed; the functions of words.py are filters there.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,9 +62,9 @@ class Figure:
     """Charts that belong together."""
 
     name: str
-    caption: str
     panels: Sequence[Panel]
     source: str = ""  # how to get this: files · command
+    caption: str = ""  # that of the question's template where none is given
 
     @property
     def files(self) -> list[tuple[Panel, Path]]:
@@ -146,7 +146,16 @@ def question(
     numbers = _line(sentence(template, "numbers", facts))
     short = re.split("[:;]", answer)[0]
     certainty = verdict.certainty if verdict else ""
-    return Section(name, title, short, certainty, answer, numbers, blocks, how, details)
+    shown, folded = (
+        [_captioned(block, template, facts) for block in part] for part in (blocks, details)
+    )
+    return Section(name, title, short, certainty, answer, numbers, shown, how, folded)
+
+
+def _captioned(block: Block, template: str, facts: Mapping[str, Any]) -> Block:
+    if isinstance(block, Table) or block.caption:
+        return block
+    return replace(block, caption=_line(sentence(template, block.name, facts)))
 
 
 def attempt(verdict: Callable[..., Verdict], *arguments: Any) -> Verdict | None:

@@ -37,15 +37,11 @@ def numbers(evidence: Evidence) -> dict[str, Any]:
         away = 100 * (run.test_accuracy - row.test_accuracy)
         bars.append(charts.Row(_title(row), away, colour))
     panel = charts.seeds_panel("Test accuracy", bars, "ours less reported (points)")
-    caption = (
-        "Ours less reported, of the networks that learn: with BN blue, without orange. The "
-        "reported number is at 0."
-    )
     rows = [_row(row, evidence) for row in ROWS]
     held = [_held(row, run) for row, run in learning]
     return {
         "verdict": verdict,
-        "blocks": [Figure("comparison", caption, [panel], SOURCE)],
+        "blocks": [Figure("comparison", [panel], SOURCE)],
         "details": [Table("Test accuracy, reported and ours (mean ± std)", HEAD, rows, SOURCE)],
         "count": len(learning),
         "of_all": sum(row.learns for row in ROWS),
@@ -123,7 +119,7 @@ def schedules(evidence: Evidence) -> dict[str, Any]:
     return {
         "verdict": verdicts[both[0]] if len(both) == 1 else None,
         "blocks": [table],
-        "details": [Figure("train_best", "The best λ, trained by each schedule.", panels, files)],
+        "details": [Figure("train_best", panels, files)],
         "verdicts": verdicts,
         "both": both,
         "under": [name for name, (_, high) in limits.items() if high < BEST_VALIDATION],

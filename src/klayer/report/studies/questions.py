@@ -221,7 +221,7 @@ def _section(
     labels = [study.label(variant) for variant in study.variants]
     facts |= {"study": study, "found": found, "common": common, "labels": labels}
     caption = "Each point is a network of one seed, or the difference of two with the same seed."
-    blocks = [Figure(study.name, caption, panels, study.source)] if panels else []
+    blocks = [Figure(study.name, panels, study.source, caption)] if panels else []
     details = [*tables, _networks(study)]
     section = question(study.name, study.question, one, blocks, details, template, **facts)
     if one:
