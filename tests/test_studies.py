@@ -19,8 +19,7 @@ from conftest import ROOT, tiny_training
 from klayer import params
 from klayer.errors import KlayerError
 from klayer.files import write_table
-from klayer.report.document import Figure, Table
-from klayer.report.page import markdown
+from klayer.report.page import Figure, Table, markdown
 from klayer.report.study_questions import ASKS, page_of_studies, section
 from klayer.report.study_results import Study, read_study
 from klayer.settings import Trial

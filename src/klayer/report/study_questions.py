@@ -17,14 +17,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from klayer.report import words
-from klayer.report.charts import Row, seeds_panel
-from klayer.report.document import Document, Figure, Panel, Section, Table
-from klayer.report.drawing import BLUE, ORANGE, OTHERS, at_values
-from klayer.report.evidence import read_numbers
-from klayer.report.page import assemble, question, sentence
-from klayer.report.statistics import EQUAL
+from klayer.report.charts import BLUE, ORANGE, OTHERS, Row, at_values, seeds_panel
+from klayer.report.evidence import read_number
+from klayer.report.page import Document, Figure, Panel, Section, Table, assemble, question, sentence
+from klayer.report.statistics import EQUAL, Verdict, compared
 from klayer.report.study_results import Study, in_words, read_study
-from klayer.report.verdicts import Verdict, compared
 
 BETTER = {1: "better", 0: "no difference", -1: "worse"}
 RANGE = {1: "matters more", 0: "matters as much", -1: "matters less"}
@@ -56,7 +53,7 @@ class Comparison(NamedTuple):
     @property
     def verdict(self) -> Verdict:
         """On the kind less the first one."""
-        return compared(self.plain, self.other, self.label, self.directions)
+        return compared(self.plain, self.other, self.directions)
 
     @property
     def answer(self) -> str:
@@ -76,8 +73,8 @@ def page_of_studies(sections: Mapping[str, Any]) -> Document:
     """A section for each study of the sections of params.yaml, see `read_study`."""
     studies = [read_study(name, asked) for name, asked in sections["studies"].items()]
     learnt = pd.concat([study.networks["learnt"] for study in studies])
-    facts = read_numbers(DATA, "synthetic")
-    facts |= {"networks": len(learnt), "failed": (learnt == 0).sum()}
+    facts = {"networks": len(learnt), "failed": (learnt == 0).sum()}
+    facts["synthetic"] = read_number(DATA, "synthetic")
     return assemble("studies", [section(study) for study in studies], **facts)
 
 
@@ -97,7 +94,7 @@ def section(study: Study) -> Section:
     if template == "study_gain":
         panel, table = _gains(study, facts)
         panels, tables = [*panels, panel], [table, *tables]
-    blocks = [Figure(study.name, CAPTION, panels, study.source)] if panels else []
+    blocks = [Figure(study.name, panels, study.source, CAPTION)] if panels else []
     one = verdicts[0] if len(verdicts) == 1 else None
     whole = question(study.name, study.question, one, blocks, tables, template, **facts)
     if one:
