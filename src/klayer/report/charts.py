@@ -31,7 +31,7 @@ WIDE = 4.4  # inches of a panel by itself: on a phone letters of 9 points can st
 COLOURS = 256  # of a PNG: a third of the bytes that all would take
 RIGHT, TITLE, ROW = 0.12, 0.3, 0.165  # inches: at the right, of the title, of a row of a legend
 KEY, LETTER = 0.45, 0.058  # inches in a legend: a line with its spaces, a letter
-MEASURES = {"accuracy": "accuracy (%)", "loss": "loss (nats)"}
+MEASURES = {"accuracy": "accuracy (%)", "loss": "cross-entropy loss"}
 LARGEST_LOSS = 4.0  # nats; what is above is cut off, chance level is at 2.3
 QUANTITIES = {
     "score_std": "standard deviation of the scores",

@@ -1,4 +1,4 @@
-"""Does λ matter beyond luck? The fine search, judged by Hsu's comparison with the best."""
+"""Does the L2 strength λ matter beyond luck? The fine search, by Hsu's comparison with the best."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def noise_and_width(tables: Values) -> tuple[Values, Values]:
     return noise, hsu(values - 1, _freedom(tables)) * noise * np.sqrt(2 / seeds)
 
 
-@asks("l2", "Does λ matter beyond luck?")
+@asks("l2", "Does the L2 strength λ matter beyond luck?")
 def section(evidence: Evidence) -> dict[str, Any]:
     """The best λ against all others, λ = 0 among them."""
     runs, best, settings = evidence.search_runs, evidence.best_l2, evidence.searching
