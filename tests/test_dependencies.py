@@ -30,7 +30,7 @@ STAGES = [(prefix, stage) for prefix, stages in PIPELINES.items() for stage in s
 
 def module_of(prefix: str, stage: str) -> str:
     """The module that the stage's command runs."""
-    names = {"train_best": "train", "study_study": "study"}
+    names = {"train_best": "train", "study_study": "study", "study_report": "report"}
     return "klayer.stages." + names.get(prefix + stage, prefix + stage)
 
 

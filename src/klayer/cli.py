@@ -98,7 +98,7 @@ STAGES = (
 STUDIES = (
     ("settings", "study_settings:run", "Check params.yaml and write the settings of each study."),
     ("train NAME", "study:run", "Train and test all networks of the study NAME."),
-    ("report", "study_report:run", "Write reports/ from the plots of all studies."),
+    ("report", "report:run_studies", "Write reports/ from the plots of all studies."),
 )
 
 

@@ -1,9 +1,10 @@
-"""Stage `report`: writes what metrics and plots say as a page, as Markdown and as pictures."""
+"""Stage `report`, also that of studies/: writes a page, as HTML, as Markdown and as pictures."""
 
 from __future__ import annotations
 
 import shutil
 import textwrap
+from pathlib import Path
 
 from klayer.files import whole_file, write_text
 from klayer.params import read_settings
@@ -11,14 +12,20 @@ from klayer.report.charts import png
 from klayer.report.contents import report
 from klayer.report.evidence import Evidence
 from klayer.report.page import REPORTS, Document, Figure, markdown, page
+from klayer.report.study_questions import page_of_studies
 
 
 def run() -> None:
-    """Writes reports/index.html, reports/report.md and reports/figures/*.png.
+    """Writes what metrics/ and plots/ say to reports/: index.html, report.md and figures/*.png.
 
     Raises KlayerError when a file of another stage is missing.
     """
     publish(report(Evidence(read_settings("report"))))
+
+
+def run_studies() -> None:
+    """The same for the studies, in their folder."""
+    publish(page_of_studies(read_settings("all.studies", Path("settings"))))
 
 
 def publish(document: Document) -> None:
