@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from klayer.data.archive import FOLDER, RefusedError, read
-from klayer.data.dataset import PROCESSED, Split, measure
-from klayer.data.pickles import decode
+from klayer.data.cifar10 import FOLDER, MissingFilesError, decode, read
+from klayer.data.dataset import BATCH, PROCESSED, measure
 from klayer.data.synthetic import NAMES, synthetic_images
 from klayer.errors import KlayerError
 from klayer.files import whole_file, write_metrics, write_picture, write_text
@@ -32,11 +30,15 @@ def run() -> None:
     data = of_stage("data", DataConfig, **read_settings("mirrors"))
     synthetic = data.source == SYNTHETIC
     if synthetic:
-        training, test, classes = *synthetic_images(data.synthetic_seed), NAMES
+        images, classes = synthetic_images(data.synthetic_seed), NAMES
     else:
-        training, test, classes = _original(data.digests)
-    train = training.part(data.validation, len(training) - data.validation)
-    splits = {"train": train, "validation": training.head(data.validation), "test": test}
+        try:
+            images, classes = decode(read(FOLDER, data.digests))
+        except MissingFilesError as reason:
+            raise KlayerError(f"{FOLDER} {reason}: run `dvc repro --force download`") from None
+    train = images.part(data.validation, 5 * BATCH - data.validation)
+    test = images.part(5 * BATCH, BATCH)
+    splits = {"train": train, "validation": images.head(data.validation), "test": test}
     for part, split in splits.items():
         _write(f"{part}_images", split.images)
         _write(f"{part}_labels", split.labels)
@@ -46,15 +48,6 @@ def run() -> None:
     write_text(PROCESSED / "classes.json", json.dumps(classes) + "\n")
     write_metrics(METRICS, {"synthetic": int(synthetic)})
     write_picture(PICTURE, side_by_side(test.images[:EXAMPLES]))
-
-
-def _original(digests: Mapping[str, str]) -> tuple[Split, Split, tuple[str, ...]]:
-    try:
-        return decode(read(FOLDER, digests))
-    except RefusedError as reason:
-        raise KlayerError(f"{FOLDER}: {reason}: run `dvc repro --force download`") from None
-    except ValueError as reason:
-        raise KlayerError(f"{FOLDER}: {reason}: correct the file") from None
 
 
 def side_by_side(images: NDArray[np.uint8]) -> Image.Image:
