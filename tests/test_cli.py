@@ -176,7 +176,7 @@ def test_by_hand_other_settings_are_refused_and_dvc_s_own_stage_has_its_own(proj
     process = klayer("train", "plain", DVC_STAGE="train@plain", LOKY_MAX_CPU_COUNT="2")
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 0, output
-    assert re.fullmatch(r"plain: 2 networks, 40 steps each, \d+ s: test accuracy .*\n", output)
+    assert re.fullmatch(r"plain: 2 networks, 80 steps, \d+ s: test accuracy .*\n", output)
     assert results() == expected
 
 

@@ -24,7 +24,7 @@ IMAGES, TRAINED = {"download", "preprocess"}, {"train", "train_best", "search_l2
     [
         ("README.md", set()),
         ("src/klayer/cli.py", set()),
-        ("src/klayer/parallel/workers.py", set()),
+        ("src/klayer/parallel/runner.py", set()),
         ("src/klayer/kernels/products.py", {"check_gradients"} | TRAINED),
         ("src/klayer/networks/batch_norm.py", {"check_gradients"} | TRAINED),
         ("src/klayer/data/cifar10.py", IMAGES),

@@ -22,7 +22,7 @@ def test_an_import_turned_round_is_refused(tmp_path: Path) -> None:
     turned = {
         "networks/layers.py": "klayer.errors",
         "data/dataset.py": "klayer.networks.layers",
-        "training/trainer.py": "klayer.parallel.workers",
+        "training/trainer.py": "klayer.parallel.runner",
         "parallel/runner.py": "klayer.stages.search_l2",
         "report/words.py": "klayer.training.results",
         "files.py": "klayer.params",
