@@ -74,8 +74,8 @@ def test_a_gap_an_error_and_a_wrong_name_are_told_in_a_sentence(tmp_path: Path) 
     for address, message in (
         (f"{path}:BatchNorm", "my_layers.py: gap 1 is not filled yet"),
         (f"{path}:Batchnorm", "has no class Batchnorm that is a"),
-        (str(path), "my_layers.py: the class is missing; give FILE:CLASS"),
-        (f"{tmp_path}/absent.py:BatchNorm", "absent.py is no file; give FILE:CLASS"),
+        (str(path), "--layer .*my_layers.py: give FILE:CLASS"),
+        (f"{tmp_path}/absent.py:BatchNorm", "--layer .*absent.py:BatchNorm: give FILE:CLASS"),
     ):
         with pytest.raises(KlayerError, match=message):
             check_layer.run(address)
