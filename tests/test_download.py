@@ -187,7 +187,7 @@ def test_an_error_of_the_named_copy_is_final(
     write_folder(Path("changed"), test_batch=b"changed")
     write_data(mirror + "/good")
     monkeypatch.setenv("CIFAR10_ARCHIVE", name)
-    with pytest.raises(KlayerError, match=f"^CIFAR10_ARCHIVE={name} has to be .*unset") as error:
+    with pytest.raises(KlayerError, match=f"^CIFAR-10 is not in {name}: name a folder") as error:
         download.run()
     assert capsys.readouterr().out == f"{Path(name).absolute()}: {reason}\n"
     assert error.value.exit_status == 1

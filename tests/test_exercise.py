@@ -9,7 +9,7 @@ import pytest
 
 from conftest import ROOT
 from klayer.errors import KlayerError
-from klayer.stages import check_layer
+from klayer.stages.check_gradients import run_layer
 
 TEMPLATE = (ROOT / "docs/exercise/my_layers.py").read_text()
 FORWARD = """
@@ -35,7 +35,7 @@ def check(folder: Path, backward: str, forward: str = FORWARD) -> None:
     for gap, code in (("gap 1", forward), ("gap 2", backward)):
         filled = filled.replace(f'        raise NotImplementedError("{gap}")\n', code)
     (folder / "my_layers.py").write_text(filled)
-    check_layer.run(f"{folder / 'my_layers.py'}:BatchNorm")
+    run_layer(f"{folder / 'my_layers.py'}:BatchNorm")
 
 
 def test_the_right_solution_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,7 +78,7 @@ def test_a_gap_an_error_and_a_wrong_name_are_told_in_a_sentence(tmp_path: Path) 
         (f"{tmp_path}/absent.py:BatchNorm", "--layer .*absent.py:BatchNorm: give FILE:CLASS"),
     ):
         with pytest.raises(KlayerError, match=message):
-            check_layer.run(address)
+            run_layer(address)
     line = TEMPLATE[: TEMPLATE.index('raise NotImplementedError("gap 1")')].count("\n") + 2
     with pytest.raises(KlayerError, match=rf"my_layers.py, line {line}: NameError: .*'numpy'"):
         check(tmp_path, BACKWARD, "\n        return numpy.ones(3)\n")

@@ -141,7 +141,7 @@ for _row in STUDIES:
 def check_gradients(layer: str | None) -> None:
     """Compare analytic with numerical gradients."""
     if layer:
-        _call("check_layer:run", layer)
+        _call("check_gradients:run_layer", layer)
         return
     with _stage("check_gradients", "settings"):
         _call("check_gradients:run")

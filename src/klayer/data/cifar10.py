@@ -73,12 +73,13 @@ def decode(files: Mapping[str, bytes]) -> tuple[Split, tuple[str, ...]]:
         classes = tuple(_unpickled(files[name])["label_names"])
         for name in BATCHES:
             batch = _unpickled(files[name])
-            images.append(np.asarray(batch["data"]))
-            labels.append(np.asarray(batch["labels"]))
-            if images[-1].shape != (BATCH, PIXELS) or images[-1].dtype != np.uint8:
-                raise ValueError(f"data is {images[-1].shape} of {images[-1].dtype}")
-            if labels[-1].shape != (BATCH,) or not np.isin(labels[-1], range(10)).all():
+            data, numbers = np.asarray(batch["data"]), np.asarray(batch["labels"])
+            if data.shape != (BATCH, PIXELS) or data.dtype != np.uint8:
+                raise ValueError(f"data is {data.shape} of {data.dtype}")
+            if numbers.shape != (BATCH,) or not np.isin(numbers, range(10)).all():
                 raise ValueError("labels are not whole numbers from 0 to 9, one for each image")
+            images.append(data)
+            labels.append(numbers)
     except Exception as error:  # a damaged pickle raises almost anything
         raise KlayerError(
             f"{FOLDER / name} is not as CIFAR-10's ({one_line(error)}): correct the file"

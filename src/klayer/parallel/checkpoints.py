@@ -12,7 +12,6 @@ import json
 import platform
 import shutil
 from collections.abc import Iterable
-from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -54,10 +53,8 @@ def find(stage: str, job: Job) -> Outcome | None:
 
 
 def forget(stage: str) -> None:
-    """Removes the kept jobs of a stage, and the folder when it holds no others."""
+    """Removes the kept jobs of a stage."""
     shutil.rmtree(CHECKPOINTS / stage, ignore_errors=True)
-    with suppress(OSError):
-        CHECKPOINTS.rmdir()
 
 
 def _path(stage: str, job: Job) -> Path:

@@ -72,14 +72,10 @@ def _first(data: DataConfig) -> dict[str, bytes]:
         else:
             print(f"{name} has CIFAR-10", flush=True)
             return files
-    if named:
-        raise KlayerError(
-            f"{VARIABLE}={named} has to be a folder, a .tar or a .tar.gz with the seven files, no "
-            f"ZIP: name another, or unset {VARIABLE} to try other sources"
-        )
-    raise NoArchiveError(
-        "no source has CIFAR-10: name a copy (an archive or a folder with the seven files), "
-        f"`{VARIABLE}=PATH dvc repro`, or use synthetic images, "
+    kind = KlayerError if named else NoArchiveError
+    raise kind(
+        f"CIFAR-10 is not in {named or 'any source'}: name a folder, a .tar or a .tar.gz with the "
+        f"seven files, `{VARIABLE}=PATH dvc repro`, or use synthetic images, "
         "`dvc exp run -S data.source=synthetic`"
     )
 
