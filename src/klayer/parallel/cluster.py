@@ -20,15 +20,15 @@ from distributed import Client, KilledWorker, as_completed, get_worker
 from klayer.data.dataset import Dataset
 from klayer.errors import KlayerError, one_line
 from klayer.parallel.checkpoints import identity
-from klayer.parallel.runner import CLUSTER, GO_ON, Result, Task
+from klayer.parallel.runner import CLUSTER, GO_ON, Result
 from klayer.training.job import Job
 from klayer.training.loop import train
 
 TIMEOUT = 15  # seconds until a scheduler that does not answer is given up
 
 
-def results(name: str, tasks: Sequence[Task], dataset: Dataset) -> Iterator[Result]:
-    """The result of each task of the stage `name`, as soon as it is there.
+def results(name: str, jobs: Sequence[Job], dataset: Dataset) -> Iterator[Result]:
+    """The outcome of each job of the stage `name`, as soon as it is there.
 
     Raises KlayerError when the scheduler does not answer or is gone, when a worker has other
     versions or other code than this process, and when workers die of a task.
@@ -47,17 +47,12 @@ def results(name: str, tasks: Sequence[Task], dataset: Dataset) -> Iterator[Resu
     try:
         if not client.scheduler_info()["workers"]:
             print("no worker yet: waiting for one", file=sys.stderr, flush=True)
-        run = uuid.uuid4().hex
         # A task of its own: it is done again where a worker dies that alone has the images.
-        images = client.submit(lambda dataset: dataset, dataset, key=f"images-{run}")
-        futures = [
-            client.submit(
-                _work,
-                *(index, job, images, identity()),
-                key=f"{name}, seed {job.seed}, l2 {job.training.l2:.3g}-{index}-{run}",
-            )
-            for index, job in tasks
-        ]
+        images = client.submit(lambda dataset: dataset, dataset, pure=False)
+        futures = []
+        for job in jobs:
+            key = f"{name}, seed {job.seed}, l2 {job.training.l2:.3g}-{uuid.uuid4().hex}"
+            futures.append(client.submit(_work, job, images, identity(), key=key))
         for future in as_completed(futures):
             yield future.result()
     except KilledWorker as error:
@@ -74,7 +69,7 @@ def results(name: str, tasks: Sequence[Task], dataset: Dataset) -> Iterator[Resu
         client.close(timeout=2)
 
 
-def _work(index: int, job: Job, images: Dataset, needed: dict[str, str]) -> Result:
+def _work(job: Job, images: Dataset, needed: dict[str, str]) -> Result:
     """Runs in a worker. Raises KlayerError when it has other versions or other code."""
     for name, value in needed.items():
         if (own := identity().get(name)) != value:
@@ -82,4 +77,4 @@ def _work(index: int, job: Job, images: Dataset, needed: dict[str, str]) -> Resu
                 f"worker {get_worker().address}: it has {name} {own}, and {value} is needed: start "
                 "it in the same environment, with the same code of klayer"
             )
-    return index, train(job, images)
+    return job, train(job, images)

@@ -27,8 +27,7 @@ from klayer.training.loop import train
 CLUSTER = "DASK_SCHEDULER_ADDRESS"
 GO_ON = "what was finished is kept: run the same command again"
 
-Task = tuple[int, Job]  # with its number in the stage
-Result = tuple[int, Outcome]
+Result = tuple[Job, Outcome]
 Train = Callable[[Sequence[Job]], list[Outcome]]
 
 
@@ -58,11 +57,12 @@ def train_jobs(name: str, jobs: Sequence[Job], kept: bool = False) -> list[Outco
     Raises KlayerError as `open_dataset`, `train` and the workers do.
     """
     dataset = open_dataset()  # a missing file is named once, not by every worker
-    outcomes = {i: o for i, job in enumerate(jobs) if kept and (o := checkpoints.find(name, job))}
+    outcomes = {job: o for job in jobs if kept and (o := checkpoints.find(name, job))}
+    waiting = [job for job in jobs if job not in outcomes]
     bar = tqdm(
         desc=name,
         total=sum(job.training.steps for job in jobs),
-        initial=sum(jobs[index].training.steps for index in outcomes),
+        initial=sum(job.training.steps for job in outcomes),
         unit=" steps",
         unit_scale=True,
         smoothing=0,  # of all networks, as those of all processes end at once
@@ -70,20 +70,19 @@ def train_jobs(name: str, jobs: Sequence[Job], kept: bool = False) -> list[Outco
         disable=None,
     )
     with bar:
-        tasks = [(index, job) for index, job in enumerate(jobs) if index not in outcomes]
-        for index, outcome in _results(name, tasks, dataset):
-            outcomes[index] = outcome
+        for job, outcome in _results(name, waiting, dataset):
+            outcomes[job] = outcome
             if kept:
-                checkpoints.keep(name, jobs[index], outcome)
+                checkpoints.keep(name, job, outcome)
             bar.set_postfix_str(f"{len(outcomes)} of {len(jobs)} networks", refresh=False)
-            bar.update(jobs[index].training.steps)
-    return [outcomes[index] for index in range(len(jobs))]
+            bar.update(job.training.steps)
+    return [outcomes[job] for job in jobs]
 
 
-def _results(name: str, tasks: Sequence[Task], dataset: Dataset) -> Iterator[Result]:
+def _results(name: str, jobs: Sequence[Job], dataset: Dataset) -> Iterator[Result]:
     """On the cluster that the environment names, else on this machine."""
     if not os.environ.get(CLUSTER):
-        return map_tasks(partial(_train, PROCESSED.absolute()), tasks)
+        return map_tasks(partial(_train, PROCESSED.absolute()), jobs)
     try:
         from klayer.parallel import cluster
     except ImportError as error:
@@ -91,13 +90,12 @@ def _results(name: str, tasks: Sequence[Task], dataset: Dataset) -> Iterator[Res
             f"{CLUSTER} is set, but Dask cannot be used ({error}): install it, "
             "`pip install 'klayer[cluster]'`, or unset the variable to train on this machine"
         ) from None
-    return cluster.results(name, tasks, dataset)
+    return cluster.results(name, jobs, dataset)
 
 
-def _train(images: Path, task: Task) -> Result:
+def _train(images: Path, job: Job) -> Result:
     """In a worker."""
-    index, job = task
-    return index, train(job, open_dataset(images))
+    return job, train(job, open_dataset(images))
 
 
 def map_tasks(function: Callable[[Any], Any], tasks: Sequence[Any]) -> Iterator[Any]:
