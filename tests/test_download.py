@@ -44,8 +44,8 @@ EXTRA = [
     ("old/data_batch_1", b"another version", tarfile.REGTYPE),
     ("cifar-10-batches-py/data_batch_2", b"", tarfile.SYMTYPE),
 ]
-CONTENT = gzip.compress(tarred(SOUND))
-HALF = CONTENT[: len(CONTENT) // 2]
+CONTENT = gzip.compress(tarred([*EXTRA, *SOUND[::-1]]))
+HALF = tarred(SOUND)[:200_000]
 
 
 def write_folder(folder: Path, **others: bytes) -> None:
@@ -76,29 +76,19 @@ def assert_taken() -> None:
     assert not Path("../outside").exists()
 
 
-@pytest.mark.parametrize("content", [tarred(SOUND), gzip.compress(tarred([*EXTRA, *SOUND[::-1]]))])
-def test_reads_the_files_in_an_archive(content: bytes) -> None:
-    assert read(io.BytesIO(content), DIGESTS) == FILE
-    assert os.listdir() == ["data"]
-
-
 HUGE = bytes(cifar10.LARGEST_FILE + 1)
 
 
 @pytest.mark.parametrize(
-    ("member", "digest"),
-    [
-        (None, "missing"),
-        (("batches.meta", b"", tarfile.SYMTYPE), hashlib.sha256(b"").hexdigest()),
-        (("batches.meta", b"other", tarfile.REGTYPE), DIGESTS["batches.meta"]),
-        (("batches.meta", HUGE, tarfile.REGTYPE), hashlib.sha256(HUGE).hexdigest()),
-    ],
-    ids=["missing", "link", "changed", "huge"],
+    ("kind", "content"),
+    [(tarfile.SYMTYPE, b""), (tarfile.REGTYPE, HUGE), (tarfile.REGTYPE, b"other")],
+    ids=["link", "huge", "changed"],
 )
-def test_refuses_an_archive_without_a_file(member: Member | None, digest: str) -> None:
-    archive = tarred([*([member] if member else []), *SOUND[1:]])
-    with pytest.raises(MissingFilesError, match=r"has no batches.meta with .* of params.yaml"):
-        read(io.BytesIO(archive), DIGESTS | {"batches.meta": digest})
+def test_refuses_an_archive_without_a_file(kind: bytes, content: bytes) -> None:
+    archive = tarred([("batches.meta", content, kind), *SOUND[2:]])
+    changed = {} if content == b"other" else {"batches.meta": hashlib.sha256(content).hexdigest()}
+    with pytest.raises(MissingFilesError, match=r"has no batches.meta, data_batch_1 with the SHA"):
+        read(io.BytesIO(archive), DIGESTS | changed)
 
 
 class Mirror(BaseHTTPRequestHandler):
@@ -111,7 +101,7 @@ class Mirror(BaseHTTPRequestHandler):
         if status == 302:
             self.send_header("Location", "/loop" if name == "loop" else "/good")
         if name in ("cut", "stall"):
-            self.send_header("Content-Length", str(len(CONTENT)))
+            self.send_header("Content-Length", "400000")
         self.end_headers()
         self.wfile.write({"page": b"<html>", "cut": HALF, "stall": HALF}.get(name, CONTENT))
         if name == "stall":
@@ -172,7 +162,7 @@ def test_a_named_copy_comes_first(name: str, mirror: str, monkeypatch: pytest.Mo
     ("name", "reason"),
     [
         ("absent.tar", "FileNotFoundError"),
-        ("cut.tar.gz", "ReadError"),
+        ("cut.tar", "ReadError"),
         ("changed", "has no test_batch with the SHA-256 of params.yaml"),
     ],
 )
@@ -183,7 +173,7 @@ def test_an_error_of_the_named_copy_is_final(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    Path("cut.tar.gz").write_bytes(HALF)
+    Path("cut.tar").write_bytes(HALF)
     write_folder(Path("changed"), test_batch=b"changed")
     write_data(mirror + "/good")
     monkeypatch.setenv("CIFAR10_ARCHIVE", name)
@@ -197,7 +187,7 @@ def test_an_error_of_the_named_copy_is_final(
 @pytest.mark.parametrize(
     "copy",
     [
-        "home/.keras/datasets/cifar-10-batches-py.tar.gz",
+        "home/.keras/datasets/cifar-10-batches-py.tar",
         "home/elsewhere/datasets/cifar-10-batches-py-target/cifar-10-batches-py",
         "data/cifar-10-python.tar.gz",
         "data/cifar-10-batches-py",
@@ -212,10 +202,10 @@ def test_takes_copies_of_keras_and_torchvision(
         write_folder(Path(copy), **{"readme.html": b"of the archive", ".a.partial": b"a killed"})
     else:
         Path(copy).parent.mkdir(parents=True, exist_ok=True)
-        Path(copy).write_bytes(CONTENT)
-    Path("data/cifar-10-a-cut-one.tar.gz").write_bytes(HALF)
+        Path(copy).write_bytes(CONTENT if copy.endswith(".gz") else tarred(SOUND))
+    Path("data/cifar-10-a-cut-one.tar").write_bytes(HALF)
     download.run()
-    assert "data/cifar-10-a-cut-one.tar.gz: ReadError\n" in capsys.readouterr().out
+    assert "data/cifar-10-a-cut-one.tar: ReadError\n" in capsys.readouterr().out
     assert_taken()
 
 
