@@ -1,24 +1,33 @@
-"""Finished networks of a stage are found again, unless anything that decides them has changed."""
+"""Networks of a stage: over processes, with checkpoints, a bar and a last line.
+
+test_cli.py shows that no process is left behind, and that kills lose nothing.
+"""
 
 from __future__ import annotations
 
 import io
+import operator
+import os
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pytest
 
 import klayer
 from conftest import BATCH_NORM, one, tiny_training, write_processed
 from klayer.data.dataset import PROCESSED
+from klayer.errors import KlayerError
 from klayer.parallel import checkpoints, runner
 from klayer.parallel.checkpoints import CHECKPOINTS, GROUPS, find, keep
-from klayer.parallel.runner import checkpointed, summary, train_jobs
+from klayer.parallel.runner import checkpointed, map_tasks, summary, train_jobs
 from klayer.training import loop
 from klayer.training.job import Job, Outcome
 
@@ -173,3 +182,25 @@ def test_a_terminal_has_one_bar_over_the_networks(
     half = r"train@plain: +50%.* 40.0/80.0 .*<00:00, \d+ steps/s, 1 of 2 networks\] *"
     assert any(re.fullmatch(half, line) for line in drawn), drawn
     assert drawn[-2].strip() == ""  # it is wiped out at the end
+
+
+@pytest.mark.skipif(joblib.cpu_count() < 2, reason="needs a worker process")
+def test_a_worker_that_dies_is_told_and_others_take_its_place() -> None:
+    with pytest.raises(KlayerError, match=r"worker process was killed.*run the same"):
+        list(map_tasks(os._exit, [1, 2]))
+    assert sorted(map_tasks(operator.neg, [2, 3])) == [-3, -2]
+
+
+def test_a_worker_loads_no_library_of_tables_and_none_of_clusters() -> None:
+    """Which would cost each process some 60 MB."""
+    code = "import sys, klayer.parallel.runner; print({'pandas', 'distributed'} & {*sys.modules})"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"
+
+
+def test_results_do_not_depend_on_the_number_of_processes(
+    images: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [one(seed, block=BATCH_NORM, l2=l2) for seed in (1, 2) for l2 in (0.0, 0.1)]
+    alone = train_jobs("stage", jobs)
+    monkeypatch.setattr("joblib.cpu_count", lambda *_, **__: 2)
+    assert all(map(same, train_jobs("stage", jobs), alone))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -40,32 +39,20 @@ def check(folder: Path, backward: str, forward: str = FORWARD) -> None:
 
 def test_the_right_solution_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     check(tmp_path, BACKWARD)
-    said = capsys.readouterr().out.splitlines()
-    assert len(said) == 4
-    assert said[-1].endswith("my_layers.py:BatchNorm: all gradients are right")
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 4
+    assert lines[-1].endswith("my_layers.py:BatchNorm: all gradients are right")
 
 
-@pytest.mark.parametrize(
-    ("right", "mistake", "wrong", "sentence"),
-    [
-        (" - through_variance", "", "the input", "the variance of the batch is taken for a"),
-        (" - through_mean", "", "the input", "the mean of the batch is taken for a constant"),
-        ("(grad * self.normalised)", "(grad * self.output)", "gamma", "the sum of the output"),
-    ],
-)
-def test_usual_mistakes_are_named_in_plain_words(
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    right: str,
-    mistake: str,
-    wrong: str,
-    sentence: str,
+def test_a_usual_mistake_is_named_in_plain_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(KlayerError, match=f"wrong gradient of {wrong}$"):
-        check(tmp_path, BACKWARD.replace(right, mistake, 1))
-    said = capsys.readouterr().out
-    assert re.search(f"gradient of {wrong} is wrong: .*{sentence}", said)
-    assert said.count("is right") == 2
+    """tests/test_gradient_check.py has the others."""
+    with pytest.raises(KlayerError, match=r"wrong gradient of the input$"):
+        check(tmp_path, BACKWARD.replace(" - through_mean", ""))
+    output = capsys.readouterr().out
+    assert "the mean of the batch is taken for a constant" in output
+    assert output.count("is right") == 2
 
 
 def test_a_gap_an_error_and_a_wrong_name_are_told_in_a_sentence(tmp_path: Path) -> None:

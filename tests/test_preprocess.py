@@ -88,7 +88,7 @@ def test_synthetic_images_need_no_files_and_the_first_test_images_are_shown() ->
     np.testing.assert_array_equal(picture, np.concatenate(tiles, axis=1))
 
 
-def test_a_file_that_is_missing_or_has_changed_is_fetched_again() -> None:
+def test_a_file_that_is_missing_or_has_changed_is_named() -> None:
     own_images()
     path = FOLDER / "data_batch_2"
     message = f"^{FOLDER} has no data_batch_2 with the SHA-256 .*`dvc repro --force download`$"

@@ -35,7 +35,10 @@ def run() -> None:
         try:
             images, classes = decode(read(FOLDER, data.digests))
         except MissingFilesError as reason:
-            raise KlayerError(f"{FOLDER} {reason}: run `dvc repro --force download`") from None
+            raise KlayerError(
+                f"{FOLDER} {reason}: move others of that name away, then run `dvc repro --force "
+                "download`"
+            ) from None
     train = images.part(data.validation, 5 * BATCH - data.validation)
     test = images.part(5 * BATCH, BATCH)
     splits = {"train": train, "validation": images.head(data.validation), "test": test}
