@@ -17,9 +17,7 @@ from klayer.files import whole_file, write_metrics, write_picture, write_text
 from klayer.params import of_stage, read_settings
 from klayer.settings import SYNTHETIC, DataConfig
 
-METRICS = Path("metrics/data.json")
-PICTURE = Path("plots/examples.png")
-EXAMPLES = 12  # test images in the picture
+EXAMPLES = 12  # test images in the picture, side by side
 
 
 def run() -> None:
@@ -49,14 +47,10 @@ def run() -> None:
     _write("mean", mean)
     _write("deviation", deviation)
     write_text(PROCESSED / "classes.json", json.dumps(classes) + "\n")
-    write_metrics(METRICS, {"synthetic": int(synthetic)})
-    write_picture(PICTURE, side_by_side(test.images[:EXAMPLES]))
-
-
-def side_by_side(images: NDArray[np.uint8]) -> Image.Image:
-    """A row of the images (N, 3072), 32 pixels high."""
-    tiles = images.reshape(-1, 3, 32, 32).transpose(2, 0, 3, 1)  # row, image, column, colour
-    return Image.fromarray(np.ascontiguousarray(tiles).reshape(32, -1, 3))
+    write_metrics(Path("metrics/data.json"), {"synthetic": int(synthetic)})
+    planes = test.images[:EXAMPLES].reshape(-1, 3, 32, 32)
+    row = planes.transpose(2, 0, 3, 1).reshape(32, -1, 3)  # pixel row, image, column, colour
+    write_picture(Path("plots/examples.png"), Image.fromarray(row))
 
 
 def _write(name: str, values: NDArray[np.generic]) -> None:
