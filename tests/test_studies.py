@@ -19,8 +19,7 @@ from conftest import ROOT, tiny_settings
 from klayer import params
 from klayer.errors import KlayerError
 from klayer.files import write_table
-from klayer.report.document import Table
-from klayer.report.page import markdown
+from klayer.report.page import Table, markdown
 from klayer.report.studies.questions import ASKS, document, section
 from klayer.report.studies.results import Study, collect, study_table
 from klayer.settings import Random, Studies, Trial

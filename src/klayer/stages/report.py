@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import shutil
 import textwrap
-from collections.abc import Sequence
-from pathlib import Path
 
 from klayer.files import whole_file, write_text
 from klayer.params import read_settings
-from klayer.report.batch_norm import readme_picture
+from klayer.report.charts import png
 from klayer.report.contents import report
-from klayer.report.document import REPORTS, Document, Figure, Panel
-from klayer.report.drawing import png
-from klayer.report.evidence import Evidence, Unanswered
-from klayer.report.page import markdown, page
+from klayer.report.evidence import Evidence
+from klayer.report.page import REPORTS, Document, Figure, markdown, page
 
 
 def run() -> None:
@@ -22,33 +18,25 @@ def run() -> None:
 
     Raises KlayerError when a file of another stage is missing.
     """
-    evidence = Evidence(read_settings("report"))
-    try:
-        pictures = [readme_picture(evidence)]
-    except Unanswered:
-        pictures = []
-    publish(report(evidence), *pictures)
+    publish(report(Evidence(read_settings("report"))))
 
 
-def publish(document: Document, *pictures: Figure) -> None:
-    """Writes a page, its Markdown and its pictures, and others whose panels stand in one file.
-    Prints the short answers and the page's address.
-    """
-    for figure in document.figures:
-        for panel, path in figure.files:
-            _write(path, [panel])
-    for figure in pictures:
-        _write(REPORTS / "figures" / f"{figure.name}.png", figure.panels)
-    write_text(REPORTS / "report.md", markdown(document))
-    write_text(REPORTS / "index.html", page(document))
+def publish(document: Document) -> None:
+    """Writes a page, its Markdown and its pictures. Prints the short answers and its address."""
     width = shutil.get_terminal_size().columns
     for section in document.sections:
+        for block in (*section.blocks, *section.details):
+            if isinstance(block, Figure):
+                _draw(block)
         certainty = f" ({section.certainty})" if section.certainty else ""
         line = f"{section.title} {section.short}{certainty}"
         print(textwrap.fill(line, width, subsequent_indent="  "))
+    write_text(REPORTS / "report.md", markdown(document))
+    write_text(REPORTS / "index.html", page(document))
     print((REPORTS / "index.html").absolute().as_uri())
 
 
-def _write(path: Path, panels: Sequence[Panel]) -> None:
-    with whole_file(path) as partial:
-        partial.write_bytes(png(panels))
+def _draw(figure: Figure) -> None:
+    for panel, path in figure.files:
+        with whole_file(path) as partial:
+            partial.write_bytes(png(panel))

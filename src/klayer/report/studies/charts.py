@@ -11,9 +11,8 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
-from klayer.report.charts import Row, seeds_panel
-from klayer.report.document import Panel
-from klayer.report.drawing import BLUE, ORANGE, OTHERS, at_values
+from klayer.report.charts import BLUE, ORANGE, OTHERS, Row, at_values, seeds_panel
+from klayer.report.page import Panel
 from klayer.report.studies.results import Study
 
 ASIDE = 0.07  # of the distance of two values, between the variants

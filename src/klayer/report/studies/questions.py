@@ -13,13 +13,11 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from klayer.report import words
-from klayer.report.document import Document, Figure, Panel, Section, Table
 from klayer.report.evidence import Unanswered
-from klayer.report.page import assemble, question, sentence
-from klayer.report.statistics import EQUAL
+from klayer.report.page import Document, Figure, Panel, Section, Table, assemble, question, sentence
+from klayer.report.statistics import EQUAL, Verdict, compared
 from klayer.report.studies.charts import accuracy_panel, differences_panel
 from klayer.report.studies.results import Study, in_words
-from klayer.report.verdicts import Verdict, compared
 
 BETTER = {1: "better", 0: "no difference", -1: "worse"}
 RANGE = {1: "matters more", 0: "matters as much", -1: "matters less"}
@@ -47,7 +45,7 @@ class Comparison(NamedTuple):
     @property
     def verdict(self) -> Verdict:
         """On the second less the first."""
-        return compared(self.plain, self.other, self.label, self.directions)
+        return compared(self.plain, self.other, self.directions)
 
     @property
     def answer(self) -> str:
@@ -223,7 +221,7 @@ def _section(
     labels = [study.label(variant) for variant in study.variants]
     facts |= {"study": study, "found": found, "common": common, "labels": labels}
     caption = "Each point is a network of one seed, or the difference of two with the same seed."
-    blocks = [Figure(study.name, caption, panels, study.source)] if panels else []
+    blocks = [Figure(study.name, panels, study.source, caption)] if panels else []
     details = [*tables, _networks(study)]
     section = question(study.name, study.question, one, blocks, details, template, **facts)
     if one:

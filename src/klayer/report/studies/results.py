@@ -13,7 +13,7 @@ import pandas as pd
 
 from klayer import params
 from klayer.errors import KlayerError
-from klayer.report.evidence import read, read_numbers
+from klayer.report.evidence import read, read_number
 
 NETWORKS = "variant value seed chosen validation_accuracy learnt"
 SHA256 = "parameters_sha256"  # text, though it may look like a number
@@ -103,7 +103,7 @@ def collect(sections: Mapping[str, Any]) -> tuple[list[Study], bool]:
     """
     names = params.names(sections, "studies")
     studies = [_study(name, sections["studies"][name]) for name in names]
-    return studies, bool(read_numbers(DATA, "synthetic")["synthetic"])
+    return studies, bool(read_number(DATA, "synthetic"))
 
 
 def _study(name: str, about: Mapping[str, Any]) -> Study:
