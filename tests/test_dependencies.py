@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from conftest import ROOT
 
 # These cannot change a number: params.yaml is read and checked, files are written in a form that
-# tests/test_files.py holds, messages, what is refused, workers and progress (test_workers.py).
+# tests/test_files.py holds, messages, what is refused, workers and progress (test_checkpoints.py).
 NO_NUMBER = {"params", "files", "errors", "environment", "parallel"}
 
 

@@ -122,7 +122,7 @@ for _group, _rows in ((main, STAGES), (studies, STUDIES)):
 def check_gradients(layer: str | None) -> None:
     """Compare analytic with numerical gradients."""
     if layer:
-        _call("check_layer:run", layer)
+        _call("check_gradients:run_layer", layer)
     else:
         _run(main, "check_gradients:run")
 
