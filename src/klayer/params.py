@@ -39,13 +39,6 @@ def read(path: Path = PARAMS) -> dict[str, Any]:
     return params
 
 
-def names(params: Mapping[str, Any], path: str) -> list[str]:
-    """The keys of the section at a dotted path."""
-    for key in path.split("."):
-        params = params[key]
-    return list(params)
-
-
 def check(kind: type[S], sections: Mapping[str, Any], path: str = "") -> S:
     """The sections of params.yaml, or of its section `path`, as a class has them.
 

@@ -115,8 +115,9 @@ def section(evidence: Evidence) -> dict[str, Any]:
 
 
 @cache
-def hsu(others: int, freedom: int, chance: float = 0.95) -> float:
-    """The quantile of the largest of so many one-sided Student statistics that share a control:
+def hsu(others: int, freedom: int) -> float:
+    """The 95 % quantile of the largest of `others` one-sided Student statistics with one control.
+
     Hsu (1984), "Constrained simultaneous confidence intervals for multiple comparisons with the
     best". P(all < d) is the mean of Phi(sqrt(2) d s + z)^others over the control's z, standard
     normal, and s, root of a chi-squared over its degrees of freedom.
@@ -127,7 +128,7 @@ def hsu(others: int, freedom: int, chance: float = 0.95) -> float:
     low, high = 0.0, 20.0
     while high - low > 1e-6:
         d = (low + high) / 2
-        enough = (special.ndtr(np.sqrt(2) * d * s + z) ** others).mean() > chance
+        enough = (special.ndtr(np.sqrt(2) * d * s + z) ** others).mean() > 0.95
         low, high = (low, d) if enough else (d, high)
     return high
 
