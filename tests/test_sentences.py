@@ -172,4 +172,6 @@ def test_the_settings_of_the_report_are_those_of_the_project() -> None:
     assert {key: value for key, value in optional.items() if key not in words.WATCHED} == words.OFF
     for row in reference.RUNS:
         assert row.unlike(settings["training"] | settings["experiments"][row.run]) == "", row.run
-    assert reference.files(settings["data"]["sha256"]) == reference.files(evidence.IMAGES["sha256"])
+    assert reference.digests(settings["data"]["sha256"]) == reference.digests(
+        evidence.IMAGES["sha256"]
+    )
