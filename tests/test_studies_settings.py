@@ -124,9 +124,9 @@ def test_values_that_differ_are_shown_differently(values: list[Any], texts: list
         (BEST | {"across": {"flip": [False, True]}}, "best_value compares numbers above 0"),
         ({"ask": "statistics", "variants": {"a": {}}}, "training: statistics needs"),
         ({"ask": "statistics"}, "variants: statistics takes one alone"),
-        ({"variants": {"a": {}, "b": GRID}}, "values of its own, which gain cannot compare"),
+        ({"variants": {"a": {}, "b": GRID}}, "has a grid or random, which gain cannot"),
         (level_of({"random": {"count": 2, "ranges": {"l2": [1, 0.1]}}}), "ranges.l2 should go"),
-        (level_of(RANDOM | GRID), "variants.a.grid is not for one with random"),
+        (level_of(RANDOM | GRID), "variants.a.grid and random exclude each"),
     ],
 )
 def test_a_mistake_is_named_with_its_place(study: dict[str, Any], message: str) -> None:
@@ -163,7 +163,7 @@ def test_what_is_written_is_what_is_read(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("missing", "batch_size", "message"),
     [
-        ("data/processed/train_images.npy", 10, "is missing: run `dvc repro"),
+        ("data/processed/train_images.npy", 10, "does not hold the prepared images"),
         ("", 301, "batch_size of studies.one should be at most the 300 images"),
     ],
 )

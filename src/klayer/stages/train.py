@@ -16,13 +16,13 @@ from klayer.settings import BEST, Training
 from klayer.training.job import one_for_each_seed
 from klayer.training.results import write_run
 
-SEARCHED = Path("metrics/search_l2.json")
+SEARCH = Path("metrics/search_l2.json")
 
 
 def run(name: str) -> None:
     """Writes the files of the experiment NAME, see `write_run`.
 
-    Raises KlayerError when its settings or the data are missing.
+    Raises KlayerError when its settings or the images are missing.
     """
     stage = f"train@{name}"
     _run(stage, name, of_stage(stage, Training))
@@ -31,7 +31,7 @@ def run(name: str) -> None:
 def run_best(schedule: str) -> None:
     """Writes the files of the run best_SCHEDULE, see `write_run`.
 
-    Raises KlayerError when its settings, the search or the data are missing.
+    Raises KlayerError when its settings, the search or the images are missing.
     """
     stage = f"train_best@{schedule}"
     _run(stage, f"{BEST}{schedule}", of_stage(stage, Training, l2=best_l2()))
@@ -40,10 +40,10 @@ def run_best(schedule: str) -> None:
 def best_l2() -> float:
     """The best lambda of the search. Raises KlayerError when there is none."""
     try:
-        return float(json.loads(SEARCHED.read_text(encoding="utf-8"))["best_l2"])
+        return float(json.loads(SEARCH.read_text(encoding="utf-8"))["best_l2"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise KlayerError(
-            f"{SEARCHED} has no best_l2 ({error!r}): run `dvc repro search_l2`"
+            f"{SEARCH} has no best_l2 ({error!r}): run `dvc repro search_l2`"
         ) from None
 
 
