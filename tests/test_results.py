@@ -100,12 +100,12 @@ def test_every_run_has_the_same_files_and_keys_all_finite(project: Path) -> None
     params = tiny_settings()
     params["experiments"]["failing"] = {"initialisation": "normal", "sigma": 1e-12}
     write_settings(params)
-    found, more = {}, ["confusion.csv", "examples.csv", "layers.csv", "weights.png"]
+    metrics, more = {}, ["confusion.csv", "examples.csv", "layers.csv", "weights.png"]
     for name in params["experiments"]:
         train.run(name)
-        found[name] = json.loads(Path(f"metrics/train/{name}.json").read_text())
-        assert list(found[name]) == METRICS
-        assert np.isfinite(list(found[name].values())).all()
+        metrics[name] = json.loads(Path(f"metrics/train/{name}.json").read_text())
+        assert list(metrics[name]) == METRICS
+        assert np.isfinite(list(metrics[name].values())).all()
         curves = pd.read_csv(f"plots/train/{name}.csv")
         assert curves["step"].tolist() == [10, 20, 30, 40]
         assert np.isfinite(curves.to_numpy()).all()
@@ -115,13 +115,13 @@ def test_every_run_has_the_same_files_and_keys_all_finite(project: Path) -> None
 
     rows = pd.read_csv("plots/seeds/bn.csv")
     assert rows["seed"].tolist() == [1, 2]
-    assert found["bn"]["test_accuracy"] == pytest.approx(rows["test_accuracy"].mean())
-    assert found["bn"]["validation_accuracy"] == pytest.approx(rows["validation_accuracy"].mean())
+    assert metrics["bn"]["test_accuracy"] == pytest.approx(rows["test_accuracy"].mean())
+    assert metrics["bn"]["validation_accuracy"] == pytest.approx(rows["validation_accuracy"].mean())
     networks = klayer.load_networks("data/models/bn.safetensors")
     confusion = pd.read_csv("plots/runs/bn/confusion.csv")
     right = confusion[confusion["actual"] == confusion["predicted"]]["count"].sum()
     assert confusion["count"].sum() == 100  # every test image once
-    assert right / 100 == pytest.approx(found["bn"]["test_accuracy"])
+    assert right / 100 == pytest.approx(metrics["bn"]["test_accuracy"])
     examples = pd.read_csv("plots/runs/bn/examples.csv")
     probabilities = networks.probabilities(np.load("data/processed/test_images.npy")[:12])
     expected = probabilities.mean(axis=1).ravel()

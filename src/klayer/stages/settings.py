@@ -37,7 +37,7 @@ def run() -> None:
 
 
 def check(sections: Mapping[str, Any] | None = None) -> Params:
-    """The settings of all runs. Raises KlayerError, with a line for each wrong key of params.yaml."""
+    """The settings of all runs. Raises KlayerError, with a line for each key that is wrong."""
     sections = params.read() if sections is None else sections
     if "studies" in sections:
         raise KlayerError("params.yaml has studies: here run `klayer studies ...` or `dvc repro`")
