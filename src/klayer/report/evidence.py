@@ -17,7 +17,7 @@ from klayer.errors import KlayerError
 from klayer.report.statistics import Values
 from klayer.report.words import Settings, differences, normalises
 
-Read = TypeVar("Read", dict[str, Any], pd.DataFrame)
+Read = TypeVar("Read", "pd.Series[float]", pd.DataFrame)
 SMALLEST = 1e-12  # in charts over the layers, smaller values are drawn here
 Pair = tuple["Run", "Run"]  # without and with BN
 # Columns of text: None, NA or 007 is a name there.
@@ -163,7 +163,7 @@ def _seeds(name: str) -> pd.DataFrame:
 
 def read_number(path: str, key: str) -> float:
     """A number of a metrics file. Raises KlayerError when it is missing or cannot be read."""
-    numbers = read(path, key, lambda text: {k: float(v) for k, v in dict(json.loads(text)).items()})
+    numbers = read(path, key, lambda text: pd.Series(json.loads(text), dtype=np.float64))
     return float(numbers[key])
 
 

@@ -28,9 +28,9 @@ WEIGHTS = ("three_layer", "three_layer_bn", "nine_layer", "nine_layer_bn")
 def section(evidence: Evidence) -> dict[str, Any]:
     """Accuracy, mistakes, examples and weights."""
     run = evidence.best
-    counted = read_table(run.folder / "confusion.csv", "actual predicted count")
-    names = counted["actual"].unique()
-    counts = counted.pivot(index="actual", columns="predicted", values="count")
+    confusion = read_table(run.folder / "confusion.csv", "actual predicted count")
+    names = confusion["actual"].unique()
+    counts = confusion.pivot(index="actual", columns="predicted", values="count")
     counts = counts.reindex(index=names, columns=names)
     shares = counts.div(counts.sum(axis=1).clip(lower=1), axis=0)
     right = pd.Series(np.diag(shares), names)

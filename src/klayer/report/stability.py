@@ -94,8 +94,9 @@ def table(evidence: Evidence, seeds: str, digests: Mapping[str, str]) -> pd.Data
     rows = []
     for name, (verdict, _) in close_answers(evidence).items():
         number = verdict.estimate
-        numbers = (number.mean, *(number.interval or [number.mean] * 2)) if number else (0.0,) * 3
-        points = [round(100 * value, 4) for value in numbers]
+        mean = number.mean if number else 0.0
+        low, high = (number and number.interval) or (mean, mean)
+        points = [round(100 * value, 4) for value in (mean, low, high)]
         rows.append((name, seeds, verdict.direction, verdict.word, *points, digests[name]))
     return pd.DataFrame(rows, columns=COLUMNS.split())
 
