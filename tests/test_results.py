@@ -79,9 +79,9 @@ def test_predictions_are_means_over_networks_with_the_names_of_the_data() -> Non
     table = results.examples_table(outcomes, np.array([5, 5, 5, 5], np.uint8), names)
     assert table["image"].tolist() == [0] * 10 + [1] * 10
     assert set(table["actual"]) == {"a dog"}
-    of_first = table[table["image"] == 0].set_index("class")["probability"]
-    assert of_first["a cat"] == of_first["a dog"] == 0.5
-    assert of_first.sum() == 1
+    first_image = table[table["image"] == 0].set_index("class")["probability"]
+    assert first_image["a cat"] == first_image["a dog"] == 0.5
+    assert first_image.sum() == 1
 
 
 def test_weights_picture_shows_signs_and_grey_for_nothing() -> None:

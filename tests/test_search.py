@@ -125,8 +125,8 @@ def test_the_best_by_a_schedule_equals_an_experiment_of_the_same_settings(
     train.run_best("long")
     train.run("same")
     for name in ("metrics/train/{}.json", "plots/train/{}.csv", "plots/seeds/{}.csv"):
-        of_best, of_same = (Path(name.format(n)).read_bytes() for n in ("best_long", "same"))
-        assert of_best == of_same
+        actual, expected = (Path(name.format(n)).read_bytes() for n in ("best_long", "same"))
+        assert actual == expected
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"best_l2": null}'])

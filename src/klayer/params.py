@@ -75,7 +75,7 @@ def read_settings(stage: str, folder: Path = SETTINGS) -> dict[str, Any]:
     return settings
 
 
-def of_stage(stage: str, kind: type[S], folder: Path = SETTINGS, **known: Any) -> S:
+def stage_settings(stage: str, kind: type[S], folder: Path = SETTINGS, **known: Any) -> S:
     """The settings of a stage, see `read_settings`, with `known` ones, as an object of a class.
 
     Raises KlayerError also when the file has other keys or values than the class allows.

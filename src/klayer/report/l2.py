@@ -93,8 +93,8 @@ def noise_and_width(tables: Values) -> tuple[Values, Values]:
     all values at once).
     """
     values, seeds = tables.shape[-2:]
-    of_values, of_seeds = (tables.mean(axis=axis, keepdims=True) for axis in (-1, -2))
-    residual = tables - of_values - of_seeds + tables.mean(axis=(-1, -2), keepdims=True)
+    by_value, by_seed = (tables.mean(axis=axis, keepdims=True) for axis in (-1, -2))
+    residual = tables - by_value - by_seed + tables.mean(axis=(-1, -2), keepdims=True)
     noise = np.sqrt((residual**2).sum(axis=(-1, -2)) / _freedom(tables))
     return noise, hsu(values - 1, _freedom(tables)) * noise * np.sqrt(2 / seeds)
 

@@ -193,9 +193,9 @@ def highest(count: int) -> tuple[float, float]:
     """The 95 % interval of the highest of 50 more runs, in standard deviations above the mean of
     `count` runs. The formula is in docs/evidence.md.
     """
-    chance, of_mean, of_highest = np.random.default_rng(1).random((3, 20_000))
-    scale = np.sqrt((count - 1) / special.chdtri(count - 1, 1 - chance))
-    z0, z = special.ndtri(of_mean), special.ndtri(of_highest ** (1 / TRIED))
+    for_scale, for_mean, for_highest = np.random.default_rng(1).random((3, 20_000))
+    scale = np.sqrt((count - 1) / special.chdtri(count - 1, 1 - for_scale))
+    z0, z = special.ndtri(for_mean), special.ndtri(for_highest ** (1 / TRIED))
     low, high = np.quantile(scale * (z0 / np.sqrt(count) + z), [0.025, 0.975])
     return float(low), float(high)
 

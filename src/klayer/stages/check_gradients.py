@@ -16,7 +16,7 @@ from klayer.files import write_metrics, write_table
 from klayer.networks.gradient_check import check_gradients, check_layer
 from klayer.networks.layer import Array, Labels, Layer
 from klayer.networks.network import Architecture
-from klayer.params import of_stage
+from klayer.params import stage_settings
 from klayer.settings import CheckGradients
 
 
@@ -25,7 +25,7 @@ def run() -> None:
 
     Raises KlayerError, which names layer and parameter, when an error exceeds the tolerance.
     """
-    settings, dataset = of_stage("check_gradients", CheckGradients), open_dataset()
+    settings, dataset = stage_settings("check_gradients", CheckGradients), open_dataset()
     images, labels = _few_images(settings, dataset)
     rows = []
     for hidden, batch_norm, l2 in product(settings.hidden, (False, True), settings.l2):

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from klayer.data.cifar10 import FOLDER, MissingFilesError, read
 from klayer.errors import KlayerError, NoArchiveError
 from klayer.files import write_folder
-from klayer.params import of_stage, read_settings
+from klayer.params import read_settings, stage_settings
 from klayer.settings import SYNTHETIC, DataConfig
 
 VARIABLE = "CIFAR10_ARCHIVE"
@@ -34,7 +34,7 @@ def run() -> None:
     Raises KlayerError when the folder has other files, or when CIFAR10_ARCHIVE is no copy, and
     NoArchiveError when no source has the files. A line is printed for each source that fails.
     """
-    data = of_stage("data", DataConfig, **read_settings("mirrors"))
+    data = stage_settings("data", DataConfig, **read_settings("mirrors"))
     if data.source == SYNTHETIC:
         FOLDER.mkdir(parents=True, exist_ok=True)
     else:

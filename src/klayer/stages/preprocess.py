@@ -14,7 +14,7 @@ from klayer.data.dataset import BATCH, PROCESSED, measure
 from klayer.data.synthetic import NAMES, synthetic_images
 from klayer.errors import KlayerError
 from klayer.files import whole_file, write_metrics, write_picture, write_text
-from klayer.params import of_stage, read_settings
+from klayer.params import read_settings, stage_settings
 from klayer.settings import SYNTHETIC, DataConfig
 
 EXAMPLES = 12  # test images in plots/examples.png, side by side
@@ -26,7 +26,7 @@ def run() -> None:
     Raises KlayerError when a file of CIFAR-10 is missing, damaged, or has not the SHA-256 of
     params.yaml.
     """
-    data = of_stage("data", DataConfig, **read_settings("mirrors"))
+    data = stage_settings("data", DataConfig, **read_settings("mirrors"))
     synthetic = data.source == SYNTHETIC
     if synthetic:
         images, classes = synthetic_images(data.synthetic_seed), NAMES

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from klayer.files import write_metrics, write_table
 from klayer.kernels.elementary import exp, log
 from klayer.parallel.runner import checkpointed
-from klayer.params import of_stage, read_settings
+from klayer.params import read_settings, stage_settings
 from klayer.settings import Coarse, Fine, Search, Training
 from klayer.training.job import Job, Outcome
 from klayer.training.results import deviation
@@ -45,7 +45,7 @@ def run() -> None:
     The networks without L2 of the fine phase have the phase `none` in the tables.
     """
     training = read_settings(STAGE)["training"] | {"l2": 0.0, "seeds": [0]}  # replaced in each job
-    settings = of_stage(STAGE, Search, training=training)
+    settings = stage_settings(STAGE, Search, training=training)
     with checkpointed(STAGE) as train:
 
         def runs(phase: str, values: Sequence[float], seeds: Sequence[int]) -> pd.DataFrame:

@@ -32,7 +32,7 @@ def run() -> None:
     Raises KlayerError, before anything is written, when params.yaml is wrong.
     """
     sections = params.read()
-    write(SETTINGS, of_stages(sections), Path("requirements.lock"), indent=2)
+    write(SETTINGS, stage_files(sections), Path("requirements.lock"), indent=2)
     name_leftovers(RESULTS, check(sections).runs)
 
 
@@ -44,7 +44,7 @@ def check(sections: Mapping[str, Any] | None = None) -> Params:
     return params.check(Params, sections)
 
 
-def of_stages(sections: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+def stage_files(sections: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """The settings of each stage of dvc.yaml, without those that are off.
 
     The stages that make the images share `data`. No stage depends on `mirrors`: how images are

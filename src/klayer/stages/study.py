@@ -10,7 +10,7 @@ import pandas as pd
 
 from klayer.files import write_metrics, write_table
 from klayer.parallel.runner import checkpointed
-from klayer.params import of_stage
+from klayer.params import stage_settings
 from klayer.settings import Trial, Trials
 from klayer.training import results
 from klayer.training.job import Job, Outcome
@@ -21,7 +21,7 @@ def run(name: str) -> None:
 
     Raises KlayerError when its settings or the data are missing.
     """
-    settings = of_stage(name, Trials, Path("settings"))
+    settings = stage_settings(name, Trials, Path("settings"))
     trials = settings.networks
     jobs = [Job(t.training, t.training.seeds[0], test=settings.test) for t in trials]
     with checkpointed(f"study@{name}") as train:

@@ -34,7 +34,7 @@ def run() -> None:
     Raises KlayerError, before anything is written, when params.yaml is wrong, a batch is larger
     than the training set, or the images are not prepared: later, DVC would have removed results.
     """
-    images, files = len(open_dataset().train), of_stages()
+    images, files = len(open_dataset().train), study_files()
     for name in files.keys() - {ALL}:
         if max(network["training"]["batch_size"] for network in files[name]["networks"]) > images:
             raise KlayerError(
@@ -44,7 +44,7 @@ def run() -> None:
     name_leftovers(("metrics/*.json", "plots/*/*.csv"), files)
 
 
-def of_stages() -> dict[str, Mapping[str, Any]]:
+def study_files() -> dict[str, Mapping[str, Any]]:
     """The contents of the files: the networks of each study, and all studies for the page.
 
     Raises KlayerError for a wrong setting, and for a study that could not be answered.

@@ -11,7 +11,7 @@ from pathlib import Path
 from klayer.data.dataset import open_dataset
 from klayer.errors import KlayerError
 from klayer.parallel.runner import checkpointed
-from klayer.params import of_stage
+from klayer.params import stage_settings
 from klayer.settings import BEST, Training
 from klayer.training.job import one_for_each_seed
 from klayer.training.results import write_run
@@ -25,7 +25,7 @@ def run(name: str) -> None:
     Raises KlayerError when its settings or the images are missing.
     """
     stage = f"train@{name}"
-    _run(stage, name, of_stage(stage, Training))
+    _run(stage, name, stage_settings(stage, Training))
 
 
 def run_best(schedule: str) -> None:
@@ -34,7 +34,7 @@ def run_best(schedule: str) -> None:
     Raises KlayerError when its settings, the search or the images are missing.
     """
     stage = f"train_best@{schedule}"
-    _run(stage, f"{BEST}{schedule}", of_stage(stage, Training, l2=best_l2()))
+    _run(stage, f"{BEST}{schedule}", stage_settings(stage, Training, l2=best_l2()))
 
 
 def best_l2() -> float:
