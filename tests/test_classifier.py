@@ -165,8 +165,8 @@ def test_rows_that_overflow_get_no_label() -> None:
 def test_a_thread_may_outlive_the_main_one() -> None:
     code = (
         "import threading, numpy as np, klayer\n"
-        "from klayer.kernels import threads\n"
-        "threads.THREADS = 2\n"
+        "from klayer.kernels import loops\n"
+        "loops.THREADS = 2\n"
         "X, y = np.random.default_rng(0).normal(size=(200, 1500)), np.arange(200) % 2\n"
         "k = klayer.KLayerClassifier((60,), max_iter=2, random_state=1)\n"
         "def fit():\n"

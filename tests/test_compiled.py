@@ -14,7 +14,7 @@ from conftest import ROOT
 
 CALL = """
 import numpy as np
-from klayer.kernels.compiled import compiled
+from klayer.kernels.loops import compiled
 from loops import twice
 
 print(float(compiled(twice)(np.arange(4.0))))
@@ -30,7 +30,7 @@ def twice(x):
     return total
 """
 FACTOR = """
-from klayer.kernels.compiled import compiled
+from klayer.kernels.loops import compiled
 
 
 @compiled
@@ -43,7 +43,7 @@ def factor(value):
 def folder(tmp_path: Path) -> Path:
     """klayer's compiler, a module of klayer.kernels, and one outside that calls it."""
     (tmp_path / "klayer/kernels").mkdir(parents=True)
-    for name in ("klayer/__init__.py", "klayer/kernels/__init__.py", "klayer/kernels/compiled.py"):
+    for name in ("klayer/__init__.py", "klayer/kernels/__init__.py", "klayer/kernels/loops.py"):
         shutil.copy(ROOT / "src" / name, tmp_path / name)
     (tmp_path / "klayer/kernels/factor.py").write_text(FACTOR)
     (tmp_path / "loops.py").write_text(LOOP)

@@ -12,7 +12,7 @@ import pytest
 
 from conftest import one, tiny_training
 from klayer.data.dataset import Dataset
-from klayer.kernels import threads
+from klayer.kernels import loops
 from klayer.training.images import Augmenter, Normaliser
 from klayer.training.loop import train
 from klayer.training.trainer import Trainer
@@ -25,7 +25,7 @@ def test_normalised_by_hand(dataset: Dataset) -> None:
     rows = np.array([2, 0, 1, 1, 0, 2, 1])
     for dtype, cores in product((np.float32, np.float64), (1, 2)):
         normaliser = Normaliser(replace(dataset, mean=mean, deviation=deviation), dtype)
-        with mock.patch.multiple(threads, WORTHWHILE=1, THREADS=cores):
+        with mock.patch.multiple(loops, WORTHWHILE=1, THREADS=cores):
             for some in (rows, rows[:1]):
                 out = normaliser.gather(images, some)
                 np.testing.assert_array_equal(out, expected[some])

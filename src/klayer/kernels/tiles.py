@@ -7,7 +7,7 @@ same operations in the same order in a tile of any size.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numba.extending
@@ -106,7 +106,8 @@ def outer(rows: int, vectors: int) -> Any:
             row, f, updates, rate, decay = arguments[3:]
             v = Vectors(context, b, dtype)
             a, x, out = (v.array(signature.args[k], arguments[k]) for k in range(3))
-            count = b.extract_value(v.shape(signature.args[1], arguments[1]), 0)
+            images = context.make_array(signature.args[1])(context, b, arguments[1])
+            count = b.extract_value(images.shape, 0)
             rates, decays = v.broadcast(b.fneg(rate)), v.broadcast(decay)
 
             def place(r: int, c: int) -> Any:
@@ -137,11 +138,11 @@ def outer(rows: int, vectors: int) -> Any:
 
 
 class Vectors:
-    """Vectors of `width` floats, by default as many as a register holds but at most 16."""
+    """Vectors of `width` floats, by default as many as a register holds."""
 
     def __init__(self, context: Any, builder: Any, dtype: Any, width: int = 0) -> None:
         self.context, self.b, self.size = context, builder, dtype.bitwidth // 8
-        self.width = width or min(BITS // 8 // self.size, LANES)
+        self.width = width or BITS // dtype.bitwidth
         number = ir.FloatType() if self.size == 4 else ir.DoubleType()
         self.type = ir.VectorType(number, self.width)
 
@@ -152,9 +153,6 @@ class Vectors:
         """Gives the address of an element by its indices."""
         array = self.context.make_array(kind)(self.context, self.b, value)
         return lambda *at: cgutils.get_item_pointer(self.context, self.b, kind, array, at)
-
-    def shape(self, kind: Any, value: Any) -> Any:
-        return self.context.make_array(kind)(self.context, self.b, value).shape
 
     def load(self, address: Any) -> Any:
         value = self.b.load(self.b.bitcast(address, self.type.as_pointer()))
@@ -198,16 +196,14 @@ class Vectors:
 
     def sum(self, vector: Any) -> Any:
         """The sum of all lanes: lane l + lane l + half, halving until one is left."""
-        width = self.width
-        while width > 1:
-            width //= 2
-            halves = [self._shuffled(vector, range(s, s + width)) for s in (0, width)]
-            vector = self.b.fadd(*halves)
+        half = self.width // 2
+        while half:
+            lower, upper = (self._shuffled(vector, range(s, s + half)) for s in (0, half))
+            vector, half = self.b.fadd(lower, upper), half // 2
         return self.b.extract_element(vector, ir.IntType(32)(0))
 
-    def _shuffled(self, vector: Any, lanes: Any) -> Any:
-        lanes = list(lanes)
-        mask = ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes)
+    def _shuffled(self, vector: Any, lanes: Sequence[int]) -> Any:
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), list(lanes))
         return self.b.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), mask)
 
 
@@ -230,13 +226,6 @@ def sum_of_lanes(context: Any, part: Any, i: Any, j: Any) -> Any:
     def build(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
         v = Vectors(context, b, dtype, LANES)
         part = v.array(signature.args[0], arguments[0])
-        return v.sum(v.load(part(arguments[1], arguments[2], INT(0))))
+        return v.sum(v.load(part(*arguments[1:], INT(0))))
 
     return dtype(part, types.int64, types.int64), build
-
-
-@intrinsic
-def check_types(context: Any, x: Any, w: Any, b: Any, out: Any) -> Any:
-    """Raises TypingError, when it is compiled, unless all arrays hold the same type."""
-    common_type(x, w, b, out)
-    return types.void(x, w, b, out), lambda context, *_: context.get_dummy_value()

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from klayer.kernels.compiled import compiled
+from klayer.kernels.loops import compiled
 from klayer.networks.layer import Array, Buffer, Layer, Mode, Parameter, Start
 
 Number = np.floating

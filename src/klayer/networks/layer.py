@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from klayer.kernels.compiled import compiled
-from klayer.kernels.products import descend, gradient, matrix, with_room
+from klayer.kernels.loops import compiled
+from klayer.kernels.products import descend, gradient, padded_matrix
 
 Array = NDArray[np.floating]
 Labels = NDArray[np.integer]
@@ -84,18 +84,19 @@ class Buffer:
     """Memory for an array of a layer's own, used again by the next pass."""
 
     def __init__(self, columns: int, dtype: np.dtype) -> None:
-        self._memory = self._with_room = matrix(0, columns, dtype)
+        self.columns, self._memory = columns, padded_matrix(0, columns, dtype)
 
     def __call__(self, rows: int) -> Array:
         """An array (rows, columns), which holds whatever was there."""
-        if rows > len(self._memory):
-            self._memory = matrix(rows, self._memory.shape[1], self._memory.dtype)
-            self._with_room = with_room(self._memory)
-        return self._memory[:rows]
+        return self.padded(rows)[:, : self.columns]
 
-    def with_room(self, rows: int) -> Array:
-        """The array of the last call with the room behind its rows, which is contiguous."""
-        return self._with_room[:rows]
+    def padded(self, rows: int) -> Array:
+        """The same with the room behind its rows: contiguous, so that loops over it are compiled to
+        operations on whole registers.
+        """
+        if rows > len(self._memory):
+            self._memory = padded_matrix(rows, self.columns, self._memory.dtype)
+        return self._memory[:rows]
 
 
 @dataclass(frozen=True)

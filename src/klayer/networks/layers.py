@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from klayer.kernels.compiled import compiled
-from klayer.kernels.products import input_gradient, matrix, scores
+from klayer.kernels.loops import compiled
+from klayer.kernels.products import input_gradient, padded_matrix, scores
 from klayer.networks.layer import Array, Buffer, Layer, Mode, Parameter, Start, Weight
 
 
@@ -23,7 +23,7 @@ class Affine(Layer):
 
     def build(self, inputs: int, start: Start) -> int:
         """Draws the initial weights; the biases are 0."""
-        weight = matrix(self.units, inputs, start.dtype)
+        weight = padded_matrix(self.units, inputs, start.dtype)[:, :inputs]
         weight[:] = start.initial_weights(weight.shape)
         self.weight = Weight(weight)
         self.bias = Parameter(np.zeros(self.units, start.dtype))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from klayer.kernels.compiled import compiled
 from klayer.kernels.elementary import exp, log
+from klayer.kernels.loops import compiled
 from klayer.networks.layer import Array, Buffer, Labels
 
 

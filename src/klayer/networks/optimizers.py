@@ -14,7 +14,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from klayer.kernels.compiled import compiled
+from klayer.kernels.loops import compiled
 from klayer.networks.layer import Array, Parameter
 
 

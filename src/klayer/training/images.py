@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from klayer.data.dataset import Dataset
-from klayer.kernels.compiled import compiled
-from klayer.kernels.threads import both, cut, two_threads
+from klayer.kernels.loops import both, compiled, cut, two_threads
 from klayer.networks.layer import Array, Buffer, Labels
 
 SIDE = 32  # pixels; an image is three planes of SIDE rows
@@ -27,7 +26,7 @@ class Normaliser:
     def gather(self, images: NDArray[np.uint8], rows: Labels) -> Array:
         """The images (N, d) at `rows` (n,), normalised: (n, d), valid until the next call."""
         out = self.out(len(rows))
-        padded, scale = self.out.with_room(len(rows)), (self.mean, self.inverse)
+        padded, scale = self.out.padded(len(rows)), (self.mean, self.inverse)
         if two_threads(out.size * NUMBER):
             at = cut(len(rows))
             one = images, rows[:at], *scale, padded[:at]
@@ -56,7 +55,7 @@ class Augmenter(Normaliser):
         out = self.out(len(rows))
         down, right = self.generator.integers(-self.shift, self.shift + 1, (2, len(rows)))
         flipped = self.generator.integers(0, 2, len(rows)) * self.flip
-        moved = self.out.with_room(len(rows))
+        moved = self.out.padded(len(rows))
         _gather_moved(images, rows, down, right, flipped, self.mean, self.inverse, moved)
         return out
 
