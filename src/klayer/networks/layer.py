@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from klayer.kernels.loops import compiled
-from klayer.kernels.products import descend, gradient, padded_matrix
+from klayer.kernels.products import padded_matrix
 
 Array = NDArray[np.floating]
 Labels = NDArray[np.integer]
@@ -38,40 +38,8 @@ class Parameter:
         self.grad: Array = np.zeros_like(value)
 
     def descend(self, rate: float, decay: float) -> None:
-        """value <- value - rate (grad + decay value), where it decays."""
+        """value <- value - rate (grad + decay value); decay is 0 where it does not decay."""
         _descend(self.value, self.grad, self.value.dtype.type(rate))
-
-
-class Weight(Parameter):
-    """The weights (units, inputs) of an affine layer, as PyTorch's Linear has them.
-
-    The gradient is g^T x, of the layer's input x (n, inputs) and the gradient g (n, units) of its
-    scores. It is as large as the weights, so it is computed when it is asked for, and gradient
-    descent adds it to the weights while it makes it.
-    """
-
-    decays = True
-
-    def __init__(self, value: Array) -> None:
-        self.value = value
-        self._grad = np.empty((0, 0), value.dtype)
-        self._is_new = False
-
-    def keep(self, g: Array, x: Array) -> None:
-        """Takes the two factors of the gradient, which stay as they are until the next pass."""
-        self._g, self._x, self._is_new = g, x, True
-
-    @property
-    def grad(self) -> Array:  # type: ignore[override]
-        if not self._grad.size:
-            self._grad = np.zeros_like(self.value)
-        if self._is_new:
-            gradient(self._g, self._x, self._grad)
-            self._is_new = False
-        return self._grad
-
-    def descend(self, rate: float, decay: float) -> None:
-        descend(self.value, self._g, self._x, rate, decay)
 
 
 @compiled

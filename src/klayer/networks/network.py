@@ -126,13 +126,13 @@ def _layers(architecture: Architecture) -> list[Layer]:
         [LAYERS[name](units, architecture) for name in architecture.block]
         for units in architecture.hidden
     ]
-    first, last = (hidden or [[]])[0], Affine(architecture.classes, reads_images=not hidden)
-    if hidden:
-        first[0] = Affine(architecture.hidden[0], reads_images=True)
-    skip = architecture.skip
-    for start in reversed(range(1, len(hidden) - skip + 1, skip) if skip else ()):
-        hidden[start : start + skip] = [_skip(hidden[start : start + skip])]
-    return [*chain.from_iterable(hidden), last]
+    if skip := architecture.skip:
+        for start in reversed(range(1, len(hidden) - skip + 1, skip)):
+            hidden[start : start + skip] = [_skip(hidden[start : start + skip])]
+    layers = [*chain.from_iterable(hidden), Affine(architecture.classes)]
+    if isinstance(layers[0], Affine):
+        layers[0].reads_images = True
+    return layers
 
 
 def _skip(blocks: Sequence[Sequence[Layer]]) -> list[Layer]:

@@ -17,20 +17,20 @@ from numpy.typing import NDArray
 from klayer.kernels.loops import compiled
 from klayer.networks.layer import Array, Parameter
 
+EPSILON = 1e-8  # of Adam, as in the paper
+
 
 class Optimizer(ABC):
     """`momentum` is that of the gradients, where the optimiser has one."""
 
     def __init__(self, parameters: Iterable[Parameter], l2: float, momentum: float) -> None:
-        self.parameters, self.l2, self.momentum = list(parameters), l2, momentum
+        self.parameters, self.momentum = list(parameters), momentum
+        # The factor of W in the gradient of the L2 term, 2 lambda.
+        self.decays = [2 * l2 if p.decays else 0.0 for p in self.parameters]
 
     @abstractmethod
     def step(self, learning_rate: float) -> None:
         """One update from the gradients of the last backward pass."""
-
-    def _decay(self, parameter: Parameter) -> float:
-        """2 lambda, the factor of W in the gradient of the L2 term."""
-        return 2 * self.l2 if parameter.decays else 0.0
 
     def _zeros(self) -> list[Array]:
         """Of each parameter's shape."""
@@ -41,8 +41,8 @@ class SGD(Optimizer):
     """W <- W - eta (dW + 2 lambda W): mini-batch gradient descent."""
 
     def step(self, learning_rate: float) -> None:
-        for parameter in self.parameters:
-            parameter.descend(learning_rate, self._decay(parameter))
+        for parameter, decay in zip(self.parameters, self.decays, strict=True):
+            parameter.descend(learning_rate, decay)
 
 
 class Momentum(Optimizer):
@@ -57,9 +57,9 @@ class Momentum(Optimizer):
         self.velocities = self._zeros()
 
     def step(self, learning_rate: float) -> None:
-        for p, velocity in zip(self.parameters, self.velocities, strict=True):
+        for p, decay, velocity in zip(self.parameters, self.decays, self.velocities, strict=True):
             w, g, v = map(np.atleast_2d, (p.value, p.grad, velocity))
-            _roll(w, g, v, self._decay(p), self.momentum, learning_rate)
+            _roll(w, g, v, decay, self.momentum, learning_rate)
 
 
 class Adam(Optimizer):
@@ -70,21 +70,20 @@ class Adam(Optimizer):
     Regularization", algorithm 2. `momentum` is the paper's beta_1.
     """
 
-    SQUARES, EPSILON = 0.999, 1e-8  # beta_2 and epsilon of the paper
+    SQUARES = 0.999  # beta_2 of the paper
 
     def __init__(self, parameters: Iterable[Parameter], l2: float, momentum: float) -> None:
         super().__init__(parameters, l2, momentum)
-        self.means, self.squares = self._zeros(), self._zeros()
-        self.powers = np.ones(2)  # beta_1^t, beta_2^t
+        self.moments = list(zip(self._zeros(), self._zeros(), strict=True))
+        self.betas, self.powers = np.array([momentum, self.SQUARES]), np.ones(2)  # beta, beta^t
 
     def step(self, learning_rate: float) -> None:
-        betas = np.array([self.momentum, self.SQUARES])
-        self.powers *= betas
+        self.powers *= self.betas
         corrections = 1 / (1 - self.powers)
-        for p, mean, square in zip(self.parameters, self.means, self.squares, strict=True):
-            kept = 1 - learning_rate * self._decay(p)
-            w, g, m, v = map(np.atleast_2d, (p.value, p.grad, mean, square))
-            _adapt(w, g, m, v, kept, learning_rate, betas, corrections, self.EPSILON)
+        for p, decay, moments in zip(self.parameters, self.decays, self.moments, strict=True):
+            kept = 1 - learning_rate * decay
+            w, g, m, v = map(np.atleast_2d, (p.value, p.grad, *moments))
+            _adapt(w, g, m, v, kept, learning_rate, self.betas, corrections)
 
 
 @compiled
@@ -109,7 +108,6 @@ def _adapt(
     eta: float,
     betas: NDArray[np.float64],
     corrections: NDArray[np.float64],
-    epsilon: float,
 ) -> None:
     """The update of `Adam`, in float64, rounded once."""
     for i in range(values.shape[0]):
@@ -118,7 +116,7 @@ def _adapt(
             first = betas[0] * mean[i, j] + (1 - betas[0]) * g
             second = betas[1] * square[i, j] + (1 - betas[1]) * (g * g)
             mean[i, j], square[i, j] = first, second
-            size = np.sqrt(corrections[1] * second) + epsilon
+            size = np.sqrt(corrections[1] * second) + EPSILON
             values[i, j] = kept * values[i, j] - eta * (corrections[0] * first / size)
 
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from klayer.data.dataset import Dataset
 from klayer.errors import KlayerError
-from klayer.networks.initialisation import INITIALISATIONS
 from klayer.networks.layer import Labels, Mode
+from klayer.networks.layers import INITIALISATIONS
 from klayer.networks.network import Architecture, Network
 from klayer.networks.optimizers import OPTIMIZERS
 from klayer.networks.schedules import SCHEDULES
