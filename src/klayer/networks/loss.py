@@ -61,10 +61,7 @@ def _softmax(
             largest = max(largest, scores[i, c])
         for c in range(classes):
             shifted[i, c] = scores[i, c] - largest
-    for i in range(n):
-        for c in range(classes):
             probabilities[i, c] = exp(shifted[i, c])
-    for i in range(n):
         totals[i] = 0.0
         for c in range(classes):
             totals[i] += probabilities[i, c]
