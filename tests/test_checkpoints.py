@@ -19,8 +19,8 @@ from klayer.data.dataset import PROCESSED
 from klayer.parallel import digests
 from klayer.parallel.checkpoints import CHECKPOINTS, find, keep
 from klayer.parallel.runner import checkpointed, summary, train_jobs
-from klayer.training import loop
-from klayer.training.job import Job, Outcome
+from klayer.training import trainer
+from klayer.training.trainer import Job, Outcome
 
 RANDOM = np.random.default_rng(1)
 OUTCOME = Outcome(
@@ -138,7 +138,7 @@ def test_an_interrupted_stage_goes_on_where_it_stopped(
     expected = train_jobs("whole", jobs)
     assert kept("whole") == []
     trained: list[int] = []
-    original = loop.train
+    original = trainer.train
 
     def interrupted(job: Job, *rest: Any) -> Outcome:
         if len(trained) == 2:
@@ -146,7 +146,7 @@ def test_an_interrupted_stage_goes_on_where_it_stopped(
         trained.append(job.seed)
         return original(job, *rest)
 
-    monkeypatch.setattr(loop, "train", interrupted)
+    monkeypatch.setattr("klayer.parallel.runner.train", interrupted)
     with pytest.raises(KeyboardInterrupt), checkpointed("stage") as train:
         train(jobs)
     assert trained == [1, 2]
@@ -204,7 +204,7 @@ def test_a_terminal_has_one_bar_over_the_networks(
         time.sleep(0.11)  # the bar is drawn ten times a second at most
         return outcome(job.seed / 10)
 
-    monkeypatch.setattr(loop, "train", slow)
+    monkeypatch.setattr("klayer.parallel.runner.train", slow)
     monkeypatch.setattr("sys.stderr", terminal := Terminal())
     train_jobs("train@plain", [one(1), one(2)])
     drawn = terminal.getvalue().split("\r")

@@ -20,9 +20,7 @@ from conftest import BATCH_NORM, ROOT
 from klayer import KLayerClassifier
 from klayer.data.dataset import Dataset, measure
 from klayer.settings import Training
-from klayer.training.job import Job
-from klayer.training.loop import train
-from klayer.training.models import parameters_sha256
+from klayer.training.trainer import Job, parameters_sha256, train
 
 IRIS = load_iris(return_X_y=True)
 

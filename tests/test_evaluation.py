@@ -14,9 +14,8 @@ from klayer.data.dataset import PIXELS, Dataset, Split
 from klayer.settings import StatisticsName
 from klayer.training import evaluation
 from klayer.training.evaluation import FLIPS_AND_SHIFTS, VIEWS, Evaluator, moved
-from klayer.training.loop import train
 from klayer.training.results import curves_table
-from klayer.training.trainer import Trainer
+from klayer.training.trainer import Trainer, train
 from plain import copied, forward
 
 STATISTICS = get_args(StatisticsName)

@@ -15,8 +15,8 @@ from conftest import block, tiny_settings, write_settings
 from klayer.errors import KlayerError
 from klayer.networks.batch_norm import BatchNorm
 from klayer.networks.gradient_check import GradientError, check_gradients, check_layer
-from klayer.networks.layer import Layer, Residual, Weight
-from klayer.networks.layers import Affine, Dropout, ReLU
+from klayer.networks.layer import Layer, Residual
+from klayer.networks.layers import Affine, Dropout, ReLU, Weight
 from klayer.networks.loss import SoftmaxCrossEntropy
 from klayer.networks.network import Architecture
 from klayer.stages import check_gradients as stage

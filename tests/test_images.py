@@ -14,8 +14,7 @@ from conftest import one, tiny_training
 from klayer.data.dataset import Dataset
 from klayer.kernels import loops
 from klayer.training.images import Augmenter, Normaliser
-from klayer.training.loop import train
-from klayer.training.trainer import Trainer
+from klayer.training.trainer import Trainer, train
 
 
 def test_normalised_by_hand(dataset: Dataset) -> None:

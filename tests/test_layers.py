@@ -49,7 +49,8 @@ def test_affine_by_hand(dtype: Any) -> None:
 
 
 def test_a_layer_that_reads_images_makes_no_gradient_of_them() -> None:
-    layer = Affine(2, reads_images=True)
+    layer = Affine(2)
+    layer.reads_images = True
     build(layer, 3)
     layer.forward(np.ones((1, 3)), Mode.TRAIN)
     grad = np.array([[1.0, 2.0]])

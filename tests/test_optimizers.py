@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from conftest import ROOT, block
-from klayer.networks.layer import Mode, Parameter, Weight
-from klayer.networks.layers import INITIALISATIONS
+from klayer.networks.layer import Mode, Parameter
+from klayer.networks.layers import INITIALISATIONS, Weight
 from klayer.networks.network import Architecture, Network
 from klayer.networks.optimizers import OPTIMIZERS, SGD
 from klayer.networks.schedules import SCHEDULES, triangular

@@ -26,7 +26,7 @@ from klayer.report.studies.results import Study, collect, study_table
 from klayer.settings import Random, Studies, Trial
 from klayer.stages.study import networks_table, summary
 from klayer.stages.study_settings import draws, label, labels, of_stages, trials
-from klayer.training.job import Outcome
+from klayer.training.trainer import Outcome
 
 PLAIN = ["affine", "relu"]
 

@@ -20,7 +20,7 @@ from klayer.settings import Trials
 from klayer.stages import study, study_settings
 from klayer.stages.settings import difference
 from klayer.stages.study_settings import SETTINGS, check_recorded, of_stages
-from klayer.training.job import Job
+from klayer.training.trainer import Job
 
 ONE = {"question": "Is it so?", "ask": "gain", "across": {"sigma": [0.1, 0.2]}}
 VARIANTS = {"a": {}, "b": {"l2": 0.5}}

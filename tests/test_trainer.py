@@ -19,9 +19,7 @@ from klayer.kernels.tiles import LANES
 from klayer.networks.network import Network
 from klayer.networks.schedules import SCHEDULES
 from klayer.training.evaluation import Evaluator
-from klayer.training.job import Outcome
-from klayer.training.loop import has_learnt, train
-from klayer.training.trainer import Trainer, architecture
+from klayer.training.trainer import Outcome, Trainer, architecture, has_learnt, train
 
 CHANCE = {"loss": np.log(10), "accuracy": 0.1, "cost": np.log(10)}
 PARTS = ("train", "validation", "test")

@@ -30,7 +30,7 @@ def test_a_worker_that_dies_is_told() -> None:
 
 def test_a_worker_loads_no_library_of_tables() -> None:
     """Which would cost each process some 60 MB."""
-    loaded = "import sys, klayer.parallel.runner, klayer.training.loop"
+    loaded = "import sys, klayer.parallel.runner"
     code = f"{loaded}; print('pandas' in sys.modules)"
     output = subprocess.check_output([sys.executable, "-c", code], text=True)
     assert output == "False\n"

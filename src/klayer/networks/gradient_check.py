@@ -113,7 +113,7 @@ def check_layer(
     for _ in range(2):
         weighted = weighted_output()
         grad = _checked("backward", layer.backward(r.copy()), x.shape).copy()
-    gradients = {"the input": (x, grad)}
+    gradients: dict[str, tuple[Array, Array]] = {"the input": (x, grad)}
     for name, p in layer.parameters.items():
         analytic = _checked(f"the gradient of {name}", p.grad, p.value.shape)
         gradients[name] = p.value, analytic.copy()

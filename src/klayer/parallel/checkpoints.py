@@ -19,7 +19,7 @@ import numpy as np
 from klayer.data.dataset import PROCESSED
 from klayer.files import whole_file
 from klayer.parallel.digests import identity, images_digest
-from klayer.training.job import Job, Outcome
+from klayer.training.trainer import Job, Outcome
 
 CHECKPOINTS = Path(".klayer/checkpoints")
 ARRAYS = ("curves", "layers", "predictions", "network")

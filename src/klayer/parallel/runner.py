@@ -15,7 +15,7 @@ from tqdm import tqdm
 from klayer.data.dataset import PROCESSED, open_dataset
 from klayer.errors import KlayerError
 from klayer.parallel import checkpoints, workers
-from klayer.training.job import Job, Outcome
+from klayer.training.trainer import Job, Outcome, train
 
 CLUSTER = "DASK_SCHEDULER_ADDRESS"
 BAR = "{desc}: {n_fmt} of {total_fmt} networks |{bar}| {remaining} left{postfix}"
@@ -111,8 +111,6 @@ def _results(name: str, tasks: Sequence[Task]) -> Iterator[Result]:
 
 
 def train_task(data: Path, task: Task) -> Result:
-    """Runs in a worker: what training needs is not loaded where nothing is trained."""
-    from klayer.training.loop import train
-
+    """Runs in a worker."""
     index, job = task
     return index, train(job, open_dataset(data))

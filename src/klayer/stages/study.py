@@ -12,9 +12,9 @@ from klayer.files import write_metrics, write_table
 from klayer.parallel.runner import checkpointed
 from klayer.params import of_stage
 from klayer.settings import Trial, Trials
-from klayer.training.job import Job, Outcome
 from klayer.training.results import curves_table as curves
 from klayer.training.results import deviation, seeds_table
+from klayer.training.trainer import Job, Outcome
 
 GROUP = ["variant", "value"]
 

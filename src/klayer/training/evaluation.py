@@ -1,4 +1,4 @@
-"""Loss, accuracy and cost of a network on a part of the data, with other statistics for inference,
+"""Loss, accuracy and cost of a network on parts of the data, with other statistics for inference,
 and over several views of each image.
 """
 
@@ -11,6 +11,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from klayer.data.corruptions import CORRUPTIONS, corrupted
 from klayer.data.dataset import Dataset, Split
 from klayer.kernels.elementary import log
 from klayer.networks.layer import Array, Mode
@@ -24,23 +25,15 @@ SHIFTS = ((0, 0), (FAR, 0), (-FAR, 0), (0, FAR), (0, -FAR))  # down, right
 FLIPS_AND_SHIFTS = tuple(product((False, True), SHIFTS))
 
 Measures = dict[str, float]
+Parts = list[tuple[str, tuple[str, ...]]]  # of the data, each with ways to evaluate it
 MEASURES = ("cost", "loss", "accuracy")  # of each part of the data
 VIEWS = "views"  # see `Evaluator.measure`
 
 
-def named(part: str, way: str, measures: Measures) -> Measures:
-    """Measures as all tables name them: validation_loss, test_accuracy_own, ..."""
-    ending = f"_{way}" if way else ""
-    return {f"{part}_{name}{ending}": value for name, value in measures.items()}
-
-
-def chance_level(classes: int, way: str = "") -> Measures:
-    """The measures of equal probabilities, which a diverged network counts with: loss ln C,
-    accuracy 1/C.
-    """
-    loss, accuracy = log(classes), 1 / classes
-    measures = {"loss": loss, "accuracy": accuracy}
-    return measures if way == VIEWS else measures | {"cost": loss}
+def chance_level(classes: int, way: str) -> Measures:
+    """The measures of equal probabilities: loss and cost ln C, accuracy 1/C."""
+    measures = {"loss": log(classes), "accuracy": 1 / classes}
+    return measures if way == VIEWS else measures | {"cost": log(classes)}
 
 
 class Evaluator:
@@ -49,6 +42,31 @@ class Evaluator:
     def __init__(self, network: Network, dataset: Dataset) -> None:
         self.network, self.dataset = network, dataset
         self.images = Normaliser(dataset)
+
+    def measures(self, parts: Parts, l2: float, has_diverged: bool = False) -> Measures:
+        """Of each part and way, as all tables name them: validation_loss, test_accuracy_own, ...
+
+        A network that has diverged counts with the chance level.
+        """
+        measures, classes = Measures(), len(self.dataset.classes)
+        for part, ways in parts:
+            split = self.split(part)
+            for way in ways:
+                level = chance_level(classes, way)
+                found = level if has_diverged else self.measure(split, l2, way)
+                for name, value in found.items():
+                    measures["_".join(filter(None, (part, name, way)))] = value
+        return measures
+
+    def split(self, part: str) -> Split:
+        """A part is train, always the same images and as many as validation has; validation; test;
+        or a name of CORRUPTIONS, of test.
+        """
+        if part == "train":
+            return self.dataset.train.head(len(self.dataset.validation))
+        if part in CORRUPTIONS:
+            return corrupted(part, self.dataset.test)
+        return {"validation": self.dataset.validation, "test": self.dataset.test}[part]
 
     def measure(self, split: Split, l2: float, way: str = "") -> Measures:
         """loss, mean cross-entropy; accuracy, share of right answers; cost, loss + lambda sum W^2.
@@ -93,25 +111,22 @@ class Evaluator:
                  BatchNorm"
         """
         layers = self.network.batch_norms if name else []
-        before = [(layer.mean.copy(), layer.variance.copy(), layer.batches) for layer in layers]
+        before = [(layer.averages.copy(), layer.batches) for layer in layers]
+        batches = [evaluated] if name == "own" else []
+        if name == "precise":
+            images = self.dataset.train.head(PRECISE_IMAGES)
+            size = min(PRECISE_BATCH, len(images))
+            starts = range(0, len(images) - size + 1, size)
+            batches = [images.part(start, size) for start in starts]
         try:
             for layer in layers:
                 layer.restart()
-            for part in self._batches(name, evaluated):
-                self._forward(part, Mode.COLLECT)
+            for batch in batches:
+                self._forward(batch, Mode.COLLECT)
             yield
         finally:
-            for layer, (mean, variance, batches) in zip(layers, before, strict=True):
-                layer.mean[:], layer.variance[:], layer.batches = mean, variance, batches
-
-    def _batches(self, name: str, evaluated: Split) -> Iterator[Split]:
-        if name == "own":
-            yield evaluated
-        elif name == "precise":
-            images = self.dataset.train.head(PRECISE_IMAGES)
-            size = min(PRECISE_BATCH, len(images))
-            for start in range(0, len(images) - size + 1, size):
-                yield images.part(start, size)
+            for layer, (averages, count) in zip(layers, before, strict=True):
+                layer.averages[:], layer.batches = averages, count
 
     def _over_views(self, split: Split) -> Measures:
         """Loss and accuracy of the probabilities' mean over the image, shifts of it by 2 pixels to
