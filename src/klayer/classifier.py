@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numbers
-import warnings
 from typing import Any, Self
 
 import numpy as np
@@ -23,7 +22,8 @@ from klayer.training.evaluation import Evaluator
 from klayer.training.trainer import Trainer, architecture, learning_rate
 
 RATES = {"sgd": 0.1, "momentum": 0.01, "adam": 0.001}  # of learning_rate_init "auto"
-AS_IN_STUDY: dict[str, Any] = {"epsilon": 2.0**-52, "bn_momentum": 0.9, "sigma": 0.01}
+AS_IN_STUDY: dict[str, Any] = {"epsilon": 2.0**-52, "bn_momentum": 0.9}
+AS_IN_STUDY |= {"sigma": 0.01, "evaluation_interval": 1}  # which nothing here uses
 SAME = ("l2", "dropout", "optimizer", "momentum", "schedule", "initialisation")
 RENAMED = {"hidden": "hidden_layer_sizes", "seeds": "random_state"}
 RENAMED |= {f"learning_rate_{end}": "learning_rate_init" for end in ("min", "max")}
@@ -41,7 +41,7 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     learning_rate_init  the largest, 10,000 times the smallest; auto: 0.1, momentum 0.01, adam 0.001
     schedule            triangular or cosine in each of the `cycles`, constant, step or one_cycle
     max_iter            epochs; all of them are trained
-    batch_size          rows of a mini-batch; auto: min(100, n_samples). Every epoch is shuffled,
+    batch_size          rows of a mini-batch, at most n_samples; auto: 100. Every epoch is shuffled,
                         and leaves out the last rows where they make no whole batch
     initialisation      initial weights: xavier, uniform (within 1/sqrt(fan in)) or he
     standardize         whether each feature gets mean 0 and deviation 1 by the training data
@@ -137,14 +137,11 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(np.log(self.predict_proba(X)))
 
     def _settings(self, samples: int) -> Training:
-        batch: Any = min(100, samples) if self.batch_size == "auto" else self.batch_size
-        check_scalar(self.max_iter, "max_iter", numbers.Integral, min_val=1)
-        check_scalar(self.cycles, "cycles", numbers.Integral, min_val=1)
-        check_scalar(batch, "batch_size", numbers.Integral, min_val=1)
-        if batch > samples:
-            warnings.warn(f"batch_size {batch} is cut to the {samples} samples", stacklevel=3)
-            batch = samples
-        given, seed = self.learning_rate_init, self.random_state
+        size: Any = 100 if self.batch_size == "auto" else self.batch_size
+        whole = {"max_iter": self.max_iter, "cycles": self.cycles, "batch_size": size}
+        for name, value in whole.items():
+            check_scalar(value, name, numbers.Integral, min_val=1)
+        size, given, seed = min(int(size), samples), self.learning_rate_init, self.random_state
         rate = float(RATES.get(self.optimizer, 1) if given == "auto" else given)
         if not isinstance(seed, numbers.Integral):
             seed = check_random_state(seed).randint(2**31)
@@ -153,13 +150,12 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return Training(
                 hidden=np.atleast_1d(self.hidden_layer_sizes).tolist(),
                 block=block + ["dropout"] * bool(self.dropout),
-                batch_size=int(batch),
+                batch_size=size,
                 learning_rate_min=rate / 1e4,
                 learning_rate_max=rate,
                 cycles=int(self.cycles),
-                half_cycle=int(-(-self.max_iter * (samples // batch) // (2 * self.cycles))),
+                half_cycle=int(-(-self.max_iter * (samples // size) // (2 * self.cycles))),
                 seeds=(int(seed),),
-                evaluation_interval=1,
                 **AS_IN_STUDY | {name: getattr(self, name) for name in SAME},
             )
         except ValidationError as error:
