@@ -50,9 +50,9 @@ def test_the_size_of_the_chunks_changes_no_probability(
     dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     evaluator = Evaluator(some_training(dataset).network, dataset)
-    whole = evaluator.probabilities(dataset.train)
+    whole = evaluator.probabilities(dataset.train.images)
     monkeypatch.setattr(evaluation, "CHUNK", 7)
-    np.testing.assert_array_equal(evaluator.probabilities(dataset.train), whole)
+    np.testing.assert_array_equal(evaluator.probabilities(dataset.train.images), whole)
 
 
 @pytest.mark.parametrize("name", STATISTICS)

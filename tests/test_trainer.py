@@ -157,7 +157,7 @@ def test_the_last_point_is_of_all_validation_images_and_as_many_training_images(
         for measure, value in evaluator.measure(split, 0.01).items():
             assert outcome.row[f"{part}_{measure}"] == value
             assert part == "test" or outcome.curves[f"{part}_{measure}"][-1] == value
-    probabilities, labels = evaluator.probabilities(dataset.test), dataset.test.labels
+    probabilities, labels = evaluator.probabilities(dataset.test.images), dataset.test.labels
     for actual in range(10):
         predicted = probabilities[labels == actual].argmax(axis=1).tolist()
         counts = [predicted.count(c) for c in range(10)]

@@ -18,7 +18,8 @@ from tqdm import tqdm
 from klayer.data.dataset import Dataset, Split, measure
 from klayer.networks.network import Network
 from klayer.settings import Training
-from klayer.training.evaluation import Evaluator
+from klayer.training.evaluation import probabilities
+from klayer.training.images import Normaliser
 from klayer.training.trainer import Trainer, architecture, learning_rate
 
 RATES = {"sgd": 0.1, "momentum": 0.01, "adam": 0.001}  # of learning_rate_init "auto"
@@ -103,10 +104,14 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         X, y = validate_data(self, X, y, order="C")
         check_classification_targets(y)
-        self.classes_, labels = np.unique(y, return_inverse=True)
+        names_and_labels: Any = np.unique(y, return_inverse=True)
+        self.classes_, labels = names_and_labels
         self._training = self._settings(len(X))
         self._scale: Any = _measure(X) if self.standardize else (0.0, 1.0)
-        trainer = Trainer(self._training, self._training.seeds[0], self._dataset(X, labels))
+        X, mean, deviation = self._standardised(X)
+        part = Split(X, labels)
+        dataset = Dataset(part, part, part, mean, deviation, tuple(map(str, self.classes_)))
+        trainer = Trainer(self._training, self._training.seeds[0], dataset)
         epochs = tqdm(range(self.max_iter), "epochs", disable=not self.verbose)
         with np.errstate(all="ignore"):  # what is not finite is looked for
             self.history_ = pd.DataFrame([self._epoch(trainer, epoch) for epoch in epochs])
@@ -125,13 +130,13 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Probabilities (n, C), float32, of `classes_`; those of a row depend on no other row."""
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, order="C")
-        dataset = self._dataset(X, np.zeros(len(X), np.uint8))
         network = Network(architecture(self._training, self.n_features_in_, len(self.classes_)))
         network.load(self.arrays_)
-        probabilities = Evaluator(network, dataset).probabilities(dataset.test)
-        if np.isnan(probabilities).any():
+        X, mean, deviation = self._standardised(X)
+        found = probabilities(network, Normaliser(mean, deviation), X)
+        if np.isnan(found).any():
             raise ValueError("the network overflowed: X has values that are too large")
-        return probabilities
+        return found
 
     def predict_log_proba(self, X: Any) -> NDArray[Any]:
         return np.asarray(np.log(self.predict_proba(X)))
@@ -175,14 +180,15 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         n, rate = trainer.batches * size, learning_rate(self._training, step)
         return {"epoch": epoch + 1, "learning_rate": rate, "loss": loss / n, "accuracy": hits / n}
 
-    def _dataset(self, X: NDArray[Any], labels: Any) -> Dataset:
-        """X for the trainer, which standardises 8-bit images, in float32; all else is done here."""
+    def _standardised(self, X: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+        """X, mean and deviation for a `Normaliser`, which computes in float32: 8-bit images as they
+        are; all else is standardised here, in float64.
+        """
         mean, deviation = (np.full(X.shape[1], value) for value in self._scale)
-        if X.dtype != np.uint8:
-            X = ((X - mean) / deviation).astype(np.float32)
-            mean, deviation = np.zeros_like(mean), np.ones_like(deviation)
-        part = Split(X, labels)
-        return Dataset(part, part, part, mean, deviation, tuple(map(str, self.classes_)))
+        if X.dtype == np.uint8:
+            return X, mean, deviation
+        X = ((X - mean) / deviation).astype(np.float32)
+        return X, np.zeros_like(mean), np.ones_like(deviation)
 
 
 def _measure(X: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -56,14 +56,14 @@ class Buffer:
 
     def __call__(self, rows: int) -> Array:
         """An array (rows, columns), which holds whatever was there."""
-        return self.padded(rows)[:, : self.columns]
-
-    def padded(self, rows: int) -> Array:
-        """The same with the room behind its rows: contiguous, so that loops over it are compiled to
-        operations on whole registers.
-        """
         if rows > len(self._memory):
             self._memory = padded_matrix(rows, self.columns, self._memory.dtype)
+        return self._memory[:rows, : self.columns]
+
+    def padded(self, rows: int) -> Array:
+        """The array of the last call with the room behind its rows: contiguous, so that loops over
+        it are compiled to operations on whole registers.
+        """
         return self._memory[:rows]
 
 

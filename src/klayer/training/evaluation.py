@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,12 +37,27 @@ def chance_level(classes: int, way: str) -> Measures:
     return measures if way == VIEWS else measures | {"cost": log(classes)}
 
 
+def probabilities(network: Network, normaliser: Normaliser, images: NDArray[Any]) -> Array:
+    """Probabilities (N, C), N > 0, of images (N, d)."""
+    return np.concatenate([p.copy() for _, p in _passes(network, normaliser, images)])
+
+
+def _passes(
+    network: Network, normaliser: Normaliser, images: NDArray[Any]
+) -> Iterator[tuple[slice, Array]]:
+    """Places and probabilities, a chunk of the images at a time."""
+    for start in range(0, len(images), CHUNK):
+        part = slice(start, start + CHUNK)
+        rows = np.arange(len(images[part]))
+        yield part, network.forward(normaliser.gather(images[part], rows), Mode.EVALUATE)
+
+
 class Evaluator:
     """Evaluates a network, and changes nothing."""
 
     def __init__(self, network: Network, dataset: Dataset) -> None:
         self.network, self.dataset = network, dataset
-        self.images = Normaliser(dataset)
+        self.images = Normaliser(dataset.mean, dataset.deviation)
 
     def measures(self, parts: Parts, l2: float, has_diverged: bool = False) -> Measures:
         """Of each part and way, as all tables name them: validation_loss, test_accuracy_own, ...
@@ -78,26 +94,17 @@ class Evaluator:
             return self._over_views(split)
         losses, hits = 0.0, 0
         with self.statistics(way, split):
-            for labels, _ in self._passes(split):
-                losses += float(self.network.output.losses(labels).sum())
-                hits += int((self.network.output.predictions() == labels).sum())
+            for part, _ in _passes(self.network, self.images, split.images):
+                labels, output = split.labels[part], self.network.output
+                losses += float(output.losses(labels).sum())
+                hits += int((output.predictions() == labels).sum())
         loss = losses / len(split)
         cost = loss + l2 * self.network.squared_norm()
         return {"loss": loss, "accuracy": hits / len(split), "cost": cost}
 
-    def probabilities(self, split: Split) -> Array:
-        """Probabilities (N, C) of a part of the data."""
-        return np.concatenate([part.copy() for _, part in self._passes(split)])
-
-    def _passes(self, split: Split) -> Iterator[tuple[NDArray[np.uint8], Array]]:
-        """Labels and probabilities, a chunk of the images at a time."""
-        for start in range(0, len(split), CHUNK):
-            part = split.part(start, CHUNK)
-            yield part.labels, self._forward(part, Mode.EVALUATE)
-
-    def _forward(self, part: Split, mode: Mode) -> Array:
-        images = self.images.gather(part.images, np.arange(len(part)))
-        return self.network.forward(images, mode)
+    def probabilities(self, images: NDArray[np.uint8]) -> Array:
+        """Probabilities (N, C) of images (N, 3072)."""
+        return probabilities(self.network, self.images, images)
 
     @contextmanager
     def statistics(self, name: str, evaluated: Split) -> Iterator[None]:
@@ -112,17 +119,17 @@ class Evaluator:
         """
         layers = self.network.batch_norms if name else []
         before = [(layer.averages.copy(), layer.batches) for layer in layers]
-        batches = [evaluated] if name == "own" else []
+        batches = [evaluated.images] if name == "own" else []
         if name == "precise":
-            images = self.dataset.train.head(PRECISE_IMAGES)
-            size = min(PRECISE_BATCH, len(images))
-            starts = range(0, len(images) - size + 1, size)
-            batches = [images.part(start, size) for start in starts]
+            train = self.dataset.train.images[:PRECISE_IMAGES]
+            size = min(PRECISE_BATCH, len(train))
+            batches = [train[i : i + size] for i in range(0, len(train) - size + 1, size)]
         try:
             for layer in layers:
                 layer.restart()
             for batch in batches:
-                self._forward(batch, Mode.COLLECT)
+                images = self.images.gather(batch, np.arange(len(batch)))
+                self.network.forward(images, Mode.COLLECT)
             yield
         finally:
             for layer, (averages, count) in zip(layers, before, strict=True):
@@ -137,8 +144,7 @@ class Evaluator:
         """
         total = np.zeros((len(split), len(self.dataset.classes)))
         for flip, shift in FLIPS_AND_SHIFTS:
-            view = moved(split.images, flip, *shift, self.dataset.mean)
-            total += self.probabilities(Split(view, split.labels))
+            total += self.probabilities(moved(split.images, flip, *shift, self.dataset.mean))
         mean = total / len(FLIPS_AND_SHIFTS)
         right = mean[np.arange(len(split)), split.labels].clip(np.finfo(np.float32).tiny)
         loss = -sum(log(probability) for probability in right.tolist()) / len(split)

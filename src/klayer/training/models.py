@@ -23,12 +23,13 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save
 
-from klayer.data.dataset import PIXELS, Dataset, Split
+from klayer.data.dataset import PIXELS, Dataset
 from klayer.errors import KlayerError
 from klayer.files import whole_file
 from klayer.networks.network import Network
 from klayer.settings import Training
-from klayer.training.evaluation import Evaluator
+from klayer.training.evaluation import probabilities
+from klayer.training.images import Normaliser
 from klayer.training.trainer import Arrays, architecture
 
 IMAGE = (32, 32, 3)  # rows, columns, colours
@@ -57,11 +58,9 @@ class Networks:
         PyTorch has images, becomes that by `images.reshape(N, 3072)`. Raises KlayerError for other
         shapes and types.
         """
-        rows = _rows(images)
-        part = Split(rows, np.zeros(len(rows), np.uint8))
-        dataset = Dataset(part, part, part, self.mean, self.deviation, self.classes)
+        rows, normaliser = _rows(images), Normaliser(self.mean, self.deviation)
         networks = map(self._network, range(len(self.seeds)))
-        return np.stack([Evaluator(n, dataset).probabilities(part) for n in networks], axis=1)
+        return np.stack([probabilities(n, normaliser, rows) for n in networks], axis=1)
 
     def _network(self, m: int) -> Network:
         """Raises KeyError or ValueError where arrays are missing or do not fit."""

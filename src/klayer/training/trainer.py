@@ -93,7 +93,7 @@ class Trainer:
         parameters = self.network.parameters.values()
         optimizer = OPTIMIZERS[training.optimizer]
         self.optimizer = optimizer(parameters, training.l2, training.momentum)
-        self.images = Normaliser(dataset)
+        self.images = Normaliser(dataset.mean, dataset.deviation)
         if training.flip or training.augment_shift:
             self.images = Augmenter(dataset, training.flip, training.augment_shift, moves)
         self.batches = len(dataset.train) // training.batch_size  # of an epoch
@@ -210,7 +210,7 @@ def _predictions(evaluator: Evaluator, has_diverged: bool) -> Arrays:
     if has_diverged:  # also where images are not finite
         probabilities = np.full((len(test), classes), 1 / classes, np.float32)
     else:
-        probabilities = evaluator.probabilities(test)
+        probabilities = evaluator.probabilities(test.images)
     confusion = np.zeros((classes, classes), int)
     np.add.at(confusion, (test.labels, probabilities.argmax(axis=1)), 1)
     return {"confusion": confusion, "examples": probabilities[:EXAMPLES].copy()}
