@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_breast_cancer, load_digits, load_iris
+from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import klayer.classifier
@@ -69,12 +69,6 @@ def test_is_the_pipeline_s_network_bit_for_bit(dataset: Dataset, changes: dict[s
     assert ours.score(test.images, test.labels) == outcome.row["test_accuracy"]
     examples = outcome.predictions["examples"]
     np.testing.assert_array_equal(ours.predict_proba(test.images[:12]), examples)
-
-
-def test_learns_digits_without_batch_norm() -> None:
-    X, y = load_digits(return_X_y=True)
-    digits = network(hidden_layer_sizes=50, max_iter=30, batch_norm=False)
-    assert digits.fit(X[::2].astype(int), y[::2]).score(X[1::2].astype(int), y[1::2]) > 0.9
 
 
 def test_learns_two_classes_with_names_from_a_frame() -> None:
@@ -156,22 +150,6 @@ def test_rows_that_overflow_get_no_label() -> None:
     fitted = network().fit(*IRIS)
     with pytest.raises(ValueError, match="overflowed: X has values that are too large"):
         fitted.predict(IRIS[0] * 1e60)
-
-
-def test_a_thread_may_outlive_the_main_one() -> None:
-    code = (
-        "import threading, numpy as np, klayer\n"
-        "from klayer.kernels import loops\n"
-        "loops.THREADS = 2\n"
-        "X, y = np.random.default_rng(0).normal(size=(200, 1500)), np.arange(200) % 2\n"
-        "k = klayer.KLayerClassifier((60,), max_iter=2, random_state=1)\n"
-        "def fit():\n"
-        "    threading.main_thread().join()\n"
-        "    print(k.fit(X, y).n_iter_)\n"
-        "threading.Thread(target=fit).start()"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == ("2\n", "")
 
 
 def test_the_docstring_s_example() -> None:
