@@ -17,31 +17,32 @@ from numpy.typing import NDArray
 from klayer.kernels.loops import compiled
 from klayer.networks.layer import Array, Parameter
 
-EPSILON = 1e-8  # of Adam, as in the paper
+BETA_2, EPSILON = 0.999, 1e-8  # of Adam, as in the paper
 
 
 class Optimizer(ABC):
     """`momentum` is that of the gradients, where the optimiser has one."""
 
+    averages = 0  # how many it keeps of each parameter's gradients, of its shape
+
     def __init__(self, parameters: Iterable[Parameter], l2: float, momentum: float) -> None:
-        self.parameters, self.momentum = list(parameters), momentum
-        # The factor of W in the gradient of the L2 term, 2 lambda.
-        self.decays = [2 * l2 if p.decays else 0.0 for p in self.parameters]
+        self.momentum = momentum
+        self.parameters: list[tuple[Parameter, float, Array]] = []  # with decay and averages
+        for p in parameters:
+            decay = 2 * l2 if p.decays else 0.0  # the factor of W in the gradient of the L2 term
+            averages = np.zeros((self.averages, *p.value.shape), p.value.dtype)
+            self.parameters.append((p, decay, averages))
 
     @abstractmethod
     def step(self, learning_rate: float) -> None:
         """One update from the gradients of the last backward pass."""
-
-    def _zeros(self) -> list[Array]:
-        """Of each parameter's shape."""
-        return [np.zeros(p.value.shape, p.value.dtype) for p in self.parameters]
 
 
 class SGD(Optimizer):
     """W <- W - eta (dW + 2 lambda W): mini-batch gradient descent."""
 
     def step(self, learning_rate: float) -> None:
-        for parameter, decay in zip(self.parameters, self.decays, strict=True):
+        for parameter, decay, _ in self.parameters:
             parameter.descend(learning_rate, decay)
 
 
@@ -52,12 +53,10 @@ class Momentum(Optimizer):
     of Sutskever et al. (2013) that PyTorch takes.
     """
 
-    def __init__(self, parameters: Iterable[Parameter], l2: float, momentum: float) -> None:
-        super().__init__(parameters, l2, momentum)
-        self.velocities = self._zeros()
+    averages = 1
 
     def step(self, learning_rate: float) -> None:
-        for p, decay, velocity in zip(self.parameters, self.decays, self.velocities, strict=True):
+        for p, decay, (velocity,) in self.parameters:
             w, g, v = map(np.atleast_2d, (p.value, p.grad, velocity))
             _roll(w, g, v, decay, self.momentum, learning_rate)
 
@@ -70,20 +69,17 @@ class Adam(Optimizer):
     Regularization", algorithm 2. `momentum` is the paper's beta_1.
     """
 
-    SQUARES = 0.999  # beta_2 of the paper
-
-    def __init__(self, parameters: Iterable[Parameter], l2: float, momentum: float) -> None:
-        super().__init__(parameters, l2, momentum)
-        self.moments = list(zip(self._zeros(), self._zeros(), strict=True))
-        self.betas, self.powers = np.array([momentum, self.SQUARES]), np.ones(2)  # beta, beta^t
+    averages = 2
+    powers = np.ones(2)  # beta_1^t, beta_2^t after t steps
 
     def step(self, learning_rate: float) -> None:
-        self.powers *= self.betas
+        betas = np.array([self.momentum, BETA_2])
+        self.powers = self.powers * betas
         corrections = 1 / (1 - self.powers)
-        for p, decay, moments in zip(self.parameters, self.decays, self.moments, strict=True):
+        for p, decay, averages in self.parameters:
             kept = 1 - learning_rate * decay
-            w, g, m, v = map(np.atleast_2d, (p.value, p.grad, *moments))
-            _adapt(w, g, m, v, kept, learning_rate, self.betas, corrections)
+            w, g, m, v = map(np.atleast_2d, (p.value, p.grad, *averages))
+            _adapt(w, g, m, v, kept, learning_rate, betas, corrections)
 
 
 @compiled

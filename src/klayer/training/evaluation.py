@@ -5,7 +5,6 @@ and over several views of each image.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import product
 from typing import Any
 
@@ -53,7 +52,7 @@ def _passes(
 
 
 class Evaluator:
-    """Evaluates a network, and changes nothing."""
+    """Evaluates a network, and leaves it as it was."""
 
     def __init__(self, network: Network, dataset: Dataset) -> None:
         self.network, self.dataset = network, dataset
@@ -87,53 +86,47 @@ class Evaluator:
     def measure(self, split: Split, l2: float, way: str = "") -> Measures:
         """loss, mean cross-entropy; accuracy, share of right answers; cost, loss + lambda sum W^2.
 
-        `way` is one of `statistics`, or VIEWS: of the mean over views, which has no cost. A value
-        that overflows comes out as infinity or NaN.
+        `way` is one of `collect`, after which all is as before, or VIEWS: of the mean over views,
+        which has no cost. A value that overflows comes out as infinity or NaN.
         """
         if way == VIEWS:
             return self._over_views(split)
-        losses, hits = 0.0, 0
-        with self.statistics(way, split):
-            for part, _ in _passes(self.network, self.images, split.images):
-                labels, output = split.labels[part], self.network.output
-                losses += float(output.losses(labels).sum())
-                hits += int((output.predictions() == labels).sum())
+        layers, losses, hits = self.network.batch_norms, 0.0, 0
+        before = [(layer.averages.copy(), layer.batches) for layer in layers]
+        self.collect(way, split.images)
+        for part, _ in _passes(self.network, self.images, split.images):
+            labels, output = split.labels[part], self.network.output
+            losses += float(output.losses(labels).sum())
+            hits += int((output.predictions() == labels).sum())
+        for layer, (averages, batches) in zip(layers, before, strict=True):
+            layer.averages[:], layer.batches = averages, batches
         loss = losses / len(split)
         cost = loss + l2 * self.network.squared_norm()
         return {"loss": loss, "accuracy": hits / len(split), "cost": cost}
 
-    def probabilities(self, images: NDArray[np.uint8]) -> Array:
-        """Probabilities (N, C) of images (N, 3072)."""
-        return probabilities(self.network, self.images, images)
+    def collect(self, way: str, evaluated: NDArray[np.uint8]) -> None:
+        """Puts other means and variances into batch norm, made of images without their labels.
 
-    @contextmanager
-    def statistics(self, name: str, evaluated: Split) -> Iterator[None]:
-        """Within, batch norm evaluates with other means and variances than the running averages,
-        made of images without their labels; afterwards all is as before.
-
-        ""       the running averages
+        ""       none: the running averages stay
         own      of the set that is evaluated, as one batch, as the report's own code has it
         precise  of a pass over the first 10,000 training images in batches of 1,000, each
                  normalised by itself: PreciseBN, Wu and Johnson (2021), "Rethinking 'Batch' in
                  BatchNorm"
         """
-        layers = self.network.batch_norms if name else []
-        before = [(layer.averages.copy(), layer.batches) for layer in layers]
-        batches = [evaluated.images] if name == "own" else []
-        if name == "precise":
+        batches = [evaluated] if way == "own" else []
+        if way == "precise":
             train = self.dataset.train.images[:PRECISE_IMAGES]
             size = min(PRECISE_BATCH, len(train))
             batches = [train[i : i + size] for i in range(0, len(train) - size + 1, size)]
-        try:
-            for layer in layers:
-                layer.restart()
-            for batch in batches:
-                images = self.images.gather(batch, np.arange(len(batch)))
-                self.network.forward(images, Mode.COLLECT)
-            yield
-        finally:
-            for layer, (averages, count) in zip(layers, before, strict=True):
-                layer.averages[:], layer.batches = averages, count
+        for layer in self.network.batch_norms if batches else ():
+            layer.restart()
+        for batch in batches:
+            images = self.images.gather(batch, np.arange(len(batch)))
+            self.network.forward(images, Mode.COLLECT)
+
+    def probabilities(self, images: NDArray[np.uint8]) -> Array:
+        """Probabilities (N, C) of images (N, 3072)."""
+        return probabilities(self.network, self.images, images)
 
     def _over_views(self, split: Split) -> Measures:
         """Loss and accuracy of the probabilities' mean over the image, shifts of it by 2 pixels to

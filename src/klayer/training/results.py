@@ -59,15 +59,11 @@ def seeds_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
 
 def layers_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     """A row for each probed step and layer (from 1): score_std, gradient_norm, means over seeds."""
-    steps = outcomes[0].layers["step"]
-    means = {
-        name: np.stack([o.layers[name] for o in outcomes]).mean(axis=0)  # (Q, L)
-        for name in ("score_std", "gradient_norm")
-    }
+    steps, names = outcomes[0].layers["step"], ("score_std", "gradient_norm")
+    means = {name: np.mean([o.layers[name] for o in outcomes], axis=0) for name in names}  # (Q, L)
     depth = means["score_std"].shape[1]
-    layers = np.tile(np.arange(1, depth + 1), len(steps))
-    columns = {name: values.ravel() for name, values in means.items()}
-    return pd.DataFrame({"step": np.repeat(steps, depth), "layer": layers, **columns})
+    table = {"step": np.repeat(steps, depth), "layer": np.tile(range(1, depth + 1), len(steps))}
+    return pd.DataFrame(table | {name: values.ravel() for name, values in means.items()})
 
 
 def weights_picture(network: Arrays) -> Image.Image:
@@ -87,8 +83,8 @@ def weights_picture(network: Arrays) -> Image.Image:
 
 def _mean(outcomes: Sequence[Outcome], name: str) -> NDArray[np.float64]:
     """Of predictions, over networks."""
-    predictions = np.stack([o.predictions[name] for o in outcomes])
-    return np.asarray(predictions.mean(axis=0, dtype=np.float64))
+    predictions = [outcome.predictions[name] for outcome in outcomes]
+    return np.asarray(np.mean(predictions, axis=0, dtype=np.float64))
 
 
 def confusion_table(outcomes: Sequence[Outcome], classes: Sequence[str]) -> pd.DataFrame:
