@@ -20,7 +20,7 @@ from klayer import params
 from klayer.data.dataset import open_dataset
 from klayer.errors import KlayerError
 from klayer.settings import Random, Studies, Study, Training, Trial, Trials, Variant
-from klayer.stages.settings import compare, name_leftovers, write
+from klayer.stages.settings import name_leftovers, write
 
 SETTINGS = Path("settings")
 ALL = "all.studies"  # no study can have this name
@@ -59,15 +59,6 @@ def of_stages() -> dict[str, Mapping[str, Any]]:
         settings = Trials(networks=tuple(networks), test=study.test)
         files[name] = settings.model_dump(mode="json", exclude_defaults=True)
     return files
-
-
-def check_recorded(stage: str) -> None:
-    """Before a stage is run by hand: its settings have to be those of params.yaml.
-
-    Raises KlayerError with the first difference.
-    """
-    file = ALL if stage == "report" else stage.removeprefix("study@")
-    compare(stage, file, of_stages(), SETTINGS)
 
 
 def trials(path: str, study: Study, training: Training) -> list[Trial]:
