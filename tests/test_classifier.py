@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_breast_cancer, load_iris
+from sklearn.datasets import load_iris
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import klayer.classifier
@@ -69,16 +69,6 @@ def test_is_the_pipeline_s_network_bit_for_bit(dataset: Dataset, changes: dict[s
     assert ours.score(test.images, test.labels) == outcome.row["test_accuracy"]
     examples = outcome.predictions["examples"]
     np.testing.assert_array_equal(ours.predict_proba(test.images[:12]), examples)
-
-
-def test_learns_two_classes_with_names_from_a_frame() -> None:
-    X, y = load_breast_cancer(return_X_y=True, as_frame=True)
-    names = y.map({0: "malignant", 1: "benign"})
-    cancer = network(max_iter=200).fit(X[::2], names[::2])
-    assert list(cancer.classes_) == ["benign", "malignant"]
-    assert list(cancer.feature_names_in_) == list(X.columns)
-    assert cancer.score(X[1::2], names[1::2]) > 0.95
-    assert cancer.predict_proba(X[:4]).shape == (4, 2)
 
 
 def test_what_fit_leaves() -> None:
