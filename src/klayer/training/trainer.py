@@ -85,8 +85,7 @@ class Trainer:
                 f"{len(dataset.train)} training images"
             )
         self.training, self.dataset = training, dataset
-        streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(4)]
-        weights, self.shuffling, dropout, moves = streams
+        weights, self.shuffling, dropout, moves = np.random.default_rng(seed).spawn(4)
         draw = partial(INITIALISATIONS[training.initialisation], weights, training.sigma)
         shape = architecture(training, len(dataset.mean), len(dataset.classes))
         self.network = Network(shape, draw, dropout)
@@ -190,7 +189,7 @@ def train(job: Job, dataset: Dataset) -> Outcome:
         row,
         curves,
         {"step": np.array(probes), "score_std": layers[:, 0], "gradient_norm": layers[:, 1]},
-        _predictions(evaluator, trainer.diverged_at >= 0) if job.test else {},
+        _predictions(evaluator) if job.test else {},
         network if job.keep else {},
     )
 
@@ -205,12 +204,10 @@ def _parts(job: Job) -> tuple[Parts, Parts]:
     return [("train", ("",)), ("validation", ways)], at_the_end
 
 
-def _predictions(evaluator: Evaluator, has_diverged: bool) -> Arrays:
+def _predictions(evaluator: Evaluator) -> Arrays:
+    """Of a network that has diverged, whose parameters are 0, all probabilities are equal."""
     test, classes = evaluator.dataset.test, len(evaluator.dataset.classes)
-    if has_diverged:  # also where images are not finite
-        probabilities = np.full((len(test), classes), 1 / classes, np.float32)
-    else:
-        probabilities = evaluator.probabilities(test.images)
+    probabilities = evaluator.probabilities(test.images)
     confusion = np.zeros((classes, classes), int)
     np.add.at(confusion, (test.labels, probabilities.argmax(axis=1)), 1)
     return {"confusion": confusion, "examples": probabilities[:EXAMPLES].copy()}
