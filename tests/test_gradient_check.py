@@ -95,24 +95,13 @@ def wrong_weight(original: Method) -> Method:
     return lambda self, g, x: original(self, 1.001 * g, x)
 
 
-def forget_the_mask(original: Method) -> Method:
-    return lambda self, grad: grad
-
-
-def forget_the_way_around(original: Method) -> Method:
-    return lambda self, grad: original(self, grad) - 0.01 * grad
-
-
 ANY = {"weight", "bias", "gamma", "beta"}
 PLANTED = [
     (BatchNorm, "backward", forget_the_mean, ANY),
     (BatchNorm, "backward", wrong_gamma, {"gamma"}),
     (Weight, "keep", wrong_weight, {"weight"}),
     (Affine, "backward", wrong_bias, {"bias"}),
-    (Affine, "backward", scaled, ANY),
-    (ReLU, "backward", scaled, ANY),
-    (Dropout, "backward", forget_the_mask, ANY),
-    (Residual, "backward", forget_the_way_around, ANY),
+    *((kind, "backward", scaled, ANY) for kind in (Affine, ReLU, Dropout, Residual)),
     (SoftmaxCrossEntropy, "backward", scaled, ANY),
 ]
 
