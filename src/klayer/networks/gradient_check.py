@@ -83,25 +83,23 @@ class Derivative:
     sentence: str  # the result in words
 
 
-def check_layer(
-    layer: Layer, generator: np.random.Generator, inputs: int = 5, rows: int = 8
-) -> list[Derivative]:
+def check_layer(layer: Layer, generator: np.random.Generator) -> list[Derivative]:
     """Checks the backward pass of one layer that is not built yet: for its input and each of its
     parameters, in this order.
 
-    The layer is built for so many inputs, in float64. With random numbers x (rows, inputs) and r
-    (rows, units) the cost is sum(r * output), so that r is the gradient of the output. Both passes
-    run twice: a gradient is that of the last pass, not a sum over passes. Raises ValueError where
-    an array is missing or has a wrong shape.
+    The layer is built for 5 inputs, in float64. With random numbers x (8, 5) and r (8, units) the
+    cost is sum(r * output), so that r is the gradient of the output. Both passes run twice: a
+    gradient is that of the last pass, not a sum over passes. Raises ValueError where an array is
+    missing or has a wrong shape.
     """
     masks = generator.spawn(1)[0]
     start = masks.bit_generator.state
-    x = generator.normal(0, 1, (rows, inputs))
+    x = generator.normal(0, 1, (8, 5))
     draw = Start(x.dtype, lambda shape: generator.normal(0, 0.5, shape), masks)
-    units = layer.build(inputs, draw)
+    units = layer.build(5, draw)
     for p in layer.parameters.values():
         p.value += generator.normal(0, 0.5, p.value.shape)
-    r = generator.normal(0, 1, (rows, units))
+    r = generator.normal(0, 1, (8, units))
 
     def weighted_output() -> Array:
         masks.bit_generator.state = start
