@@ -84,11 +84,11 @@ def _gather_moved(
         for j in range(size):
             normalised[j] = (kind(moved[j]) - mean[j]) * inverse[j]
         for row in range(size // SIDE):
-            y = row % SIDE
-            outside = y < down or y >= SIDE + down
-            for x in range(SIDE):
-                if outside or x < right or x >= SIDE + right:
-                    normalised[row * SIDE + x] = kind(0)
+            outside = not 0 <= row % SIDE - down < SIDE
+            for x in range(SIDE if outside else right):
+                normalised[row * SIDE + x] = 0
+            for x in range(SIDE + right, SIDE):
+                normalised[row * SIDE + x] = 0
 
 
 @compiled
