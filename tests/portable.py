@@ -20,8 +20,7 @@ from klayer.networks.gradient_check import check_gradients
 from klayer.networks.network import Architecture
 from klayer.report import words
 from klayer.report.l2 import hsu
-from klayer.report.statistics import estimate, rank
-from klayer.report.verdicts import compared
+from klayer.report.statistics import compared, estimate, rank
 from klayer.settings import Coarse, Fine, Training
 from klayer.stages import search_l2 as search
 from klayer.training import results
@@ -160,7 +159,7 @@ def report() -> str:
     said.append(words.difference(gain).replace(";", ","))
     said.append(words.probability(gain.probability or 0))
     for a, b in ((plain, other), (plain, plain[::-1].reset_index(drop=True))):
-        verdict = compared(a, b, "gain")
+        verdict = compared(a, b)
         said.append(f"{verdict.word}: {verdict.percent} % of redrawn seeds say the same")
     return digest(said, rank(0.5354, other), f"{hsu(9, 27):.4f}")
 

@@ -18,8 +18,7 @@ from browser import COMMAND, measure
 from evidence_files import EXPERIMENTS, MORE, write_evidence
 from klayer import params
 from klayer.report.page import page
-from klayer.report.studies.questions import document
-from klayer.report.studies.results import collect
+from klayer.report.study_questions import page_of_studies
 from klayer.stages import report as stage
 
 ROOT = Path(__file__).parents[1]
@@ -84,7 +83,7 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("studies") / "index.html"
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT / "studies")
-        path.write_text(page(document(*collect(params.read()))))
+        path.write_text(page(page_of_studies(params.read())))
     return path
 
 

@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from conftest import ROOT
 
 # These cannot change a number: params.yaml is read and checked, files are written in a form that
-# tests/test_files.py holds, messages, what is refused, workers and progress (test_workers.py).
+# tests/test_files.py holds, messages, what is refused, workers and progress (test_checkpoints.py).
 NO_NUMBER = {"params", "files", "errors", "environment", "parallel"}
 
 
@@ -30,7 +30,7 @@ STAGES = [(prefix, stage) for prefix, stages in PIPELINES.items() for stage in s
 
 def module_of(prefix: str, stage: str) -> str:
     """The module that the stage's command runs."""
-    names = {"train_best": "train", "study_study": "study"}
+    names = {"train_best": "train", "study_study": "study", "study_report": "report"}
     return "klayer.stages." + names.get(prefix + stage, prefix + stage)
 
 

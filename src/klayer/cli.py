@@ -98,7 +98,7 @@ STAGES = (
 STUDIES = (
     ("settings", "study_settings:run", "Check params.yaml and write the settings of each study."),
     ("train NAME", "study:run", "Train and test all networks of the study NAME."),
-    ("report", "study_report:run", "Write reports/ from the plots of all studies."),
+    ("report", "report:run_studies", "Write reports/ from the plots of all studies."),
 )
 
 
@@ -122,7 +122,7 @@ for _group, _rows in ((main, STAGES), (studies, STUDIES)):
 def check_gradients(layer: str | None) -> None:
     """Compare analytic with numerical gradients."""
     if layer:
-        _call("check_layer:run", layer)
+        _call("check_gradients:run_layer", layer)
     else:
         _run(main, "check_gradients:run")
 

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from statistics import stdev
+from statistics import mean
+from typing import Any
 
+import joblib
+from joblib.externals.loky.process_executor import BrokenProcessPool
 from tqdm import tqdm
 
-from klayer.data.dataset import PROCESSED, open_dataset
+from klayer.data.dataset import PROCESSED, Dataset, open_dataset
+from klayer.environment import end_with
 from klayer.errors import KlayerError
-from klayer.parallel import checkpoints, workers
+from klayer.parallel import checkpoints
 from klayer.training.trainer import Job, Outcome, train
 
 CLUSTER = "DASK_SCHEDULER_ADDRESS"
-BAR = "{desc}: {n_fmt} of {total_fmt} networks |{bar}| {remaining} left{postfix}"
+GO_ON = "what was finished is kept: run the same command again"
 
-Task = tuple[int, Job]  # with its number in the stage
-Result = tuple[int, Outcome]
+Result = tuple[Job, Outcome]
 Train = Callable[[Sequence[Job]], list[Outcome]]
 
 
@@ -34,12 +39,13 @@ def checkpointed(name: str) -> Iterator[Train]:
     """
     begun, jobs, outcomes = time.monotonic(), list[Job](), list[Outcome]()
 
-    def train(more: Sequence[Job]) -> list[Outcome]:
+    def train_more(more: Sequence[Job]) -> list[Outcome]:
+        trained = train_jobs(name, more, kept=True)
         jobs.extend(more)
-        outcomes.extend(trained := train_jobs(name, more, kept=True))
+        outcomes.extend(trained)
         return trained
 
-    yield train
+    yield train_more
     checkpoints.forget(name)
     print(summary(name, jobs, outcomes, time.monotonic() - begun))
 
@@ -49,57 +55,33 @@ def train_jobs(name: str, jobs: Sequence[Job], kept: bool = False) -> list[Outco
 
     Raises KlayerError as `open_dataset`, `train` and the workers do.
     """
-    open_dataset()  # a missing file is named once, not by every worker
-    outcomes = {i: o for i, job in enumerate(jobs) if kept and (o := checkpoints.find(name, job))}
-    tasks = [(index, job) for index, job in enumerate(jobs) if index not in outcomes]
-    begun, steps = time.monotonic(), 0
+    dataset = open_dataset()  # a missing file is named once, not by every worker
+    outcomes = {job: o for job in jobs if kept and (o := checkpoints.find(name, job))}
+    waiting = [job for job in jobs if job not in outcomes]
     bar = tqdm(
         desc=name,
-        total=len(jobs),
-        initial=len(outcomes),
-        bar_format=BAR,
+        total=sum(job.training.steps for job in jobs),
+        initial=sum(job.training.steps for job in outcomes),
+        unit=" steps",
+        unit_scale=True,
         smoothing=0,  # of all networks, as those of all processes end at once
         leave=False,
         disable=None,
     )
     with bar:
-        for index, outcome in _results(name, tasks):
-            outcomes[index] = outcome
+        for job, outcome in _results(name, waiting, dataset):
+            outcomes[job] = outcome
             if kept:
-                checkpoints.keep(name, jobs[index], outcome)
-            steps += jobs[index].training.steps
-            rate = steps / (time.monotonic() - begun)
-            so_far = accuracy(jobs, list(outcomes.values()))
-            bar.set_postfix_str(f"{rate:,.0f} steps/s, {so_far}", refresh=False)
-            bar.update()
-    return [outcomes[index] for index in range(len(jobs))]
+                checkpoints.keep(name, job, outcome)
+            bar.set_postfix_str(f"{len(outcomes)} of {len(jobs)} networks", refresh=False)
+            bar.update(job.training.steps)
+    return [outcomes[job] for job in jobs]
 
 
-def summary(name: str, jobs: Sequence[Job], outcomes: Sequence[Outcome], seconds: float) -> str:
-    """One line about a stage: how many networks, how many steps, and how accurate they are."""
-    count = "1 network" if len(jobs) == 1 else f"{len(jobs)} networks"
-    steps = sorted({job.training.steps for job in jobs})
-    each = f"{steps[0]:,} steps each" if len(steps) == 1 else f"{steps[0]:,} to {steps[-1]:,} steps"
-    diverged = sum(outcome.row["diverged_at"] != -1 for outcome in outcomes)
-    suffix = f", {diverged} diverged" if diverged else ""
-    shown = f"{count}, {each}, {seconds:,.0f} s: {accuracy(jobs, outcomes)}{suffix}"
-    return f"{name.rpartition('@')[2]}: {shown}"
-
-
-def accuracy(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> str:
-    """Mean and standard deviation over the seeds of one setting; of several settings the range."""
-    part = "test" if all(job.test for job in jobs) else "validation"
-    percent = [100 * float(outcome.row[f"{part}_accuracy"]) for outcome in outcomes]
-    if any(job.training != jobs[0].training for job in jobs):
-        return f"{part} accuracy {min(percent):.1f} to {max(percent):.1f} %"
-    spread = f" ± {stdev(percent):.1f}" if len(percent) > 1 else ""
-    return f"{part} accuracy {sum(percent) / len(percent):.1f} %{spread}"
-
-
-def _results(name: str, tasks: Sequence[Task]) -> Iterator[Result]:
+def _results(name: str, jobs: Sequence[Job], dataset: Dataset) -> Iterator[Result]:
     """On the cluster that the environment names, else on this machine."""
     if not os.environ.get(CLUSTER):
-        return workers.map_tasks(partial(train_task, PROCESSED.absolute()), tasks)
+        return map_tasks(partial(_train, PROCESSED.absolute()), jobs)
     try:
         from klayer.parallel import cluster
     except ImportError as error:
@@ -107,10 +89,45 @@ def _results(name: str, tasks: Sequence[Task]) -> Iterator[Result]:
             f"{CLUSTER} is set, but Dask cannot be used ({error}): install it, "
             "`pip install 'klayer[cluster]'`, or unset the variable to train on this machine"
         ) from None
-    return cluster.map_tasks(name, tasks, PROCESSED.absolute())
+    return cluster.results(name, jobs, dataset)
 
 
-def train_task(data: Path, task: Task) -> Result:
-    """Runs in a worker."""
-    index, job = task
-    return index, train(job, open_dataset(data))
+def _train(images: Path, job: Job) -> Result:
+    """In a worker."""
+    return job, train(job, open_dataset(images))
+
+
+def map_tasks(function: Callable[[Any], Any], tasks: Sequence[Any]) -> Iterator[Any]:
+    """function(task) of each task, as soon as it is there, on all cores of this machine.
+
+    Where one process is enough it is this one. Raises KlayerError when a worker dies.
+    """
+    warnings.filterwarnings("ignore", r"\d+ tasks", module="joblib")  # of an error that is raised
+    processes = max(1, min(joblib.cpu_count(), len(tasks)))
+    try:
+        with joblib.parallel_config("loky", initializer=_begin, initargs=(os.getpid(),)):
+            parallel = joblib.Parallel(processes, batch_size=1, return_as="generator_unordered")
+            yield from parallel(joblib.delayed(function)(task) for task in tasks)
+    except BrokenProcessPool as error:
+        raise KlayerError(
+            f"a worker process was killed, perhaps because memory ran out; {GO_ON}"
+        ) from error
+
+
+def _begin(parent: int) -> None:
+    """In a new worker."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent answers to Ctrl-C
+    end_with(parent)
+
+
+def summary(name: str, jobs: Sequence[Job], outcomes: Sequence[Outcome], seconds: float) -> str:
+    """One line about a stage: how many networks, how many steps, and how accurate they are."""
+    part = "test" if all(job.test for job in jobs) else "validation"
+    percent = [100 * float(outcome.row[f"{part}_accuracy"]) for outcome in outcomes]
+    diverged = sum(outcome.row["diverged_at"] != -1 for outcome in outcomes)
+    return (
+        f"{name.rpartition('@')[2]}: {len(jobs)} network{'s' if len(jobs) > 1 else ''}, "
+        f"{sum(job.training.steps for job in jobs):,} steps, {seconds:,.0f} s: {part} accuracy "
+        f"{mean(percent):.1f} % ({min(percent):.1f} to {max(percent):.1f})"
+        f"{f', {diverged} diverged' if diverged else ''}"
+    )
