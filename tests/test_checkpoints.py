@@ -136,7 +136,7 @@ def test_an_interrupted_stage_goes_on_where_it_stopped(
     assert len(trained) == 2
     assert all(map(same, outcomes, expected))
     assert not list(CHECKPOINTS.glob("*"))
-    assert capsys.readouterr().out.startswith("stage: 3 networks, 120 steps, ")
+    assert capsys.readouterr().out.startswith("stage: 3 networks, 40 steps each, ")
 
 
 def test_outcomes_come_in_the_order_of_the_jobs_with_networks_where_they_are_kept(
@@ -157,10 +157,12 @@ def outcome(accuracy: float, diverged_at: int = -1) -> Outcome:
 def test_a_stage_ends_with_one_line() -> None:
     run = [Job(tiny_training(), seed) for seed in (1, 2)]
     line = summary("train@plain", run, [outcome(0.5), outcome(0.52)], 1234.5)
-    assert line == "plain: 2 networks, 80 steps, 1,234 s: test accuracy 51.0 % (50.0 to 52.0)"
-    search = [Job(tiny_training(), 1, test=False)]
-    assert summary("search_l2", search, [outcome(0.1, diverged_at=3)], 7) == (
-        "search_l2: 1 network, 40 steps, 7 s: validation accuracy 20.0 % (20.0 to 20.0), 1 diverged"
+    assert line == "plain: 2 networks, 40 steps each, 1,234 s: test accuracy 51.0 % ± 1.4"
+    longer = tiny_training().model_copy(update={"l2": 0.1, "half_cycle": 30})
+    search = [Job(training, 1, test=False) for training in (tiny_training(), longer)]
+    assert summary("search_l2", search, [outcome(0.1, diverged_at=3), outcome(0.4)], 7) == (
+        f"search_l2: 2 networks, 40 to {longer.steps} steps, 7 s: "
+        "validation accuracy 20.0 to 50.0 %, 1 diverged"
     )
 
 
@@ -179,7 +181,7 @@ def test_a_terminal_has_one_bar_over_the_networks(
     monkeypatch.setattr("sys.stderr", terminal := Terminal())
     train_jobs("train@plain", [one(1), one(2)])
     drawn = terminal.getvalue().split("\r")
-    half = r"train@plain: +50%.* 40.0/80.0 .*<00:00, \d+ steps/s, 1 of 2 networks\] *"
+    half = r"train@plain: +50%.* 40.0/80.0 .*<00:00, \d+ steps/s, 1 of 2 networks, .* 10\.0 %\] *"
     assert any(re.fullmatch(half, line) for line in drawn), drawn
     assert drawn[-2].strip() == ""  # it is wiped out at the end
 

@@ -168,7 +168,7 @@ def test_by_hand_present_settings_count_and_in_dvc_those_that_it_wrote(project: 
     process = klayer("train", "plain", DVC_STAGE="train@plain", LOKY_MAX_CPU_COUNT="2")
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 0, output
-    assert re.fullmatch(r"plain: 2 networks, 80 steps, \d+ s: test accuracy .*\n", output)
+    assert re.fullmatch(r"plain: 2 networks, 40 steps each, \d+ s: test accuracy .*\n", output)
     assert results() == expected
 
 

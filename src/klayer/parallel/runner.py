@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from statistics import mean
+from statistics import mean, stdev
 from typing import Any
 
 import joblib
@@ -73,7 +73,8 @@ def train_jobs(name: str, jobs: Sequence[Job], kept: bool = False) -> list[Outco
             outcomes[job] = outcome
             if kept:
                 checkpoints.keep(name, job, outcome)
-            bar.set_postfix_str(f"{len(outcomes)} of {len(jobs)} networks", refresh=False)
+            so_far = accuracy(jobs, list(outcomes.values()))
+            bar.set_postfix_str(f"{len(outcomes)} of {len(jobs)} networks, {so_far}", refresh=False)
             bar.update(job.training.steps)
     return [outcomes[job] for job in jobs]
 
@@ -122,12 +123,20 @@ def _begin(parent: int) -> None:
 
 def summary(name: str, jobs: Sequence[Job], outcomes: Sequence[Outcome], seconds: float) -> str:
     """One line about a stage: how many networks, how many steps, and how accurate they are."""
+    count = f"{len(jobs)} network{'s' if len(jobs) > 1 else ''}"
+    steps = sorted({job.training.steps for job in jobs})
+    each = f"{steps[0]:,} steps each" if len(steps) == 1 else f"{steps[0]:,} to {steps[-1]:,} steps"
+    diverged = sum(outcome.row["diverged_at"] != -1 for outcome in outcomes)
+    suffix = f", {diverged} diverged" if diverged else ""
+    shown = f"{count}, {each}, {seconds:,.0f} s: {accuracy(jobs, outcomes)}{suffix}"
+    return f"{name.rpartition('@')[2]}: {shown}"
+
+
+def accuracy(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> str:
+    """Mean and standard deviation over the seeds of one setting; of several settings the range."""
     part = "test" if all(job.test for job in jobs) else "validation"
     percent = [100 * float(outcome.row[f"{part}_accuracy"]) for outcome in outcomes]
-    diverged = sum(outcome.row["diverged_at"] != -1 for outcome in outcomes)
-    return (
-        f"{name.rpartition('@')[2]}: {len(jobs)} network{'s' if len(jobs) > 1 else ''}, "
-        f"{sum(job.training.steps for job in jobs):,} steps, {seconds:,.0f} s: {part} accuracy "
-        f"{mean(percent):.1f} % ({min(percent):.1f} to {max(percent):.1f})"
-        f"{f', {diverged} diverged' if diverged else ''}"
-    )
+    if any(job.training != jobs[0].training for job in jobs):
+        return f"{part} accuracy {min(percent):.1f} to {max(percent):.1f} %"
+    spread = f" ± {stdev(percent):.1f}" if len(percent) > 1 else ""
+    return f"{part} accuracy {mean(percent):.1f} %{spread}"
