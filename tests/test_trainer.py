@@ -11,7 +11,6 @@ import pytest
 
 from conftest import BATCH_NORM, block, one, tiny_training
 from klayer.data.dataset import Dataset, Split
-from klayer.errors import KlayerError
 from klayer.kernels.products import GROUP
 from klayer.kernels.tiles import LANES
 from klayer.networks.network import Network
@@ -227,11 +226,6 @@ def test_what_has_learnt(right: int, most_frequent: int, learnt: bool) -> None:
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_a_batch_of_one(dataset: Dataset, batch_norm: bool) -> None:
     assert_finite(train(one(block=block(batch_norm), batch_size=1), dataset))
-
-
-def test_a_batch_larger_than_the_data_is_refused(dataset: Dataset) -> None:
-    with pytest.raises(KlayerError, match=r"batch_size is 301.*at most the 300 training images"):
-        train(one(batch_size=301), dataset)
 
 
 @pytest.mark.parametrize("dead", [False, True])

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from klayer.data.dataset import Dataset
-from klayer.errors import KlayerError
 from klayer.networks.layer import Labels, Mode
 from klayer.networks.layers import INITIALISATIONS
 from klayer.networks.network import Architecture, Network
@@ -75,15 +74,10 @@ class Trainer:
     """One network on the training images of a dataset, step by step.
 
     Its seed gives four independent generators: of the initial weights, of the order of the images,
-    of dropout and of the moves of images. Raises KlayerError when a batch is larger than the data.
+    of dropout and of the moves of images. A batch is at most as large as the data.
     """
 
     def __init__(self, training: Training, seed: int, dataset: Dataset) -> None:
-        if training.batch_size > len(dataset.train):
-            raise KlayerError(
-                f"params.yaml: batch_size is {training.batch_size}, it has to be at most the "
-                f"{len(dataset.train)} training images"
-            )
         self.training, self.dataset = training, dataset
         weights, self.shuffling, dropout, moves = np.random.default_rng(seed).spawn(4)
         draw = partial(INITIALISATIONS[training.initialisation], weights, training.sigma)
@@ -149,8 +143,7 @@ def train(job: Job, dataset: Dataset) -> Outcome:
     """Trains and evaluates a network.
 
     A network that is not finite, in training or in any measurement, has diverged: training ends,
-    and from there on, and in all final measures, it counts with the chance level. Raises
-    KlayerError when a batch is larger than the data.
+    and from there on, and in all final measures, it counts with the chance level.
     """
     training, steps = job.training, job.training.steps
     trainer = Trainer(training, job.seed, dataset)
