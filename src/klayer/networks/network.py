@@ -60,11 +60,10 @@ class Network:
         dropout: np.random.Generator | None = None,
         dtype: type = np.float32,
     ) -> None:
-        self.architecture, self.dtype = architecture, np.dtype(dtype)
         self.body = Sequential(_layers(architecture))
-        start = Start(self.dtype, initial_weights, dropout or np.random.default_rng(0))
+        start = Start(np.dtype(dtype), initial_weights, dropout or np.random.default_rng(0))
         classes = self.body.build(architecture.inputs, start)
-        self.output = SoftmaxCrossEntropy(classes, self.dtype, architecture.label_smoothing)
+        self.output = SoftmaxCrossEntropy(classes, start.dtype, architecture.label_smoothing)
         self.parameters: dict[str, Parameter] = {}  # affine1.weight, affine1.bias, ...
         self.state: dict[str, Array] = {}  # batch_norm1.mean, batch_norm1.variance, ...
         layers, counts = list(self.body.all()), Counter[str]()
