@@ -24,8 +24,7 @@ from klayer.report.statistics import compared, estimate, rank
 from klayer.settings import Coarse, Fine, Training
 from klayer.stages import search_l2 as search
 from klayer.training import results
-from klayer.training.job import Job, Outcome
-from klayer.training.loop import train
+from klayer.training.trainer import Job, Outcome, train
 
 BN, PLAIN = ("affine", "batch_norm", "relu"), ("affine", "relu")
 THREE, NINE = (50, 50), (50, 30, 20, 20, 10, 10, 10, 10)

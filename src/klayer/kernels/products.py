@@ -14,19 +14,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from klayer.kernels.compiled import compiled
-from klayer.kernels.threads import both, cut, two_threads
-from klayer.kernels.tiles import (
-    BITS,
-    DOTS,
-    FEATURES,
-    LANES,
-    OUTER,
-    check_types,
-    dots,
-    outer,
-    sum_of_lanes,
-)
+from klayer.kernels.loops import both, compiled, cut, two_threads
+from klayer.kernels.tiles import BITS, DOTS, FEATURES, LANES, OUTER, dots, outer, sum_of_lanes
 
 Array = NDArray[np.floating]
 
@@ -44,8 +33,8 @@ _outer, _outer_row, _outer_column, _outer_one = (
 )
 
 
-def matrix(rows: int, columns: int, dtype: np.dtype | type) -> Array:
-    """An array (rows, columns) of zeros at an address that is a multiple of 64.
+def padded_matrix(rows: int, columns: int, dtype: np.dtype | type) -> Array:
+    """An array (rows, columns or more) of zeros at an address that is a multiple of 64.
 
     A row whose bytes are a multiple of 1,024 is followed by 64 bytes of room: the same columns of
     all rows would else share few places of the processor's first-level cache.
@@ -55,15 +44,7 @@ def matrix(rows: int, columns: int, dtype: np.dtype | type) -> Array:
     stride = columns + line if columns * size % 1024 == 0 else columns
     memory = np.zeros(rows * stride + line, dtype)
     start = -memory.ctypes.data // size % line
-    return memory[start : start + rows * stride].reshape(rows, stride)[:, :columns]
-
-
-def with_room(array: Array) -> Array:
-    """An array of `matrix` with the room behind its rows, (rows, columns and room): contiguous, so
-    that loops over it are compiled to operations on whole registers.
-    """
-    stride = array.strides[0] // array.itemsize
-    return np.lib.stride_tricks.as_strided(array, (len(array), stride))
+    return memory[start : start + rows * stride].reshape(rows, stride)
 
 
 def scores(x: Array, w: Array, b: Array, out: Array) -> None:
@@ -82,7 +63,6 @@ def scores(x: Array, w: Array, b: Array, out: Array) -> None:
 
 @compiled
 def _scores(x: Array, w: Array, b: Array, out: Array) -> None:
-    check_types(x, w, b, out)
     n, d = x.shape
     units = w.shape[0]
     if w.shape[1] != d or b.size != units or out.shape[0] != n or out.shape[1] != units:
