@@ -72,7 +72,7 @@ def _scores(x: Array, w: Array, b: Array, out: Array) -> None:
     rest = d % LANES
     whole = d - rest
     w_rest = np.zeros((units, LANES), x.dtype)
-    w_rest[:, :rest] = w[:, whole:]
+    _copy(w, whole, w_rest, 0, rest)
     x_rest = np.zeros((min(n, GROUP), LANES), x.dtype)
     part = np.empty((min(n, GROUP), units, LANES), x.dtype)
     for start in range(0, n, GROUP):
@@ -81,11 +81,19 @@ def _scores(x: Array, w: Array, b: Array, out: Array) -> None:
             blocks = min(FEATURES, whole - f) // LANES
             _add_dots(x[start : start + rows], w, part, f, blocks, f == 0)
         if rest:
-            x_rest[:rows, :rest] = x[start : start + rows, whole:]
+            _copy(x[start : start + rows], whole, x_rest, 0, rest)
             _add_dots(x_rest[:rows], w_rest, part, 0, 1, whole == 0)
         for i in range(rows):
             for j in range(units):
                 out[start + i, j] = sum_of_lanes(part, i, j) + b[j]
+
+
+@compiled
+def _copy(source: Array, first: int, target: Array, at: int, columns: int) -> None:
+    """Some columns of all rows of the source, into the target."""
+    for i in range(source.shape[0]):
+        for j in range(columns):
+            target[i, at + j] = source[i, first + j]
 
 
 @compiled
@@ -159,10 +167,10 @@ def _sum_rows_of(a: Array, x: Array, out: Array, updates: bool, rate: float, dec
     _sum_columns(a, x, out, whole, updates, *rates)
     if whole < d:
         x_rest, out_rest = np.zeros((count, width), x.dtype), np.zeros((rows, width), x.dtype)
-        x_rest[:, : d - whole] = x[:, whole:]
-        out_rest[:, : d - whole] = out[:, whole:]
+        _copy(x, whole, x_rest, 0, d - whole)
+        _copy(out, whole, out_rest, 0, d - whole)
         _sum_columns(a, x_rest, out_rest, width, updates, *rates)
-        out[:, whole:] = out_rest[:, : d - whole]
+        _copy(out_rest, 0, out, whole, d - whole)
 
 
 @compiled
