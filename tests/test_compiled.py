@@ -84,3 +84,14 @@ def test_where_no_folder_can_be_written_the_code_runs_all_the_same(folder: Path)
     home = folder / "home"
     home.write_text("no folder either")
     assert call(folder, HOME=str(home), XDG_CACHE_HOME=str(home)).stdout == "12.0\n"
+
+
+def test_where_the_code_cannot_be_saved_it_runs_all_the_same(folder: Path) -> None:
+    """As on a full disk; a folder stands where the file would be."""
+    cache = folder / "cache"
+    call(folder, NUMBA_CACHE_DIR=str(cache))
+    for path in cache.rglob("*.nb?"):
+        path.unlink()
+        if path.suffix == ".nbc":
+            path.mkdir()  # which no file can replace
+    assert call(folder, NUMBA_CACHE_DIR=str(cache)).stdout == "12.0\n"

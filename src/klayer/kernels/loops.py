@@ -55,6 +55,11 @@ class _Cache(FunctionCache):
         super().__init__(loop)
         self._cache_file._source_stamp = _source_digest(Path(loop.__code__.co_filename))
 
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """A full disk is no fault: every process compiles again."""
+        with suppress(OSError):
+            super().save_overload(sig, data)
+
 
 @cache
 def _source_digest(module: Path) -> str:
