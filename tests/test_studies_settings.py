@@ -163,7 +163,7 @@ def test_what_is_written_is_what_is_read(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("missing", "batch_size", "message"),
     [
-        ("data/processed/train_images.npy", 10, "is missing: run `dvc repro"),
+        ("data/processed/train_images.npy", 10, "No such file.*run `dvc repro"),
         ("", 301, "batch_size of studies.one should be at most the 300 images"),
     ],
 )
