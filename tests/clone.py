@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -28,11 +29,16 @@ class Clone:
         self.env = {k: v for k, v in os.environ.items() if k != "CIFAR10_ARCHIVE"} | {
             "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(folder / "src"),
+            "LOKY_MAX_CPU_COUNT": "1",  # no workers: they take longer to start than to train
             "GIT_CONFIG_GLOBAL": os.devnull,
             **{f"GIT_{who}_NAME": "test" for who in ("AUTHOR", "COMMITTER")},
             **{f"GIT_{who}_EMAIL": "test@localhost" for who in ("AUTHOR", "COMMITTER")},
         }
         copy_tree(ROOT, folder)
+        for cached in ROOT.glob("src/klayer/**/__pycache__/*.nb?"):  # Numba's machine code
+            target = folder / cached.relative_to(ROOT)
+            target.parent.mkdir(exist_ok=True)
+            shutil.copy2(cached, target)
         write_params(params, folder / "params.yaml")
         self.run("git", "init", "--quiet")
         self.commit()
