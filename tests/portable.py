@@ -1,30 +1,24 @@
 """Prints a digest of each of a few small computations, then one of all: by them machines compare.
 
-`python tests/portable.py [NAME ...]`; tests/test_portable.py runs it in several ways.
+`python tests/portable.py [NAME ...]`; tests/test_portable.py and tests/test_arm.py run it. What
+needs pandas or SciPy is imported where it is used: on an emulated Arm that takes 15 seconds.
 """
 
 from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from klayer.data.dataset import PIXELS, Dataset, Split
 from klayer.files import table_text
 from klayer.networks.gradient_check import check_gradients
 from klayer.networks.network import Architecture
-from klayer.report import words
-from klayer.report.l2 import hsu
-from klayer.report.statistics import estimate, rank
-from klayer.report.verdicts import compared
 from klayer.settings import Coarse, Fine, Training
-from klayer.stages import search_l2 as search
-from klayer.training import results
 from klayer.training.job import Job, Outcome
 from klayer.training.loop import train
 
@@ -100,11 +94,15 @@ def gradients() -> str:
 
 def coarse_values() -> list[float]:
     """The 50 values of lambda of the study's coarse search."""
+    from klayer.stages import search_l2 as search
+
     return search.coarse_values(Coarse(count=50, largest=1e-2, smallest=1e-8, seed=1))
 
 
 def values() -> str:
     """Those and, around one of them, the values of the fine search."""
+    from klayer.stages import search_l2 as search
+
     coarse = coarse_values()
     return digest(coarse, search.fine_values(Fine(count=9, decades=1.0, seeds=(1,)), coarse[7]))
 
@@ -113,7 +111,7 @@ def values() -> str:
 def searched() -> tuple[list[Job], list[Outcome]]:
     """A network of a few steps for each of the 50."""
     settings = training((8,), BN, half_cycle=1, evaluation_interval=2)
-    jobs = search.jobs(settings, coarse_values(), [1])
+    jobs = [Job(settings.model_copy(update={"l2": l2}), 1) for l2 in coarse_values()]
     return jobs, [train(job, dataset()) for job in jobs]
 
 
@@ -126,6 +124,8 @@ def fifty() -> str:
 
 def table_of_search() -> str:
     """The tables of the search, and what it chooses."""
+    from klayer.stages import search_l2 as search
+
     runs = search.runs_table("coarse", *searched())
     fine = search.runs_table("fine", *searched())
     tables = [table_text(table) for table in (runs, search.means_table(fine))]
@@ -134,10 +134,12 @@ def table_of_search() -> str:
 
 def tables() -> str:
     """The tables and metrics of a run with two seeds, as they are written."""
+    from klayer.training import results
+
     settings = training(THREE, BN, **STATISTICS)
     outcomes, classes = [trained(settings, seed) for seed in (1, 2)], dataset().classes
     seeds = results.seeds_table(outcomes)
-    made: Iterable[pd.DataFrame] = (
+    made = (
         seeds,
         results.curves_table(outcomes),
         results.layers_table(outcomes),
@@ -149,12 +151,21 @@ def tables() -> str:
 
 def weights() -> str:
     """The pixels of the picture of the first layer's weights."""
+    from klayer.training import results
+
     outcome = trained(training(THREE, BN, **STATISTICS))
     return digest(np.asarray(results.weights_picture(outcome.network)))
 
 
 def report() -> str:
     """Numbers and words of the report: intervals, redrawn seeds, verdicts."""
+    import pandas as pd
+
+    from klayer.report import words
+    from klayer.report.l2 import hsu
+    from klayer.report.statistics import estimate, rank
+    from klayer.report.verdicts import compared
+
     plain, other = pd.Series(WITHOUT), pd.Series(WITH)
     found, gain = estimate(other), estimate(other - plain)
     said = [f"{found.mean:.4f} ± {found.deviation:.4f}", words.between(found.prediction)]
