@@ -26,7 +26,7 @@ def main(name: str, rounds: int, seconds: float, only: bool) -> None:
     Prints the table, writes it into docs/performance.md and draws docs/contest.png.
     """
     if only:
-        text = classifier.table([classifier.run(each) for each in classifier.contests()])
+        text = classifier.table({c.title: classifier.run(c) for c in classifier.contests()})
         output.put(DOCS / "performance.md", "classifier", text)
         click.echo(text)
         return

@@ -3,7 +3,7 @@
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from statistics import median
@@ -41,6 +41,10 @@ class Contest:
     batch_size: int  # divides the training rows: klayer leaves out what makes no whole batch
     seeds: int
 
+    @property
+    def title(self) -> str:
+        return f"{self.name}, {self.epochs} epochs, {self.seeds} seeds"
+
     def classifiers(self, seed: int, epochs: int) -> dict[str, Any]:
         """Networks with the same settings: SGD with a constant learning rate, no momentum, L2.
 
@@ -56,15 +60,6 @@ class Contest:
             PLAIN: KLayerClassifier(**same, schedule="constant", l2=L2, batch_norm=False),
             BATCH_NORM: KLayerClassifier(**same, schedule="constant", l2=L2),
         }
-
-
-@dataclass(frozen=True)
-class Result:
-    """Accuracy on the held-out part and seconds of `fit`: a row a seed, a column a classifier."""
-
-    contest: Contest
-    accuracy: pd.DataFrame
-    seconds: pd.DataFrame
 
 
 def contests() -> Iterator[Contest]:
@@ -86,8 +81,11 @@ def contests() -> Iterator[Contest]:
         yield Contest("CIFAR-10", lambda random_state: parts, 10, 100, 5)
 
 
-def run(contest: Contest) -> Result:
-    """All take turns, seed after seed; before, each trains an epoch, whose time does not count."""
+def run(contest: Contest) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Accuracy on the held-out part and seconds of `fit`: a row a seed, a column a classifier.
+
+    All take turns, seed after seed; before, each trains an epoch, whose time does not count.
+    """
     X, _, y, _ = contest.parts(random_state=0)
     for classifier in contest.classifiers(0, 1).values():
         _fit(classifier, X, y)
@@ -97,16 +95,14 @@ def run(contest: Contest) -> Result:
         classifiers = contest.classifiers(seed, contest.epochs)
         seconds.append({name: _fit(each, X, y) for name, each in classifiers.items()})
         accuracy.append({name: each.score(held_out, labels) for name, each in classifiers.items()})
-    return Result(contest, pd.DataFrame(accuracy), pd.DataFrame(seconds))
+    return pd.DataFrame(accuracy), pd.DataFrame(seconds)
 
 
-def table(results: Sequence[Result]) -> str:
-    """Markdown: for each data set a row for each classifier."""
+def table(results: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]]) -> str:
+    """Markdown: for each data set, by its title, a row for each classifier."""
     rows = [["data", "", "accuracy", "difference", "seconds", "ratio"]]
     rows.append(["---", "---", *["---:"] * 4])
-    for result in results:
-        accuracy, seconds = result.accuracy, result.seconds
-        title = f"{result.contest.name}, {result.contest.epochs} epochs, {len(accuracy)} seeds"
+    for title, (accuracy, seconds) in results.items():
         rows.append([title, MLP, _percent(accuracy[MLP]), "", f"{median(seconds[MLP]):.3g}", ""])
         for name in (PLAIN, BATCH_NORM):
             lead = _percent(accuracy[name] - accuracy[MLP], "+")

@@ -81,7 +81,9 @@ def test_contestants_take_turns_and_others_are_left_out_by_name(
     case: Case, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Of two with one name the faster counts; the product has no network to train."""
-    product = [Contestant("product", "ours.Product", {}, 2, steps) for steps in (1.0, 1e6)]
+    product = [
+        Contestant("product", "ours.Product", {}, n, steps) for n, steps in ((2, 1.0), (1, 1e6))
+    ]
     absent = Contestant("absent", "absent.Trainer")
     found = contest(case, [*product, absent], 3, 0.01)
     assert list(found) == ["product"]
@@ -166,11 +168,11 @@ def test_classifiers_train_equal_networks_equally_long(small: classifier.Contest
 
 
 def test_each_seed_of_the_classifiers_counts(small: classifier.Contest) -> None:
-    result = classifier.run(small)
-    assert list(result.accuracy) == [classifier.MLP, classifier.PLAIN, classifier.BATCH_NORM]
-    assert result.accuracy.shape == result.seconds.shape == (2, 3)
-    assert (result.seconds > 0).all(axis=None)
-    assert result.accuracy.iloc[:, 1].tolist() == [1.0, 1.0]
+    accuracy, seconds = classifier.run(small)
+    assert list(accuracy) == [classifier.MLP, classifier.PLAIN, classifier.BATCH_NORM]
+    assert accuracy.shape == seconds.shape == (2, 3)
+    assert (seconds > 0).all(axis=None)
+    assert accuracy.iloc[:, 1].tolist() == [1.0, 1.0]
 
 
 def test_the_classifiers_table_has_means_paired_differences_and_ratios(
@@ -180,7 +182,7 @@ def test_the_classifiers_table_has_means_paired_differences_and_ratios(
     names = classifier.MLP, classifier.PLAIN, classifier.BATCH_NORM
     accuracy = pd.DataFrame([[0.90, 0.92, 0.90], [0.92, 0.94, 0.94]], columns=names)
     seconds = pd.DataFrame([[4.0, 1.0, 2.0], [8.0, 4.0, 2.0]], columns=names)
-    text = classifier.table([classifier.Result(small, accuracy, seconds)])
+    text = classifier.table({small.title: (accuracy, seconds)})
     assert text.splitlines()[2:] == [
         "| groups, 4 epochs, 2 seeds | MLPClassifier | 91.00 ± 12.71 |  | 6 |  |",
         "|  | klayer without BN | 93.00 ± 12.71 | +2.00 ± 0.00 | 2.5 | 3.0 |",
