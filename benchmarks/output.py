@@ -47,6 +47,7 @@ def put(page: Path, name: str, text: str) -> None:
 def draw(path: Path, result: Result) -> None:
     """How fast each contestant is beside klayer, a panel for each question."""
     figure = Figure(figsize=(12, 3.6), layout="constrained")
+    figure.suptitle(result.case.title)
     for ax, question in zip(figure.subplots(1, 2), (ONE, MANY), strict=True):
         names = _names(question, result)[::-1]
         ax.plot([1 / result.ratio(question, name) for name in names], names, "o")
