@@ -1,141 +1,66 @@
-"""A headless Chromium, spoken to by its DevTools protocol over a pipe."""
+"""What a headless Chromium measures of a page, without a network."""
 
 from __future__ import annotations
 
-import base64
+import html
 import json
-import os
+import re
 import shutil
 import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+HEIGHT = 800
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-TIMEOUT = 20.0  # seconds for a page
+COMMAND = next((path for name in NAMES if (path := shutil.which(name))), "")
+OPTIONS = (
+    "--headless --no-sandbox --disable-gpu --no-first-run --hide-scrollbars "
+    "--disable-background-networking --disable-component-update --disable-sync "
+    "--proxy-server=127.0.0.1:9 "  # nobody is there
+    "--allow-file-access-from-files "  # so that the frame below can be measured
+    "--virtual-time-budget=20000 --enable-logging=stderr --dump-dom"
+)
+# The page is shown in a frame: a window is never narrower than 500 pixels.
+FRAME = """<!DOCTYPE html><body style="margin: 0">
+<iframe src="{page}" style="width: {width}px; height: {height}px; border: 0"></iframe>
+<script>
+addEventListener("load", async () => {{
+  const page = document.querySelector("iframe").contentWindow;
+  await new Promise((ready) => setTimeout(ready, 1000));  // what is asked for late
+  const measured = {{}};
+  for (const [name, script] of Object.entries({scripts}))
+    measured[name] = await page.eval(script) ?? null;
+  const answer = document.body.appendChild(document.createElement("pre"));
+  answer.id = "measured";
+  answer.textContent = JSON.stringify(measured);
+}});
+</script>"""
+# Addresses that the page asked for, but for files and what it holds.
+ASKED = """performance.getEntriesByType("resource").map((entry) => entry.name)
+  .filter((name) => !/^(file|data|blob):/.test(name))"""
 
 
-def find() -> str | None:
-    """The browser's command, None where there is none."""
-    return next((path for name in NAMES if (path := shutil.which(name))), None)
+def measure(
+    page: Path, width: int, scripts: Mapping[str, str], dark: bool = False, screenshot: str = ""
+) -> dict[str, Any]:
+    """The value of each JavaScript expression in the page, in their order.
 
-
-class Browser:
-    """One page at a time."""
-
-    def __init__(self, to_browser: int, from_browser: int) -> None:
-        self.to_browser, self.from_browser = to_browser, from_browser
-        self.rest = b""
-        self.count = 0
-        self.session: str | None = None
-        self.events: list[dict[str, Any]] = []
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
-        self.session = attached["sessionId"]
-        for domain in ("Page", "Network", "Runtime", "Log"):
-            self.call(f"{domain}.enable")
-
-    def open(self, path: Path, width: int, dark: bool = False) -> None:
-        """Opens a file and waits until it is loaded."""
-        self.events.clear()
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.call("Emulation.setEmulatedMedia", features=[scheme])
-        size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600}
-        self.call("Emulation.setDeviceMetricsOverride", **size)
-        self.call("Page.navigate", url=path.as_uri())
-        limit = time.monotonic() + TIMEOUT
-        while self.evaluate("document.readyState + location.href") != "complete" + path.as_uri():
-            assert time.monotonic() < limit, f"{path} is not loaded after {TIMEOUT:.0f} s"
-            time.sleep(0.05)
-
-    def evaluate(self, script: str) -> Any:
-        """The value of an expression, awaited if it is a promise."""
-        answer = self.call(
-            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
-        )
-        assert "exceptionDetails" not in answer, answer
-        return answer["result"].get("value")
-
-    def requests(self) -> list[str]:
-        """Addresses that were asked for since `open`, but for files and what the page holds."""
-        asked = [
-            e["params"]["request"]["url"]
-            for e in self.events
-            if e["method"] == "Network.requestWillBeSent"
-        ]
-        return [url for url in asked if not url.startswith(("file:", "data:", "blob:"))]
-
-    def complaints(self) -> list[str]:
-        """Errors on the console since `open`, and exceptions."""
-        found = []
-        for event in self.events:
-            params = event["params"]
-            kind = {
-                "Runtime.exceptionThrown": "error",
-                "Runtime.consoleAPICalled": params.get("type"),
-                "Log.entryAdded": params.get("entry", {}).get("level"),
-            }.get(event["method"])
-            if kind in ("error", "assert"):
-                found.append(json.dumps(params))
-        return found
-
-    def picture(self, box: dict[str, float] | None = None) -> bytes:
-        """The whole page, or a box of it (x, y, width, height), as PNG."""
-        clip = {"clip": box | {"scale": 1}} if box else {}
-        answer = self.call("Page.captureScreenshot", captureBeyondViewport=True, **clip)
-        return base64.b64decode(answer["data"])
-
-    def call(self, method: str, **params: Any) -> dict[str, Any]:
-        self.count += 1
-        message = {"id": self.count, "method": method, "params": params}
-        if self.session:
-            message["sessionId"] = self.session
-        os.write(self.to_browser, json.dumps(message).encode() + b"\0")
-        while True:
-            answer = self._read()
-            if answer.get("id") == self.count:
-                assert "error" not in answer, answer
-                return dict(answer["result"])
-            if "method" in answer:
-                self.events.append(answer)
-
-    def _read(self) -> dict[str, Any]:
-        while b"\0" not in self.rest:
-            more = os.read(self.from_browser, 1 << 20)
-            assert more, "the browser has ended"
-            self.rest += more
-        message, self.rest = self.rest.split(b"\0", 1)
-        return dict(json.loads(message))
-
-
-@contextmanager
-def launched(command: str, profile: Path) -> Iterator[Browser]:
-    """A browser without a network and with a new profile; it ends with the context."""
-    their_in, our_out = os.pipe()
-    our_in, their_out = os.pipe()
-    options = "--headless --no-sandbox --disable-gpu --remote-debugging-pipe --no-first-run"
-    offline = "--proxy-server=127.0.0.1:9"  # nobody is there
-    # The protocol is spoken over the descriptors 3 and 4.
-    shell = f'exec "$0" "$@" 3<&{their_in} 4>&{their_out}'
-    arguments = ["bash", "-c", shell, command, *options.split(), offline]
-    process = subprocess.Popen(
-        [*arguments, f"--user-data-dir={profile}"],
-        pass_fds=(their_in, their_out),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    os.close(their_in)
-    os.close(their_out)
-    try:
-        browser = Browser(our_out, our_in)
-        yield browser
-        browser.session = None
-        browser.call("Browser.close")
-        process.wait(TIMEOUT)
-    finally:
-        process.kill()
-        process.wait()
-        os.close(our_out)
-        os.close(our_in)
+    Besides: `asked`, addresses outside the page; `console`, what the browser and the page wrote.
+    """
+    script = json.dumps({**scripts, "asked": ASKED}).replace("</", "<\\/")
+    with tempfile.TemporaryDirectory() as folder:
+        frame = Path(folder) / "frame.html"
+        uri = html.escape(page.as_uri())
+        frame.write_text(FRAME.format(page=uri, width=width, height=HEIGHT, scripts=script))
+        options = [f"--user-data-dir={folder}/profile", f"--window-size={max(width, 500)},{HEIGHT}"]
+        options += ["--blink-settings=preferredColorScheme=0"] if dark else []
+        options += [f"--screenshot={screenshot}"] if screenshot else []
+        command = [COMMAND, *OPTIONS.split(), *options, frame.as_uri()]
+        ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    answer = re.search(r'<pre id="measured">(.*)</pre>', ended.stdout, re.DOTALL)
+    assert answer, ended.stdout[-2000:] + ended.stderr[-2000:]
+    measured: dict[str, Any] = json.loads(html.unescape(answer[1]))
+    measured["console"] = re.findall(r":CONSOLE.*", ended.stderr)
+    return measured

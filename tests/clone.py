@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,10 @@ class Clone:
             **{f"GIT_{who}_EMAIL": "test@localhost" for who in ("AUTHOR", "COMMITTER")},
         }
         copy_tree(ROOT, folder)
+        for cached in ROOT.glob("src/klayer/**/__pycache__/*.nb?"):  # Numba's machine code
+            target = folder / cached.relative_to(ROOT)
+            target.parent.mkdir(exist_ok=True)
+            shutil.copy2(cached, target)
         write_params(params, folder / "params.yaml")
         self.run("git", "init", "--quiet")
         self.commit()

@@ -171,8 +171,7 @@ def report() -> str:
 
     from klayer.report import words
     from klayer.report.l2 import hsu
-    from klayer.report.statistics import estimate, rank
-    from klayer.report.verdicts import compared
+    from klayer.report.statistics import compared, estimate, rank
 
     plain = pd.Series([0.5312, 0.5333, 0.5291, 0.5349, 0.5307, 0.5322, 0.5288, 0.5361])
     other = pd.Series([0.5371, 0.5346, 0.5388, 0.5352, 0.5401, 0.5319, 0.5366, 0.5375])
@@ -181,7 +180,7 @@ def report() -> str:
     said.append(words.difference(gain).replace(";", ","))
     said.append(words.probability(gain.probability or 0))
     for a, b in ((plain, other), (plain, plain[::-1].reset_index(drop=True))):
-        verdict = compared(a, b, "gain")
+        verdict = compared(a, b)
         said.append(f"{verdict.word}: {verdict.percent} % of redrawn seeds say the same")
     return digest(said, rank(0.5354, other), f"{hsu(9, 27):.4f}")
 

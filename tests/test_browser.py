@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import io
+import re
 import shutil
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 from ruamel.yaml import YAML
 
-import browser
-from browser import Browser
+from browser import COMMAND, measure
 from evidence_files import EXPERIMENTS, MORE, write_evidence
 from klayer import params
 from klayer.report.page import page
-from klayer.report.studies.questions import document
-from klayer.report.studies.results import collect
+from klayer.report.study_questions import page_of_studies
 from klayer.stages import report as stage
 
 ROOT = Path(__file__).parents[1]
-COMMAND = browser.find() or ""
 COMPOSED = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text())["plots"]
 SINGLE = "nine_layer_he"  # whose curves change between two revisions
 pytestmark = pytest.mark.skipif(not COMMAND, reason="no Chromium is installed")
@@ -39,12 +33,14 @@ BROKEN = """[
     && !(drawing.getBoundingClientRect().width > 8)),
 ].map((element) => element.outerHTML.slice(0, 80))"""
 UNFOLD = "document.querySelectorAll('details').forEach((part) => part.open = true)"
+HEIGHT = "document.documentElement.scrollHeight"
 # Cells and pictures that reach out of the page.
 OUTSIDE = """[...document.querySelectorAll("td, th, img")].filter((element) =>
   element.getBoundingClientRect().right > window.innerWidth + 1).length"""
-# Where the first chart is, in the page.
+SCROLL = "document.querySelector('img.chart').scrollIntoView()"
+# Where the first chart is: left, upper, right, lower.
 BOX = """(() => { const box = document.querySelector("img.chart").getBoundingClientRect();
-  return { x: box.x + scrollX, y: box.y + scrollY, width: box.width, height: box.height }; })()"""
+  return [box.left, box.top, box.right, box.bottom]; })()"""
 # The height of letters in each chart, 9 points or 1/8 inch, in pixels of the screen.
 LETTERS = """[...document.querySelectorAll("img.chart")]
   .map((image) => 160 / 8 * image.width / image.naturalWidth)"""
@@ -54,19 +50,17 @@ CUT = """[...document.querySelectorAll(".charts > div")]
   .filter((chart) => chart.checkVisibility() && chart.scrollWidth > chart.clientWidth)
   .map((chart) => chart.id)"""
 # How many marks each chart of Vega has drawn for its data, by title.
-CHARTS = """Promise.all(window.charts).then((all) => Object.fromEntries(all.map((chart) => [
+MARKS = """Promise.all(window.charts).then((all) => Object.fromEntries(all.map((chart) => [
   chart.spec.title.text,
   chart.view.container().querySelectorAll(".role-mark path:not([d=''])").length,
 ])))"""
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with (
-        tempfile.TemporaryDirectory() as profile,
-        browser.launched(COMMAND, Path(profile)) as found,
-    ):
-        yield found
+# How many runs the legend of each chart of Vega names, by title.
+RUNS = """Promise.all(window.charts).then((all) => Object.fromEntries(
+  all.filter((chart) => (chart.spec.spec ?? chart.spec).encoding.color?.field == "run")
+    .map((chart) => [chart.spec.title.text, chart.view.scale("color").domain().length])
+))"""
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +76,15 @@ def report(project: Path) -> Path:
         patch.chdir(project)
         stage.run()
     return project / "reports/index.html"
+
+
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("studies") / "index.html"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT / "studies")
+        path.write_text(page(page_of_studies(params.read())))
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -104,110 +107,75 @@ def plots(project: Path) -> Path:
     return project / "dvc_plots/index.html"
 
 
-@pytest.mark.parametrize("width", [1280, 390])
+def drawn_whole(path: Path, width: int, dark: bool, **more: str) -> dict[str, Any]:
+    """Nothing of the page is broken, out of it, or from elsewhere; measured when unfolded."""
+    scripts = {"height": HEIGHT, **more, "unfolded": UNFOLD, "broken": BROKEN}
+    scripts |= {"outside": OUTSIDE, "sideways": SIDEWAYS, "letters": LETTERS}
+    measured = measure(path, width, scripts, dark)
+    assert (measured["broken"], measured["outside"], measured["sideways"]) == ([], 0, 0)
+    assert measured["asked"] == []
+    # Vega's warnings are no errors: a template's version, a chart of no data.
+    assert [line for line in measured["console"] if not re.search("WARN|uses Vega", line)] == []
+    return measured
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
+@pytest.mark.parametrize("name", ["report", "studies"])
+def test_our_pages_are_drawn_whole(
+    request: pytest.FixtureRequest, name: str, width: int, dark: bool
+) -> None:
+    measured = drawn_whole(request.getfixturevalue(name), width, dark)
+    assert measured["height"] <= 9 * 800 or width < 1280
+    assert min(measured["letters"]) > 10
+    assert len(measured["letters"]) > 12
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_report_is_drawn_whole(chromium: Browser, report: Path, width: int, dark: bool) -> None:
-    chromium.open(report, width, dark)
-    if width == 1280:
-        assert chromium.evaluate("document.documentElement.scrollHeight") <= 8 * 800
-    chromium.evaluate(UNFOLD)
-    assert chromium.evaluate("document.querySelectorAll('img.chart').length") > 12
-    assert chromium.evaluate(BROKEN) == []
-    assert chromium.evaluate(SIDEWAYS) <= 0
-    assert chromium.evaluate(OUTSIDE) == 0
-    assert chromium.requests() == []
-    assert chromium.complaints() == []
-
-
 def test_charts_are_dark_on_a_light_screen_and_light_on_a_dark_one(
-    chromium: Browser, report: Path
+    report: Path, tmp_path: Path, dark: bool
 ) -> None:
-    def pixels(dark: bool) -> NDArray[np.uint8]:
-        chromium.open(report, 1280, dark)
-        return np.asarray(Image.open(io.BytesIO(chromium.picture(chromium.evaluate(BOX)))))
-
-    light, dark = pixels(dark=False), pixels(dark=True)
-    assert np.median(light) > 240
-    assert light.min() < 60
-    assert np.median(dark) < 30
-    assert dark.max() > 200
-
-
-def test_text_of_charts_can_be_read_on_a_phone(chromium: Browser, report: Path) -> None:
-    chromium.open(report, 390)
-    chromium.evaluate(UNFOLD)
-    assert min(chromium.evaluate(LETTERS)) > 10
+    picture = tmp_path / "screen.png"
+    box = measure(report, 1280, {"to": SCROLL, "box": BOX}, dark, str(picture))["box"]
+    pixels = np.asarray(Image.open(picture).convert("L").crop(box))
+    assert np.median(pixels) < 30 if dark else np.median(pixels) > 240
+    assert pixels.max() > 200
+    assert pixels.min() < 60
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
-def test_the_studies_page_is_drawn_whole(
-    chromium: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int, dark: bool
-) -> None:
-    monkeypatch.chdir(ROOT / "studies")
-    path = tmp_path / "index.html"
-    path.write_text(page(document(*collect(params.read()))))
-    chromium.open(path, width, dark)
-    if width == 1280:
-        assert chromium.evaluate("document.documentElement.scrollHeight") <= 8 * 900
-    chromium.evaluate(UNFOLD)
-    assert chromium.evaluate(BROKEN) == []
-    assert chromium.evaluate(SIDEWAYS) <= 0
-    assert min(chromium.evaluate(LETTERS)) > 10
+def test_plots_of_dvc_are_drawn_offline(plots: Path, width: int, dark: bool) -> None:
+    marks = drawn_whole(plots, width, dark, marks=MARKS, cut=CUT)
+    assert len(marks["marks"]) == len(COMPOSED) + 1
+    assert [title for title, count in marks["marks"].items() if not count] == []
+    assert marks["cut"] == []
 
 
-@pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
-def test_plots_of_dvc_are_drawn_offline(
-    chromium: Browser, plots: Path, width: int, dark: bool
-) -> None:
-    chromium.open(plots, width, dark)
-    drawn = chromium.evaluate(CHARTS)
-    assert len(drawn) == len(COMPOSED) + 1
-    assert [title for title, marks in drawn.items() if not marks] == []
-    assert chromium.evaluate(CUT) == []
-    assert chromium.evaluate(BROKEN) == []
-    assert chromium.evaluate(SIDEWAYS) <= 0
-    assert chromium.requests() == []
-    assert chromium.complaints() == []
-
-
-# How many runs the legend of each chart of Vega names, by title.
-RUNS = """Promise.all(window.charts).then((all) => Object.fromEntries(
-  all.filter((chart) => (chart.spec.spec ?? chart.spec).encoding.color?.field == "run")
-    .map((chart) => [chart.spec.title.text, chart.view.scale("color").domain().length])
-))"""
-
-
-def test_each_run_of_a_chart_has_a_line_of_its_own(chromium: Browser, plots: Path) -> None:
-    chromium.open(plots, 1280)
-    runs = chromium.evaluate(RUNS)
+def test_each_run_of_a_chart_has_a_line_of_its_own(plots: Path) -> None:
+    runs = measure(plots, 1280, {"runs": RUNS})["runs"]
     for chart in COMPOSED:
         ((title, settings),) = chart.items()
         if settings["template"] in ("klayer_curves", "klayer_layers"):
             assert runs[title] == len(settings["y"]), title
 
 
-def test_what_says_little_in_a_diff_is_folded_away(chromium: Browser, plots: Path) -> None:
-    chromium.open(plots, 1280)
-    inside = {
-        name: chromium.evaluate(f"document.querySelectorAll('#{name} > div').length")
-        for name in ("charts", "unchanged", "files", "pictures")
-    }
+def test_what_says_little_in_a_diff_is_folded_away(plots: Path) -> None:
+    names = ("charts", "unchanged", "files", "pictures")
+    inside = {n: f"document.querySelectorAll('#{n} > div').length" for n in names}
+    count = measure(plots, 1280, inside | {"open": "!!document.querySelector('details[open]')"})
     changed = sum(f"plots/train/{SINGLE}.csv" in str(chart) for chart in COMPOSED)
-    assert inside["charts"] == changed
-    assert inside["unchanged"] == len(COMPOSED) - changed
-    assert (inside["files"], inside["pictures"]) == (1, 1)
-    assert chromium.evaluate("document.querySelector('details[open]')") is None
+    assert count["charts"] == changed
+    assert count["unchanged"] == len(COMPOSED) - changed
+    assert (count["files"], count["pictures"], count["open"]) == (1, 1, False)
 
 
-def test_faults_of_a_page_are_seen(chromium: Browser, tmp_path: Path) -> None:
+def test_faults_of_a_page_are_seen(tmp_path: Path) -> None:
     bad = tmp_path / "bad.html"
     bad.write_text(
         '<body style="width:3000px"><img src="data:image/png;base64,AA"><script>'
         'fetch("http://127.0.0.1:9/x").catch(() => console.error("lost")); undefined.x</script>'
     )
-    chromium.open(bad, 390)
-    time.sleep(0.3)
-    assert len(chromium.evaluate(BROKEN)) == 1
-    assert chromium.evaluate(SIDEWAYS) > 0
-    assert chromium.requests() == ["http://127.0.0.1:9/x"]
-    assert len(chromium.complaints()) >= 2
+    measured = measure(bad, 390, {"broken": BROKEN, "sideways": SIDEWAYS})
+    assert len(measured["broken"]) == 1
+    assert measured["sideways"] > 0
+    assert measured["asked"] == ["http://127.0.0.1:9/x"]
+    assert len(measured["console"]) == 2

@@ -198,4 +198,4 @@ def test_klayer_needs_no_scikit_learn() -> None:
     code = "import sys; sys.modules['sklearn'] = None; import klayer; klayer.load_networks\n"
     code += "try: klayer.KLayerClassifier\nexcept ImportError as error: print(error)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "KLayerClassifier needs `pip install scikit-learn`\n"
+    assert "sklearn" in done.stdout

@@ -28,10 +28,10 @@ IMAGES, TRAINED = {"download", "preprocess"}, {"train", "train_best", "search_l2
     [
         ("README.md", set()),
         ("src/klayer/cli.py", set()),
-        ("src/klayer/parallel/workers.py", set()),
+        ("src/klayer/parallel/runner.py", set()),
         ("src/klayer/kernels/products.py", {"check_gradients"} | TRAINED),
         ("src/klayer/networks/batch_norm.py", {"check_gradients"} | TRAINED),
-        ("src/klayer/data/archive.py", IMAGES),
+        ("src/klayer/data/cifar10.py", IMAGES),
         ("src/klayer/data/dataset.py", {"check_gradients"} | IMAGES | TRAINED),
         ("src/klayer/data/corruptions.py", IMAGES | TRAINED),
         ("src/klayer/settings.py", {"settings", "check_gradients"} | IMAGES | TRAINED),

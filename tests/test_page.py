@@ -7,82 +7,48 @@ import re
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
-from klayer.errors import KlayerError
-from klayer.report.document import Block, Document, Figure, Panel, Section, Table
-from klayer.report.evidence import Evidence, Unanswered
-from klayer.report.page import asks, markdown, page, question
-from klayer.report.verdicts import ONE_SEED, Verdict
+from klayer.report.page import (
+    Document,
+    Figure,
+    Panel,
+    Section,
+    Table,
+    markdown,
+    page,
+)
 
-FIGURE = Figure("nine", "Nine layers.", [Panel("Cost", print), Panel("Loss", print)])
+FIGURE = Figure("nine", [Panel("Cost", print), Panel("Loss", print)], caption="Nine layers.")
 TABLE = Table("Accuracies", ("run", "ours"), (("a < b", "0.5"), ("c", "0.25")), "plots/a.csv")
+SECTION = Section("s", "Is it <so>?", "Yes", "clear", "Yes & no", "(8).", [FIGURE], details=[TABLE])
+DOCUMENT = Document("Title", ["1 < 2 <script>"], [SECTION], [("seed", "A number")], "Careful")
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """With the pictures of FIGURE."""
+def test_page_escapes_what_it_is_given_and_holds_its_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("reports/figures").mkdir(parents=True)
     for _, path in FIGURE.files:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (64, 32), (len(path.name), 0, 0)).save(path)
-    return tmp_path
-
-
-def of(block: Block, details: tuple[Block, ...] = ()) -> Document:
-    section = Section("s", "Is it <so>?", "Yes", "clear", "Yes & no", "(8).", [block], (), details)
-    return Document("Title", ["1 < 2 <script>"], [section], [("seed", "A number")], "Careful")
-
-
-def test_page_escapes_what_it_is_given(folder: Path) -> None:
-    html = page(of(TABLE))
+        path.write_bytes(path.name.encode())
+    html = page(DOCUMENT)
     assert "<script" not in html
     assert "1 &lt; 2 &lt;script&gt;" in html
     assert '<a href="#s">Is it &lt;so&gt;?</a> <b>Yes</b>' in html
     assert "<strong>Yes &amp; no</strong> (8)." in html
     assert '<th scope="row">a &lt; b</th><td data-head="ours">0.5</td>' in html
     assert '<p class="warning">Careful</p>' in html
-    assert "<details>" not in html
-
-
-def test_page_holds_the_bytes_of_the_files(folder: Path) -> None:
-    html = page(of(FIGURE))
     held = [base64.b64decode(text) for text in re.findall(r'src="[^"]*base64,([^"]*)"', html)]
-    assert held == [path.read_bytes() for _, path in FIGURE.files]
+    assert held == [b"nine_1.png", b"nine_2.png"]
     assert re.findall(r'alt="([^"]*)"', html) == ["Cost", "Loss"]
 
 
-def test_markdown_links_the_same_files(folder: Path) -> None:
-    text = markdown(of(FIGURE, details=(TABLE,)))
-    assert re.findall(r"!\[[^\]]*\]\(([^)]*)\)", text) == [
-        "figures/nine_1.png",
-        "figures/nine_2.png",
-    ]
+def test_markdown_links_the_same_files() -> None:
+    text = markdown(DOCUMENT)
+    pictures = re.findall(r"!\[[^\]]*\]\(([^)]*)\)", text)
+    assert pictures == ["figures/nine_1.png", "figures/nine_2.png"]
     assert "\n- [Is it <so>?](#s) **Yes** (clear)\n" in text
     table = "| run   | ours |\n| ----- | ---- |\n| a < b | 0.5  |\n| c     | 0.25 |\n"
     assert text.index("<details>") < text.index(table) < text.index("</details>")
     assert text.count("How to get this: plots/a.csv") == 1
     assert "\n\n\n" not in text
-
-
-def test_missing_picture_is_named(folder: Path) -> None:
-    (folder / "reports/figures/nine_2.png").unlink()
-    with pytest.raises(KlayerError, match=r"nine_2\.png cannot be read .*run `dvc repro`"):
-        page(of(FIGURE))
-
-
-def test_a_question_without_runs_is_one_line() -> None:
-    @asks("deep", "Does it?")
-    def section(evidence: Evidence) -> Section:
-        raise Unanswered("params.yaml has no nine_layer")
-
-    found = section(None)  # type: ignore[arg-type]
-    assert (found.title, found.short) == ("Does it?", "Not answered")
-    assert found.answer == "Not answered: params.yaml has no nine_layer."
-
-
-def test_too_few_seeds_answer_instead_of_the_template() -> None:
-    verdict = Verdict("shallow", "not judged", why=ONE_SEED)
-    found = question("gradients", "Are they?", verdict, largest=1, allowed=2, derivatives=3)
-    assert (found.answer, found.certainty) == ("Too few seeds to say", "too few seeds")
-    assert found.how == ["Not judged: one seed."]

@@ -21,73 +21,35 @@ from klayer.stages.settings import check
 
 PARAMS = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
 
-# Dotted path, value as YAML, and what the message has to say behind the path: a row for each rule.
+# Dotted path, value as YAML, and what the message says behind the path: a row for each rule.
 WRONG = [
-    ("training.hidden", "[50, 0]", ".1 is 0: input should be greater than or equal to 1"),
-    ("training.hidden", "50", " is 50: input should be a valid tuple"),
     ("training.epsilon", ".nan", " is nan: input should be a finite number"),
     ("training.initialisation", "lecun", " is 'lecun': input should be 'uniform', 'xavier', 'he'"),
-    ("training.sigma", "'0.1'", " is '0.1': input should be a valid number"),
     ("training.l2", "true", " is True: input should be a valid number"),
-    ("training.l2", "5", " is 5: should be below 1 / (2 learning_rate_max) = 5: a step takes"),
-    ("training.block", "[relu, affine]", " is ['relu', 'affine']: should begin with affine"),
-    ("training.batch_size", "100.0", " is 100.0: input should be a valid integer"),
-    (
-        "training.learning_rate_max",
-        "1e-6",
-        " is 1e-06: should be at least learning_rate_min",
-    ),
+    ("training.l2", "5", " should be below 1 / (2 learning_rate_max) = 5: a step takes all"),
+    ("training.block", "[relu, affine]", " should begin with affine"),
+    ("training.learning_rate_max", "1e-6", " should be at least learning_rate_min, 1e-05"),
     ("training.seeds", "[1, 2, 1]", " is [1, 2, 1]: should be without duplicates"),
-    ("training.seeds", "[4294967296]", ".0 is 4294967296: input should be less than 4294967296"),
-    ("training.skip", "2", " is 2: should be at most 1, the hidden layers after the first"),
-    ("training.dropout", "0.2", " is 0.2: should be 0.0 where block does not name the layer"),
-    ("training.flip", "1", " is 1: input should be a valid boolean"),
-    ("training.gradient_momentum", "0.5", " is the old name: write momentum"),
-    ("training.shifts", "[]", " is the old name: write corruptions"),
+    ("training.skip", "2", " should be below 2, the number of hidden layers"),
+    ("training.dropout", "0.2", " should be 0.0 where block does not name the layer"),
+    ("training.shifts", "[]", " is not a known key: did you mean corruptions?"),  # the old name
     ("training.hiden", "[50]", " is not a known key: did you mean hidden?"),
-    ("training.colour", "1", " is not a known key: remove it (known: hidden, block, "),
+    ("training.colour", "1", " is not a known key (known: hidden, block, "),
     ("training.batch_size", "45001", "batch_size of training should be at most the 45000 im"),
-    ("training", "[1]", " is [1]: input should be a valid dictionary"),
-    ("training", "null", " is None: input should be a valid dictionary"),
     ("experiments", "3", " is 3: input should be a valid dictionary"),
-    ("experiments.three_layer", "null", " is None: input should be a valid dictionary"),
-    (
-        "experiments.three_layer",
-        "{l2: -1}",
-        ".l2 is -1: input should be greater",
-    ),
+    ("experiments.three_layer", "{l2: -1}", ".l2 is -1: input should be greater"),
     ("experiments.three_layer", "{cycle: 1}", ".cycle is not a known key: did you mean cycles?"),
-    ("experiments.three_layer", "{shift: 1}", ".shift is the old name: write augment_shift"),
-    ("experiments.three_layer", "{learning_rate_min: 0.5}", ".learning_rate_max is 0.1: should be"),
-    (
-        "experiments.three_layer",
-        "{batch_size: 60000}",
-        "batch_size of three_layer should be",
-    ),
-    ("experiments", "{../x: {}}", ".'../x' is '../x': string should match pattern"),
-    ("experiments", "{-x: {}}", ".-x is '-x': string should match pattern"),
-    ("experiments", "{1: {}}", ".1 is 1: input should be a valid string"),
-    ("experiments", "{best_two_cycles: {}}", ".best_two_cycles is a schedule's run"),
-    ("data.source", "imagenet", " is 'imagenet': input should be 'cifar10' or 'synthetic'"),
-    ("data.sha256", "[abc]", ".0 is 'abc': string should match pattern"),
-    ("data.sha256", "[]", " is []: should have one line for each of batches.meta, data_batch_1"),
+    ("experiments.three_layer", "{learning_rate_min: 0.5}", ".learning_rate_max should be at"),
+    ("experiments.three_layer", "{batch_size: 60000}", "batch_size of three_layer should be"),
+    ("experiments", "{../x: {}}", ".../x is '../x': string should match pattern"),
+    ("data.sha256", "[]", " should have one line for each of batches.meta, data_batch_1"),
     ("data.mirrors", "[ftp://host/file]", ".0 is 'ftp://host/file': string should match pattern"),
     ("check_gradients.hidden", "[[0]]", ".0.0 is 0: input should be greater than or equal to 1"),
-    ("check_gradients.step", "0.1", " is not a known key: remove it (known: images"),
-    ("search.training", "3", " is 3: input should be a valid dictionary"),
-    ("search.training", "{l3: 1}", ".l3 is not a known key: "),
     ("search.coarse.largest", "2", " should be below 1.58114, see l2"),
-    ("search.coarse.smallest", "0.1", " is 0.1: should be at most search.coarse.largest"),
-    ("search.schedules", "{}", " should have at least one: add two_cycles: {}"),
-    ("search.schedules", "{a b: {}}", ".'a b' is 'a b': string should match pattern"),
-    ("search.schedules.two_cycles", "{cycles: 0}", ".cycles is 0: input should be greater"),
-    (
-        "search.schedules.two_cycles",
-        "{l2: 0.1}",
-        ".l2 has to be left out: a schedule",
-    ),
-    ("trainings", "{}", "'trainings' is not a known section: did you mean training?"),
-    ("Search", "{}", "'Search' is not a known section: did you mean search?"),
+    ("search.coarse.smallest", "0.1", " should be at most largest, 0.01"),
+    ("search.schedules", "{}", " is {}: dictionary should have at least 1 item"),
+    ("search.schedules.two_cycles", "{l2: 0.1}", ".l2 has to be left out: a schedule"),
+    ("Trainings", "{}", " is not a known key: did you mean training?"),
 ]
 
 
@@ -124,14 +86,14 @@ def test_wrong_value(sections: dict[str, Any], path: str, value: str, says: str)
     assert text.startswith(f"params.yaml: {path if says[0] in '. ' else ''}{says}")
 
 
-@pytest.mark.parametrize("path", ["training.l2", "data", "training", "search.coarse"])
+@pytest.mark.parametrize("path", ["training.l2", "search", "training", "search.coarse"])
 def test_what_is_missing_is_named_once(sections: dict[str, Any], path: str) -> None:
     *outer, last = path.split(".")
     del (sections[outer[0]] if outer else sections)[last]
     assert message(sections) == f"params.yaml: {path} is missing: add it"
 
 
-def test_several_mistakes_are_told_at_once(sections: dict[str, Any]) -> None:
+def test_a_line_for_each_mistake(sections: dict[str, Any]) -> None:
     sections["training"] |= {"l2": -1, "cycles": 0}
     first, second = message(sections).splitlines()
     assert "training.l2 is -1" in first
@@ -151,30 +113,14 @@ def test_a_run_has_the_settings_of_training_and_its_own() -> None:
 @pytest.mark.parametrize("hidden", [[5, 5, 5], [5, 4, 5], [5, 5, 4], [4, 5, 5, 4, 4], [5, 4, 4, 5]])
 @pytest.mark.parametrize("skip", [1, 2])
 def test_skips_are_refused_where_a_network_cannot_have_them(hidden: list[int], skip: int) -> None:
+    changed = PARAMS["training"] | {"hidden": hidden, "skip": skip}
     try:
         Network(Architecture(7, tuple(hidden), skip=skip))
     except ValueError:
         with pytest.raises(ValueError, match="from one width to the same"):
-            Training.model_validate(PARAMS["training"] | {"hidden": hidden, "skip": skip})
+            Training.model_validate(changed)
     else:
-        Training.model_validate(PARAMS["training"] | {"hidden": hidden, "skip": skip})
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("", "has to hold sections such as `training:`, not None"),
-        ("- a", "has to hold sections"),
-        ("a: 1\na: 2", "cannot be read as YAML"),
-        ("a: !!python/object:os.system x", "cannot be read as YAML"),
-        ("x: " + "[" * 800, "cannot be read as YAML"),
-        ("\xff", "cannot be read as YAML"),
-    ],
-)
-def test_texts_that_are_no_settings(sections: dict[str, Any], text: str, says: str) -> None:
-    Path("params.yaml").write_text(text, encoding="latin-1")
-    with pytest.raises(KlayerError, match=says):
-        params.read()
+        Training.model_validate(changed)
 
 
 def test_no_file(sections: dict[str, Any]) -> None:
@@ -182,24 +128,22 @@ def test_no_file(sections: dict[str, Any]) -> None:
         params.read()
 
 
-@pytest.mark.parametrize(("text", "value"), [("1e-3", 1e-3), ("1E5", 1e5), (".5", 0.5)])
-def test_numbers_are_read_as_dvc_reads_them(tmp_path: Path, text: str, value: float) -> None:
-    (tmp_path / "params.yaml").write_text(f"a: {text}")
-    assert params.read(tmp_path / "params.yaml") == {"a": value}
+@pytest.mark.parametrize("text", ["a: 1\na: 2", "x: " + "[" * 800, "\xff", ""])
+def test_texts_that_are_no_settings(sections: dict[str, Any], text: str) -> None:
+    Path("params.yaml").write_text(text, encoding="latin-1")
+    with pytest.raises(KlayerError, match=r"cannot be read as YAML|has to hold sections"):
+        params.read()
 
 
+def test_numbers_are_read_as_dvc_reads_them(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("a: [1e-3, 1E5, .5]")
+    assert params.read(tmp_path / "params.yaml") == {"a": [1e-3, 1e5, 0.5]}
+
+
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates()
 VALUES = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text()
-    | st.dates()
-    | st.sampled_from(["1e-3", "he", "cifar10", 0.1, 1, 100, [50]]),
-    lambda inner: (
-        st.lists(inner, max_size=4)
-        | st.dictionaries(st.text(max_size=9) | st.integers(), inner, max_size=4)
-    ),
+    LEAVES,
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(), inner),
     max_leaves=8,
 )
 PATHS = st.sampled_from(sorted({path for path, *_ in WRONG}))
@@ -207,7 +151,7 @@ PATHS = st.sampled_from(sorted({path for path, *_ in WRONG}))
 
 @given(PATHS, VALUES)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_value_anywhere_loads_or_is_told(
+def test_any_value_anywhere_loads_or_is_refused(
     sections: dict[str, Any], path: str, value: object
 ) -> None:
     fresh = deepcopy(PARAMS)

@@ -14,7 +14,7 @@ import sys
 import pytest
 
 from conftest import ROOT
-from klayer.parallel.workers import map_tasks
+from klayer.parallel.runner import map_tasks
 from portable import ITEMS, item, joint
 
 SCRIPT = ROOT / "tests/portable.py"

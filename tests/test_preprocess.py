@@ -15,8 +15,8 @@ from PIL import Image
 
 from conftest import write_data_settings
 from klayer import params
-from klayer.data import pickles, synthetic
-from klayer.data.archive import BATCHES, FOLDER
+from klayer.data import cifar10, synthetic
+from klayer.data.cifar10 import BATCHES, FOLDER
 from klayer.data.dataset import measure, open_dataset
 from klayer.errors import KlayerError
 from klayer.stages import download, preprocess
@@ -37,14 +37,9 @@ class Evil:
 def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A project with synthetic images, whose batches are small."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(pickles, "BATCH", N)
-    monkeypatch.setattr(synthetic, "BATCH", N)
-    monkeypatch.delenv("CIFAR10_ARCHIVE", raising=False)
-    write_data(source="synthetic")
-
-
-def write_data(**changes: object) -> None:
-    write_data_settings(DATA | changes)
+    for module in (cifar10, synthetic, preprocess):
+        monkeypatch.setattr(module, "BATCH", N)
+    write_data_settings(DATA | {"source": "synthetic"})
 
 
 def own_images(folder: Path = FOLDER, changes: dict[str, bytes] | None = None) -> None:
@@ -59,7 +54,7 @@ def own_images(folder: Path = FOLDER, changes: dict[str, bytes] | None = None) -
     for name, content in (files | (changes or {})).items():
         (folder / name).write_bytes(content)
         lines.append(f"{hashlib.sha256(content).hexdigest()} {name}")
-    write_data(sha256=lines)
+    write_data_settings(DATA | {"sha256": lines})
 
 
 def test_own_images_from_their_folder_to_the_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,34 +76,26 @@ def test_own_images_from_their_folder_to_the_dataset(monkeypatch: pytest.MonkeyP
     assert json.loads(Path("metrics/data.json").read_text()) == {"synthetic": 0}
 
 
-def test_synthetic_images_need_no_files() -> None:
+def test_synthetic_images_need_no_files_and_the_first_test_images_are_shown() -> None:
     preprocess.run()
-    data, (train, test) = open_dataset(), synthetic.synthetic_images(1)
-    np.testing.assert_array_equal(data.train.images, train.images[15:])
-    np.testing.assert_array_equal(data.test.images, test.images)
+    data, images = open_dataset(), synthetic.synthetic_images(1).images
+    np.testing.assert_array_equal(data.train.images, images[15 : 5 * N])
+    np.testing.assert_array_equal(data.test.images, images[5 * N :])
     assert data.classes == synthetic.NAMES
     assert json.loads(Path("metrics/data.json").read_text()) == {"synthetic": 1}
-
-
-def test_shows_the_first_test_images() -> None:
-    preprocess.run()
     picture = np.asarray(Image.open("plots/examples.png"))
-    assert picture.shape == (32, 12 * 32, 3)
-    for i, image in enumerate(open_dataset().test.images[:12]):
-        tile = picture[:, 32 * i : 32 * (i + 1)]
-        np.testing.assert_array_equal(tile, image.reshape(3, 32, 32).transpose(1, 2, 0))
+    tiles = [image.reshape(3, 32, 32).transpose(1, 2, 0) for image in data.test.images[:12]]
+    np.testing.assert_array_equal(picture, np.concatenate(tiles, axis=1))
 
 
-def test_a_file_that_is_missing_or_has_changed_is_fetched_again() -> None:
+def test_a_file_that_is_missing_or_has_changed_is_named() -> None:
     own_images()
     path = FOLDER / "data_batch_2"
-    path.write_bytes(b"other")
-    message = f"^{FOLDER}: has no data_batch_2 with the SHA-256 .*`dvc repro --force download`$"
-    with pytest.raises(KlayerError, match=message):
-        preprocess.run()
-    path.unlink()
-    with pytest.raises(KlayerError, match=message):
-        preprocess.run()
+    message = f"^{FOLDER} has no data_batch_2 with the SHA-256 .*`dvc repro --force download`$"
+    for change in (lambda: path.write_bytes(b"other"), path.unlink):
+        change()
+        with pytest.raises(KlayerError, match=message):
+            preprocess.run()
     assert not Path("data/processed").exists()
 
 
@@ -131,7 +118,9 @@ FAULTS = {
 def test_names_a_file_with_other_content(fault: str) -> None:
     name, content, reason = FAULTS[fault]
     own_images(changes={name: content})
-    with pytest.raises(KlayerError, match=f"^{FOLDER}: {name} .*{reason}.*: correct the file$"):
+    with pytest.raises(
+        KlayerError, match=f"^{FOLDER / name} is not .*{reason}.*: correct the file"
+    ):
         preprocess.run()
     assert not Path("evil").exists()
 

@@ -242,7 +242,7 @@ def test_the_search() -> None:
     for simulated in means[:, np.newaxis] + luck:
         fit = simulated.mean(1, keepdims=True) + simulated.mean(0) - simulated.mean()
         again.append(code(simulated.mean(1), math.sqrt(((simulated - fit) ** 2).sum() / 24)))
-    text = section("Does λ matter beyond luck?")
+    text = section("Does the L2 strength λ matter beyond luck?")
     certainty, share = verdict(code(means, noise), again)
     assert f"** ({certainty})" in text
     assert share.replace("redrawn sets of seeds", "simulated searches") in text

@@ -15,8 +15,8 @@ import klayer
 from conftest import tiny_settings, tiny_training, write_settings
 from klayer.errors import KlayerError
 from klayer.settings import Coarse, Fine
-from klayer.stages import search_l2, train
 from klayer.stages import search_l2 as search
+from klayer.stages import train
 from klayer.training.job import Outcome, Row
 
 
@@ -45,24 +45,18 @@ def coarse_runs(l2: np.ndarray, accuracy: np.ndarray) -> pd.DataFrame:
     return runs.sample(frac=1, random_state=1)
 
 
-def test_the_centre_is_the_middle_of_the_best_neighbours_and_not_a_single_lucky_value() -> None:
-    l2 = np.logspace(-8, -2, 20)
-    accuracy = np.full(20, 0.52)
-    accuracy[3] = 0.56  # alone
-    accuracy[12:17] = 0.53
-    assert search.centre(coarse_runs(l2, accuracy)) == pytest.approx(l2[14])
-
-
-def test_of_equal_neighbours_the_larger_are_the_centre() -> None:
-    l2 = np.logspace(-8, -2, 20)
-    accuracy = np.full(20, 0.52)
-    accuracy[3:8] = accuracy[12:17] = 0.75  # exact in binary, as is their mean
-    assert search.centre(coarse_runs(l2, accuracy)) == pytest.approx(l2[14])
+def test_the_centre_is_the_middle_of_the_best_neighbours_of_equal_ones_the_larger() -> None:
+    """And not a single value that was lucky, such as the first."""
+    runs = pd.DataFrame({"l2": np.logspace(-8, -2, 20), "validation_loss": 1.5})
+    runs.loc[0, "validation_loss"] = 1.0
+    runs.loc[5:9, "validation_loss"] = runs.loc[12:16, "validation_loss"] = 1.25
+    chosen = search.centre(runs.sample(frac=1, random_state=1))
+    assert chosen == pytest.approx(runs["l2"][14])
 
 
 def test_fewer_values_than_neighbours_have_their_middle_for_centre() -> None:
-    chosen = search.centre(coarse_runs(np.array([1e-2, 1e-4]), np.array([0.5, 0.4])))
-    assert chosen == pytest.approx(1e-3)
+    runs = pd.DataFrame({"l2": [1e-2, 1e-4], "validation_loss": [1.5, 1.6]})
+    assert search.centre(runs) == pytest.approx(1e-3)
 
 
 def outcome(accuracy: float) -> Outcome:
@@ -104,8 +98,9 @@ def test_the_best_value_has_the_lowest_loss_of_equal_ones_the_largest(losses: li
     assert chosen == max(v for v, loss in zip(l2, losses, strict=True) if loss == min(losses))
 
 
-def test_the_stages_from_search_to_the_best(project: Path) -> None:
-    search_l2.run()
+def test_the_stages_from_search_to_the_best(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("joblib.cpu_count", lambda: 1)
+    search.run()
     runs = pd.read_csv("plots/search_l2_runs.csv")
     assert runs["phase"].value_counts().to_dict() == {"coarse": 6, "fine": 4, "none": 2}
     metrics = json.loads(Path("metrics/search_l2.json").read_text())
@@ -123,6 +118,12 @@ def test_the_stages_from_search_to_the_best(project: Path) -> None:
         assert trained.block == ("affine", "batch_norm", "relu")
 
 
+@pytest.fixture
+def _one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("joblib.cpu_count", lambda: 1)
+
+
+@pytest.mark.usefixtures("_one_process")
 def test_the_best_by_a_schedule_equals_an_experiment_of_the_same_settings(project: Path) -> None:
     Path("metrics").mkdir()
     Path("metrics/search_l2.json").write_text('{"best_l2": 0.002}')

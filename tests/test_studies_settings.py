@@ -1,4 +1,4 @@
-"""What a study is trained with: the file that DVC compares, and no other."""
+"""From the lines of YAML of a study to its networks, and to the file that DVC compares."""
 
 from __future__ import annotations
 
@@ -7,29 +7,133 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 
 from conftest import ROOT, tiny_settings, write_params, write_processed
 from klayer import params
 from klayer.cli import main
 from klayer.errors import KlayerError
 from klayer.params import of_stage
-from klayer.settings import Trials
+from klayer.settings import Random, Studies, Trial, Trials
 from klayer.stages import study, study_settings
-from klayer.stages.settings import difference
-from klayer.stages.study_settings import SETTINGS, check_recorded, of_stages
+from klayer.stages.study_settings import SETTINGS, draws, labels, of_stages, trials
 from klayer.training.job import Job
 
-ONE = {"question": "Is it so?", "ask": "gain", "across": {"sigma": [0.1, 0.2]}}
-VARIANTS = {"a": {}, "b": {"l2": 0.5}}
+PLAIN = ["affine", "relu"]
+GRID = {"grid": {"l2": [0.1, 0.2]}}
+RANDOM = {"random": {"count": 2, "ranges": {"l2": [0.1, 0.2]}}}
+SIGMAS = {"across": {"sigma": [0.1, 0.2]}}
+BEST = {"ask": "best_value", **SIGMAS}
 
 
-def write(**changes: Any) -> None:
+def sections(**study: Any) -> dict[str, Any]:
     """studies/params.yaml with one study."""
-    study_lines = ONE | {"variants": VARIANTS} | changes
-    write_params({"training": tiny_settings()["training"], "studies": {"one": study_lines}})
+    usual = {"question": "Is it so?", "ask": "gain", "variants": {"a": None, "b": {"l2": 0.5}}}
+    return {"training": tiny_settings()["training"], "studies": {"one": usual | study}}
+
+
+def networks(**study: Any) -> list[Trial]:
+    """Those of a study."""
+    checked = params.check(Studies, sections(**study))
+    return trials("studies.one", checked.studies["one"], checked.training)
+
+
+def level_of(variant: dict[str, Any]) -> dict[str, Any]:
+    """A study of one variant."""
+    return {"ask": "level", "variants": {"a": variant}}
+
+
+def shown(trials: list[Trial]) -> list[tuple[str, str, int]]:
+    return [(trial.variant, trial.value, trial.training.seeds[0]) for trial in trials]
+
+
+def test_the_studies_of_the_project_are_sound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT / "studies")
+    counts = {name: len(file.get("networks", ())) for name, file in of_stages().items()}
+    assert counts["learning_rate"] == 6 * 2 * 8
+    assert counts["search"] == 2 * 16 * 8
+
+
+def test_every_variant_has_every_value_and_seed() -> None:
+    across = {"half_cycle": [10, 20], "batch_size": [30, 60]}
+    trained = networks(across=across, training={"seeds": [3, 4]})
+    expected = [(v, n, s) for v in ("a", "b") for n in ("10", "20") for s in (3, 4)]
+    assert shown(trained) == expected
+    assert trained[-1].varied == {"half_cycle": "20", "batch_size": "60"}  # which goes along
+    assert [(t.training.l2, t.training.batch_size) for t in trained[::7]] == [
+        (0.005, 30),
+        (0.5, 60),
+    ]
+    assert (networks()[0].value, networks()[0].varied) == ("", {})
+
+
+def test_a_grid_is_all_combinations() -> None:
+    grid = {"l2": [0.1, 0.2], "learning_rate_max": [0.01, 0.02]}
+    trained = networks(**level_of({"grid": grid}), training={"seeds": [1]})
+    values = [(t.value, t.training.l2, t.training.learning_rate_max) for t in trained]
+    assert values == [("1", 0.1, 0.01), ("2", 0.1, 0.02), ("3", 0.2, 0.01), ("4", 0.2, 0.02)]
+
+
+def test_a_random_search_draws_for_each_seed() -> None:
+    random = {"count": 3, "ranges": {"l2": [0.001, 0.1]}}
+    trained = networks(**level_of({"random": random}), training={"seeds": [1, 2]})
+    seeds = {1: (1, 2, 3), 2: (4, 5, 6)}  # a value is of one seed alone
+    assert shown(trained) == [("a", str(n), seed) for seed in seeds for n in seeds[seed]]
+    assert len({trial.training.l2 for trial in trained}) == 6
+
+
+@given(st.integers(0, 1000), st.floats(1e-6, 1e3), st.floats(1.01, 1e3))
+def test_draws_lie_within_their_range(seed: int, low: float, times: float) -> None:
+    random = Random(count=5, ranges={"sigma": (low, low * times)})
+    assert all(0.99 * low <= d["sigma"] <= 1.01 * low * times for d in draws(random, seed))
+    assert draws(random, seed) == draws(random, seed)
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ([0.1, 3, 1e-5], ["0.1", "3", "1e-05"]),
+        ([[50, 50], [50, 30, 30], []], ["50-50", "50-30-30", "none"]),
+        ([[50] * 8, [50] * 16], ["9 layers", "17 layers"]),
+        ([[50] * 4, [50, 50, 20, 20]], ["50-50-50-50", "50-50-20-20"]),  # of equal depth
+        ([PLAIN, [*PLAIN, "dropout"]], ["affine relu", "affine relu dropout"]),
+        ([1, 1.0], ["1", "1"]),
+    ],
+)
+def test_values_that_differ_are_shown_differently(values: list[Any], texts: list[str]) -> None:
+    assert labels(values) == texts
+
+
+@pytest.mark.parametrize(
+    ("study", "message"),
+    [
+        ({"asks": "gain"}, "studies.one.asks is not a known key: did you mean ask?"),
+        ({"variants": {"a": {}}}, "variants: gain compares at least two (for one, ask: level)"),
+        ({"variants": {"a": {}, "b": None}}, "studies.one.variants has two with the same settings"),
+        ({"variants": {"a": {}, "b": {"seeds": [7]}}}, "variants.b: seeds is the same for all"),
+        ({"training": {"colour": 3}}, "studies.one.colour is not a known key"),
+        ({"across": {"l2": [0.1], "cycles": [1, 2]}}, "across: lists should be of equal"),
+        ({"across": {"l2": [0.1]}}, "variants.b.l2 has no effect, as l2 varies"),
+        ({"across": {"sigma": [-1.0]}}, "studies.one.sigma is -1.0: input should be greater"),
+        ({"across": {"hidden": [[8], [8]], "sigma": [0.1, 1.0]}}, "the same value twice"),
+        ({"test": False}, "test: gain needs the test images (without them, ask: level)"),
+        ({"ask": "range", "across": {"sigma": [0.1]}}, "across: range compares at least two"),
+        (BEST | {"across": {"flip": [False, True]}}, "best_value compares numbers above 0"),
+        ({"ask": "statistics", "variants": {"a": {}}}, "training: statistics needs"),
+        ({"ask": "statistics"}, "variants: statistics takes one alone"),
+        ({"variants": {"a": {}, "b": GRID}}, "values of its own, which gain cannot compare"),
+        (level_of({"random": {"count": 2, "ranges": {"l2": [1, 0.1]}}}), "ranges.l2 should go"),
+        (level_of(RANDOM | GRID), "variants.a.grid is not for one with random"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place(study: dict[str, Any], message: str) -> None:
+    with pytest.raises(KlayerError, match=r"^params\.yaml: ") as caught:
+        networks(**study)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.fixture
@@ -40,37 +144,39 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_processed(studies / "data/processed")
     monkeypatch.chdir(studies)
     monkeypatch.delenv("DVC_STAGE", raising=False)
-    write()
+    write_params(sections(**SIGMAS))
     study_settings.run()
     return studies
 
 
-def recorded() -> Trials:
-    return of_stage("one", Trials, SETTINGS)
-
-
 def test_what_is_written_is_what_is_read(folder: Path) -> None:
-    written = recorded().model_dump(mode="json", exclude_defaults=True)
-    assert written == of_stages()["one"]
-    assert recorded().test
+    """In the order of params.yaml: the page takes the name of what varies from the first column."""
+    across = {"sigma": [0.1, 0.2], "batch_size": [10, 20]}
+    Path("params.yaml").write_text(json.dumps(sections(across=across)))  # as YAML, in this order
+    study_settings.run()
+    written = of_stage("one", Trials, SETTINGS)
+    assert written.model_dump(mode="json", exclude_defaults=True) == of_stages()["one"]
+    assert [*written.networks[0].varied] == [*across]
     assert "numpy" in json.loads(Path("settings/one.json").read_text())["libraries"]
 
 
-def test_the_setting_that_varies_stays_the_first(folder: Path) -> None:
-    """Others go along with it; the page takes its name from the table's columns."""
-    across = {"sigma": [0.1, 0.2], "batch_size": [10, 20]}
-    sections = params.read()
-    sections["studies"]["one"]["across"] = across
-    Path("params.yaml").write_text(json.dumps(sections))  # as YAML, in this order
-    study_settings.run()
-    assert [*recorded().networks[0].varied] == [*across]
-
-
-def test_whether_networks_are_tested_is_a_setting(folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("missing", "batch_size", "message"),
+    [
+        ("data/processed/train_images.npy", 10, "is missing: run `dvc repro"),
+        ("", 301, "batch_size of studies.one should be at most the 300 images"),
+    ],
+)
+def test_nothing_is_written_where_no_network_could_be_trained(
+    folder: Path, missing: str, batch_size: int, message: str
+) -> None:
     before = Path("settings/one.json").read_text()
-    write(ask="level", test=False)
-    study_settings.run()
-    assert Path("settings/one.json").read_text() == before.replace('"test": true', '"test": false')
+    write_params(sections(training={"batch_size": batch_size}))
+    if missing:
+        Path(missing).unlink()
+    with pytest.raises(KlayerError, match=message):
+        study_settings.run()
+    assert Path("settings/one.json").read_text() == before
 
 
 def test_a_study_is_trained_as_its_settings_say(
@@ -80,73 +186,32 @@ def test_a_study_is_trained_as_its_settings_say(
     trained: dict[str, Any] = {}
 
     def note(stage: str, jobs: list[Job], kept: bool) -> None:
-        trained.update(stage=stage, asked={(job.training.sigma, job.test) for job in jobs})
+        trained.update(stage=stage, jobs={(job.training.sigma, job.test) for job in jobs})
         raise KeyboardInterrupt
 
-    write(ask="level", test=False)
+    write_params(sections(ask="level", test=False, **SIGMAS))
     study_settings.run()
     monkeypatch.setattr("klayer.parallel.runner.train_jobs", note)
     Path("params.yaml").write_text("not: klayer's")
     with pytest.raises(KeyboardInterrupt):
         study.run("one")
-    assert trained == {"stage": "study@one", "asked": {(0.1, False), (0.2, False)}}
+    assert trained == {"stage": "study@one", "jobs": {(0.1, False), (0.2, False)}}
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"training": {"half_cycle": 11}}, r"training.half_cycle is 11 in params.yaml and 20 in "),
-        ({"ask": "level", "test": False}, r"test is False in params.yaml and True in"),
-        (
-            {"across": {"sigma": [0.1, 0.3]}},
-            r"networks\.3\.training\.sigma is 0\.3 in params.yaml and 0\.2",
-        ),
-        ({"across": {}}, r"networks is \[.* in params.yaml and \[.*\] in"),
-    ],
-)
-def test_by_hand_a_difference_to_params_is_told(
-    folder: Path, changes: dict[str, Any], message: str
+def test_by_hand_a_study_takes_the_present_settings(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    check_recorded("study@one")
-    write(**changes)
-    with pytest.raises(KlayerError, match=rf"{message}.*one.json.*run `dvc repro study@one`"):
-        check_recorded("study@one")
-
-
-def test_missing_or_damaged_settings_are_told(folder: Path) -> None:
-    Path("settings/one.json").write_text("{")
-    with pytest.raises(KlayerError, match=r"settings/one.json is damaged .*--force --single-item"):
-        recorded()
-    Path("settings/one.json").unlink()
-    with pytest.raises(KlayerError, match=r"one.json is missing: run `dvc repro`"):
-        check_recorded("study@one")
-    with pytest.raises(KlayerError, match=r"has no 'two' \(known: .*one"):
-        check_recorded("study@two")
-
-
-def test_the_command_checks_by_hand(folder: Path) -> None:
-    write(training={"half_cycle": 11})
-    done = CliRunner().invoke(main, ["studies", "train", "one"])
-    assert done.exit_code == 1
-    assert "half_cycle is 11 in params.yaml" in done.output
+    write_params(sections(training={"half_cycle": 11}))
+    monkeypatch.setattr("klayer.stages.study.run", lambda name: None)
+    assert CliRunner().invoke(main, ["studies", "train", "one"]).exit_code == 0
+    assert of_stage("one", Trials, SETTINGS).networks[0].training.half_cycle == 11
 
 
 def test_files_of_a_study_that_is_gone_are_named(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kept, gone = Path("metrics/one.json"), ["metrics/old.json", "plots/seeds/old.csv"]
-    for path in (kept, *map(Path, gone)):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+    for name in ("metrics/one.json", "metrics/old.json", "plots/seeds/old.csv"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
     study_settings.run()
-    assert f"  rm -r -- {' '.join(gone)}\n" in capsys.readouterr().out
-    for name in gone:
-        Path(name).unlink()
-    study_settings.run()
-    assert capsys.readouterr().out == ""
-
-
-def test_a_difference_is_the_first_one() -> None:
-    assert difference({"a": [1, {"b": 2}]}, {"a": [1, {"b": 3}]}) == ("a.2.b", 2, 3)
-    assert difference({"a": 1}, {}) == ("a", 1, None)
-    assert difference({"a": np.pi}, {"a": np.pi}) is None
+    assert "  rm -r -- metrics/old.json plots/seeds/old.csv\n" in capsys.readouterr().out

@@ -20,7 +20,6 @@ from klayer.errors import KlayerError
 from klayer.stages.settings import RESULTS, check
 
 FOLDER = Path(".klayer/quick")
-IMAGES = Path("data/cifar-10-batches-py")
 LENGTHS = ("seeds", "half_cycle", "cycles", "evaluation_interval")  # of a run's own
 EXPERIMENTS = ("three_layer", "three_layer_bn", "nine_layer", "nine_layer_bn")
 
@@ -33,16 +32,20 @@ def main() -> None:
     copy_tree(Path(), FOLDER)
     for path in [path for pattern in RESULTS for path in FOLDER.glob(pattern)]:
         shutil.rmtree(path) if path.is_dir() else path.unlink()  # of experiments it does not train
-    params = YAML()
-    settings = params.load(FOLDER / "params.yaml")
-    archive = _images(settings)
-    shrink(settings)
-    params.dump(settings, FOLDER / "params.yaml")
-    subprocess.run(["git", "init", "--quiet"], cwd=FOLDER, check=True)
+    shutil.rmtree(FOLDER / "src")  # the project's own, where compiled code is kept, takes its place
+    (FOLDER / "src").symlink_to(Path("src").absolute())
     # DVC gives stages to the user's shell, which may be none; to start workers takes longer.
     environment = os.environ | {"SHELL": "/bin/sh", "LOKY_MAX_CPU_COUNT": "1"}
-    if archive:
-        environment["CIFAR10_ARCHIVE"] = archive
+    params = YAML()
+    settings = params.load(FOLDER / "params.yaml")
+    shrink(settings)
+    images = Path(os.environ.get("CIFAR10_ARCHIVE") or "data/cifar-10-batches-py").expanduser()
+    if images.is_file() or (images / "test_batch").exists():
+        environment["CIFAR10_ARCHIVE"] = str(images.absolute())
+    else:
+        settings["data"]["source"] = "synthetic"
+    params.dump(settings, FOLDER / "params.yaml")
+    subprocess.run(["git", "init", "--quiet"], cwd=FOLDER, check=True)
     done = subprocess.run(["dvc", "repro"], cwd=FOLDER, env=environment, check=False)
     if done.returncode:
         sys.exit(done.returncode)
@@ -71,34 +74,21 @@ def copy_tree(source: Path, target: Path) -> None:
 
 def shrink(settings: dict[str, Any]) -> None:
     """Makes the settings of params.yaml those of a run of seconds, in place."""
-    settings["training"] |= {"half_cycle": 50, "cycles": 1, "seeds": [1, 2]}
-    settings["training"]["evaluation_interval"] = 20
+    lengths = {"half_cycle": 50, "cycles": 1, "seeds": [1, 2], "evaluation_interval": 20}
+    settings["training"] |= lengths
     settings["check_gradients"]["hidden"] = [[6], [6, 5]]
     known, search = settings["experiments"], settings["search"]
     names = [name for name in EXPERIMENTS if name in known] or list(known)[:4]
     settings["experiments"] = {name: _short(known[name]) for name in names}
-    search["training"] = (search.get("training") or {}) | {
-        "half_cycle": 25,
-        "evaluation_interval": 50,
-    }
+    search["training"] |= {"half_cycle": 25, "evaluation_interval": 50}
     search["coarse"]["count"], search["fine"]["count"] = 6, 3
     search["fine"]["seeds"] = [1, 2]
     first = next(iter(search["schedules"]))  # the one whose networks the report looks into
     search["schedules"] = {first: _short(search["schedules"][first])}
 
 
-def _short(changes: dict[str, Any] | None) -> dict[str, Any]:
-    return {name: value for name, value in (changes or {}).items() if name not in LENGTHS}
-
-
-def _images(settings: dict[str, Any]) -> str:
-    """The images at hand, as CIFAR10_ARCHIVE; without any, chooses synthetic ones."""
-    named = os.environ.get("CIFAR10_ARCHIVE") or (
-        str(IMAGES) if (IMAGES / "batches.meta").exists() else ""
-    )
-    if not named:
-        settings["data"]["source"] = "synthetic"
-    return str(Path(named).expanduser().absolute()) if named else ""
+def _short(changes: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in changes.items() if name not in LENGTHS}
 
 
 if __name__ == "__main__":

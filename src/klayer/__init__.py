@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -9,22 +10,13 @@ if TYPE_CHECKING:
     from klayer.training.models import load_networks
 
 __all__ = ["KLayerClassifier", "load_networks"]
+MODULES = {"KLayerClassifier": "klayer.classifier", "load_networks": "klayer.training.models"}
 
 
 def __getattr__(name: str) -> Any:
     """What `__all__` names, when it is asked for: what it imports takes a second, and
     KLayerClassifier needs scikit-learn.
     """
-    if name == "load_networks":
-        from klayer.training.models import load_networks
-
-        return load_networks
-    if name == "KLayerClassifier":
-        try:
-            from klayer.classifier import KLayerClassifier
-        except ModuleNotFoundError as error:
-            if str(error.name).split(".")[0] == "sklearn":
-                raise ImportError("KLayerClassifier needs `pip install scikit-learn`") from None
-            raise
-        return KLayerClassifier
+    if name in MODULES:
+        return getattr(import_module(MODULES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -163,8 +163,9 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 **AS_IN_STUDY | {name: getattr(self, name) for name in SAME},
             )
         except ValidationError as error:
-            name, message = str(error.errors()[0]["loc"][0]), error.errors()[0]["msg"]
-            reason = message.removeprefix("Value error, ")
+            problem = error.errors()[0]
+            keys, message = problem["loc"], problem["msg"].removeprefix("Value error, ")
+            name, reason = (str(keys[0]), message) if keys else message.split(" ", 1)
             raise ValueError(f"{RENAMED.get(name, name)} is wrong: {reason}") from None
 
     def _epoch(self, trainer: Trainer, epoch: int) -> dict[str, float]:

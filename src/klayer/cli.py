@@ -5,18 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
-from klayer.environment import check_clone, check_code, end_with_dvc, projects_around
+from klayer.environment import check_folder, end_with, projects_around, unchanged
 from klayer.errors import KlayerError, one_line
 
 PARENT = os.getppid()  # asked for early: it may end while the rest is imported
-EXPERIMENT = "DVC_EXP_BASELINE_REV"  # set by `dvc exp run`
 STOPPED = (
     "stopped: nothing is left half-written, and networks that were finished are kept: run the same "
     "command again to go on"
@@ -27,13 +25,9 @@ class _Group(click.Group):
     """Ends a failed command with one message and a status; a fault of klayer is a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        for kind in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(kind) is signal.SIG_DFL:  # SIGHUP is not, under nohup
-                signal.signal(kind, _interrupt)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
         try:
             return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
-            raise
         except KlayerError as error:
             message, status = str(error), error.exit_status
         except KeyboardInterrupt:
@@ -45,14 +39,9 @@ class _Group(click.Group):
             error.add_note("A fault of klayer: please report it with these lines.")
             raise
         click.echo(f"Error: {message}", err=True)
-        if EXPERIMENT in os.environ and not projects_around():
+        if "DVC_EXP_BASELINE_REV" in os.environ and not projects_around():  # `dvc exp run` here
             click.echo("to undo what `dvc exp run -S` set: git checkout params.yaml", err=True)
         raise click.exceptions.Exit(status)
-
-
-def _interrupt(*_: object) -> NoReturn:
-    """Ends as on Ctrl-C, so that temporary files are removed."""
-    raise KeyboardInterrupt
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -75,29 +64,25 @@ def _call(function: str, *arguments: Any) -> None:
     getattr(import_module(f"klayer.stages.{module}"), name)(*arguments)
 
 
-def _begin() -> None:
-    """Before any work: refuses what would change or lose a result."""
-    check_code()
-    check_clone()
-    if "DVC_STAGE" in os.environ:
-        end_with_dvc(PARENT)
+def _begin() -> str | None:
+    """Before any work; the stage that DVC runs, if it does."""
+    check_folder()
+    if stage := os.environ.get("DVC_STAGE"):
+        end_with(PARENT)
+    return stage
 
 
-@contextmanager
-def _stage(stage: str, settings: str) -> Iterator[None]:
-    """Around a stage, whose settings the module `settings` writes.
+def _run(group: click.Group, function: str, *names: str) -> None:
+    """Runs a stage with the settings that were written of params.yaml.
 
-    By hand, all settings are checked, and have to be those that were written for the stage. Where
-    DVC runs it that has been done, and what the stage depends on must not change meanwhile.
+    By hand they are written now. DVC has done so, and what the stage depends on must not change
+    while it runs.
     """
-    from klayer.stages.dependencies import unchanged
-
-    _begin()
-    address = os.environ.get("DVC_STAGE")
-    if stage != "settings" and not address:
-        _call(f"{settings}:check_recorded", stage)
-    with unchanged(address) if address else nullcontext():
-        yield
+    stage, settings = _begin(), "study_settings:run" if group is studies else "settings:run"
+    if not stage and function != settings:
+        _call(settings)
+    with unchanged(stage) if stage else nullcontext():
+        _call(function, *names)
 
 
 # The command of each stage, with its argument; its function in klayer.stages; its help.
@@ -113,27 +98,23 @@ STAGES = (
 STUDIES = (
     ("settings", "study_settings:run", "Check params.yaml and write the settings of each study."),
     ("train NAME", "study:run", "Train and test all networks of the study NAME."),
-    ("report", "study_report:run", "Write reports/ from the plots of all studies."),
+    ("report", "report:run_studies", "Write reports/ from the plots of all studies."),
 )
 
 
 def _add_stage(group: click.Group, usage: str, function: str, text: str) -> None:
-    command, _, argument = usage.partition(" ")
-    settings = "study_settings" if group is studies else "settings"
-    stage = "study" if function == "study:run" else command.replace("-", "_")
+    command, *names = usage.split()
+    arguments: list[click.Parameter] = [click.Argument([name.lower()]) for name in names]
 
-    def run(**names: str) -> None:
-        with _stage("@".join([stage, *names.values()]), settings):
-            _call(function, *names.values())
+    def run(**values: str) -> None:
+        _run(group, function, *values.values())
 
-    arguments: list[click.Parameter] = [click.Argument([argument.lower()])] if argument else []
     group.add_command(click.Command(command, callback=run, params=arguments, help=text))
 
 
-for _row in STAGES:
-    _add_stage(main, *_row)
-for _row in STUDIES:
-    _add_stage(studies, *_row)
+for _group, _rows in ((main, STAGES), (studies, STUDIES)):
+    for _row in _rows:
+        _add_stage(_group, *_row)
 
 
 @main.command("check-gradients")
@@ -141,10 +122,9 @@ for _row in STUDIES:
 def check_gradients(layer: str | None) -> None:
     """Compare analytic with numerical gradients."""
     if layer:
-        _call("check_layer:run", layer)
-        return
-    with _stage("check_gradients", "settings"):
-        _call("check_gradients:run")
+        _call("check_gradients:run_layer", layer)
+    else:
+        _run(main, "check_gradients:run")
 
 
 @main.command()

@@ -1,30 +1,42 @@
-"""What could change or lose a result without a word: other code, a shallow clone, a lost parent."""
+"""What could change or lose a result without a word: other code, a shallow clone, an edit of what a
+stage depends on while it runs, a lost parent.
+"""
 
 from __future__ import annotations
 
 import os
-import re
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from ruamel.yaml import YAML
 
 import klayer
 from klayer.errors import KlayerError
 
+EDITED = (".yaml", ".json", ".lock")  # of settings
 
-def check_code() -> None:
-    """Raises KlayerError when the folder has klayer's code, and other code is running.
 
-    An environment holds klayer at one place, whatever the folder; an experiment of DVC, a worktree
-    or a second clone has code of its own, and results belong to that.
+def check_folder() -> None:
+    """Before any work. Raises KlayerError in two folders:
+
+    - with code of klayer that is not the one that runs, as in a second clone: an environment holds
+      klayer at one place, and results belong to the code of their folder;
+    - of an experiment in a shallow clone: DVC hands its results over by a fetch, which Git refuses
+      there, and says nothing.
     """
     here, running = Path("src/klayer"), Path(klayer.__file__).parent
     if here.is_dir() and not here.samefile(running):
         raise KlayerError(
             f"the code of {running} would run, not that of this folder: put it first, "
             "`PYTHONPATH=src python -m klayer ...`"
+        )
+    if any((project / ".git/shallow").exists() for project in projects_around()):
+        raise KlayerError(
+            "this clone is shallow, as `git clone --depth` makes it, and DVC would lose the "
+            "results of `--queue` and `--temp`: run `git fetch --unshallow` first"
         )
 
 
@@ -33,48 +45,47 @@ def projects_around() -> list[Path]:
     return [path.parent for path in Path.cwd().parents if path.name == ".dvc"]
 
 
-def check_clone() -> None:
-    """Raises KlayerError in the temporary folder of an experiment whose results DVC would lose.
+@contextmanager
+def unchanged(stage: str) -> Iterator[None]:
+    """Around a stage of dvc.yaml, by the address that DVC gives it: train@NAME, or
+    folder/dvc.yaml:train@NAME.
 
-    DVC hands them over by a fetch, which Git refuses where the clone is shallow, and says nothing.
+    DVC records the dependencies of a stage after its command has ended: what is edited meanwhile
+    would be recorded for a result of what was there before, which then counts as up to date.
+    Raises KlayerError at the end when code or settings on which the stage depends are others.
     """
-    if any((project / ".git/shallow").exists() for project in projects_around()):
-        raise KlayerError(
-            "this clone is shallow, as `git clone --depth` makes it, and DVC would lose the "
-            "results of `--queue` and `--temp`: run `git fetch --unshallow` first"
-        )
+    before = _contents(stage)
+    yield
+    after = _contents(stage)
+    for path in sorted(before.keys() | after.keys()):
+        if before.get(path) != after.get(path):
+            raise KlayerError(
+                f"{path} was changed while {stage} ran, and DVC would record it for a result of "
+                "what was there before: run `dvc repro` again"
+            )
 
 
-def end_with_dvc(parent: int) -> None:
-    """Ends this stage within a second of its parent, and of the dvc that runs it.
-
-    Where dvc was killed before `parent` was asked for, that is who adopted the stage. So the dvc
-    that `.dvc/tmp/rwlock` names is watched too; a shell may stand between it and the stage.
+def _contents(stage: str) -> dict[Path, bytes]:
+    """Every file of code and settings among a stage's dependencies. What stages write is left
+    alone by DVC meanwhile.
     """
-    processes: list[Path] = []
-    if Path("/proc/self").exists():  # of Linux: proc(5)
-        with suppress(OSError):
-            names = re.findall(r'"pid": (\d+)', Path(".dvc/tmp/rwlock").read_text(errors="replace"))
-            processes = [Path("/proc", pid, "stat") for pid in names]
-    end_with(parent, processes)
+    if not (pipeline := Path("dvc.yaml")).exists():  # a stage of the user's own, elsewhere
+        return {}
+    stages = YAML(typ="safe", pure=True).load(pipeline)["stages"]
+    entry = stages.get(stage.rpartition(":")[2].partition("@")[0], {})
+    named = [Path(path) for path in entry.get("do", entry).get("deps", [])]
+    edited = [path for path in named if path.parts[0] == "src" or path.suffix in EDITED]
+    files = [file for path in edited for file in (path, *path.rglob("*"))]
+    code = [file for file in files if file.is_file() and "__pycache__" not in file.parts]
+    return {file: file.read_bytes() for file in code}
 
 
-def end_with(parent: int, others: Sequence[Path] = ()) -> None:
-    """Ends this process within a second of its parent, and of all others, named by their
-    /proc/PID/stat, so that nothing is left running.
-    """
+def end_with(parent: int) -> None:
+    """Ends this process within a second of its parent, so that nothing is left running."""
 
     def watch() -> None:
-        while os.getppid() == parent and (not others or any(map(_runs, others))):
+        while os.getppid() == parent:
             time.sleep(0.5)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-def _runs(stat: Path) -> bool:
-    """Whether a process is there, and not only waits for its parent to take note of its end."""
-    try:
-        return stat.read_text(errors="replace").rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False

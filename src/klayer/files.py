@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import secrets
 from collections.abc import Iterator, Mapping
@@ -61,9 +60,6 @@ def write_text(path: Path, text: str) -> None:
 
 def write_metrics(path: Path, metrics: Mapping[str, float]) -> None:
     """Writes flat JSON with sorted keys. Raises ValueError for a number that is not finite."""
-    for key, value in metrics.items():
-        if not math.isfinite(value):
-            raise ValueError(f"{path}: {key} is {value}, a metric has to be finite")
     write_text(path, json.dumps(dict(metrics), indent=2, sort_keys=True, allow_nan=False) + "\n")
 
 

@@ -2,35 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
-
-from klayer.params import unknown_key
-
-
-class Section(BaseModel):
-    """A section of params.yaml: no unknown and no missing keys, no conversions, finite numbers."""
-
-    model_config = ConfigDict(
-        strict=True,
-        extra="forbid",
-        frozen=True,
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
-    )
-    renamed: ClassVar[Mapping[str, str]] = {}  # old names of keys, and the new ones
-
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 # The names of the tables of klayer.networks and klayer.data (tests hold them equal): to import
 # those takes half a second, which commands that train nothing do without.
@@ -41,6 +17,48 @@ ScheduleName = Literal["triangular", "constant", "step", "cosine", "one_cycle"]
 StatisticsName = Literal["own", "precise"]
 CorruptionName = Literal["brightness", "contrast", "noise", "translation"]
 
+BEST = "best_"  # before a schedule's name: the run that trains the best lambda by it
+SYNTHETIC = "synthetic"
+FILES = ("batches.meta", *(f"data_batch_{n}" for n in range(1, 6)), "test_batch")
+IMAGES = 50_000  # of data_batch_1 to 5: for training and validation
+RENAMED = {"gradient_momentum": "momentum", "shift": "augment_shift", "shifts": "corruptions"}
+
+
+class Section(BaseModel):
+    """A section of params.yaml: no unknown and no missing keys, no conversions, finite numbers."""
+
+    model_config = ConfigDict(
+        strict=True, extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_known_keys(cls, section: Any) -> Any:
+        """Whole files may have others, sections of the user's own, unless they look misspelt."""
+        extra, known = cls.model_config["extra"], list(cls.model_fields)
+        if extra == "allow" or not isinstance(section, dict):
+            return section
+        for key in [key for key in section if key not in known]:
+            name, likeness = RENAMED.get(key, str(key).lower()), 0.8 if extra == "ignore" else 0.6
+            close = get_close_matches(name, known, 1, likeness)
+            if close or extra == "forbid":
+                fix = f": did you mean {close[0]}?" if close else f" (known: {', '.join(known)})"
+                raise ValueError(f"{key} is not a known key{fix}")
+        return section
+
+    @model_validator(mode="after")
+    def _keeps_the_rules(self) -> Self:
+        for holds, message in self.rules():
+            if not holds:
+                raise ValueError(message)
+        return self
+
+    def rules(self) -> Iterator[tuple[object, str]]:
+        """What its keys have to hold together, each with the message where they do not, which
+        begins with the key that is wrong.
+        """
+        yield from ()
+
 
 def _different(values: tuple[Any, ...]) -> tuple[Any, ...]:
     if len(set(values)) < len(values):
@@ -48,24 +66,15 @@ def _different(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
-def _begins_with_affine(block: tuple[str, ...]) -> tuple[str, ...]:
-    if block[0] != "affine":
-        raise ValueError("should begin with affine, which reads the images")
-    return block
-
-
 List = Field(strict=False)  # a tuple, which YAML and JSON write as a list
+Several = Field(strict=False, min_length=1)
 Positive = Annotated[int, Field(ge=1)]
 Above0 = Annotated[float, Field(gt=0)]
+From0 = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Hidden = Annotated[tuple[Positive, ...], List]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Seeds = Annotated[tuple[Seed, ...], Field(min_length=1, strict=False), AfterValidator(_different)]
-Block = Annotated[
-    tuple[LayerName, ...],
-    Field(min_length=1, strict=False),
-    AfterValidator(_begins_with_affine),
-]
+Seeds = Annotated[tuple[Seed, ...], Several, AfterValidator(_different)]
 Name = Annotated[str, Field(pattern="^[A-Za-z0-9_][A-Za-z0-9_-]{0,99}$")]  # a part of file names
 
 
@@ -77,32 +86,26 @@ class Training(Section):
     networks do not name it.
     """
 
-    renamed: ClassVar = {
-        "gradient_momentum": "momentum",
-        "shift": "augment_shift",
-        "shifts": "corruptions",
-    }
-
     hidden: Hidden
     """Units of each hidden layer, first to last."""
-    block: Block
+    block: Annotated[tuple[LayerName, ...], Several]
     """The layers of each hidden layer, in their order, such as affine, batch_norm, relu."""
-    epsilon: Annotated[float, Field(gt=0)]
+    epsilon: Above0
     """Added to the variance in batch normalisation."""
-    bn_momentum: Annotated[float, Field(ge=0, lt=1)]
+    bn_momentum: Share
     """Of the running averages: new = bn_momentum * old + (1 - bn_momentum) * batch."""
     initialisation: InitialisationName
     """Initial weights: uniform within 1/sqrt(fan in), xavier, he, or normal with sigma."""
-    sigma: Annotated[float, Field(gt=0)]
+    sigma: Above0
     """Standard deviation of initial weights, where initialisation is normal."""
     batch_size: Positive
     """Images of a mini-batch. Where it does not divide the training images, the last, incomplete
     batch of each epoch is left out; with reshuffle false its images are never seen."""
-    learning_rate_min: Annotated[float, Field(gt=0)]
+    learning_rate_min: Above0
     """Where each cycle of the learning rate begins and ends."""
     learning_rate_max: Annotated[float, Field(gt=0, le=1e6)]
     """The learning rate in the middle of each cycle."""
-    l2: Annotated[float, Field(ge=0)]
+    l2: From0
     """L2 strength lambda: the cost is the mean cross-entropy + lambda * sum of squared weights."""
     half_cycle: Positive
     """n_s: steps from the smallest learning rate to the largest, and back."""
@@ -137,49 +140,26 @@ class Training(Section):
     views: bool = False
     """Whether networks are at the end also evaluated by their mean over views of each image."""
 
-    @field_validator("learning_rate_max")
-    @classmethod
-    def _above_the_smallest(cls, value: float, info: ValidationInfo) -> float:
-        smallest = info.data.get("learning_rate_min", 0)  # missing when it is itself wrong
-        if value < smallest:
-            raise ValueError(f"should be at least learning_rate_min, {smallest}")
-        return value
-
-    @field_validator("l2")
-    @classmethod
-    def _leaves_some_weight(cls, value: float, info: ValidationInfo) -> float:
-        limit = l2_limit(info.data.get("learning_rate_max", 0))
-        if not value < limit:
-            raise ValueError(
-                f"should be below 1 / (2 learning_rate_max) = {limit:g}: a step takes all of a "
-                "weight"
+    def rules(self) -> Iterator[tuple[object, str]]:
+        low, high = self.learning_rate_min, self.learning_rate_max
+        top = 1 / (2 * high)
+        yield self.block[0] == "affine", "block should begin with affine, which reads the images"
+        yield low <= high, f"learning_rate_max should be at least learning_rate_min, {low}"
+        yield (
+            self.l2 < top,
+            f"l2 should be below 1 / (2 learning_rate_max) = {top:g}: a step takes all of a weight",
+        )
+        yield (
+            self.dropout == 0 or "dropout" in self.block,
+            "dropout should be 0.0 where block does not name the layer dropout",
+        )
+        if self.skip:
+            starts = range(0, len(self.hidden) - self.skip, self.skip)  # as the network has it
+            yield starts, f"skip should be below {len(self.hidden)}, the number of hidden layers"
+            yield (
+                all(self.hidden[n] == self.hidden[n + self.skip] for n in starts),
+                "skip should be 0, or go over layers from one width to the same",
             )
-        return value
-
-    @field_validator("skip")
-    @classmethod
-    def _fits_the_widths(cls, value: int, info: ValidationInfo) -> int:
-        hidden = info.data.get("hidden", ())
-        if hidden and value >= len(hidden):
-            raise ValueError(
-                f"should be at most {len(hidden) - 1}, the hidden layers after the first"
-            )
-        starts = range(1, len(hidden) - value + 1, value) if value else ()  # as the network has it
-        for first in starts:
-            before, after = hidden[first - 1], hidden[first + value - 1]
-            if before != after:
-                raise ValueError(
-                    f"should be 0, or go over layers from one width to the same: layer {first} has "
-                    f"{before} units, layer {first + value} has {after}"
-                )
-        return value
-
-    @field_validator("dropout")
-    @classmethod
-    def _has_its_layer(cls, value: float, info: ValidationInfo) -> float:
-        if value and "dropout" not in info.data.get("block", ("dropout",)):
-            raise ValueError("should be 0.0 where block does not name the layer dropout")
-        return value
 
     @property
     def steps(self) -> int:
@@ -187,45 +167,30 @@ class Training(Section):
         return 2 * self.half_cycle * self.cycles
 
 
-def l2_limit(learning_rate_max: float) -> float:
-    """The lambda at which the decay 1 - 2 eta lambda of a step reaches 0."""
-    return 1 / (2 * learning_rate_max) if learning_rate_max else float("inf")
-
-
-BEST = "best_"  # before a schedule's name: the run that trains the best lambda by it
-SYNTHETIC = "synthetic"
-FILES = ("batches.meta", *(f"data_batch_{n}" for n in range(1, 6)), "test_batch")
-IMAGES = 50_000  # of data_batch_1 to 5: for training and validation
-
-
-def _one_for_each(lines: list[str]) -> list[str]:
-    if sorted(line.split()[1] for line in lines) != sorted(FILES):
-        raise ValueError(f"should have one line for each of {', '.join(FILES)}")
-    return lines
-
-
 class DataConfig(Section):
     """Where the images come from and how they are divided."""
 
     source: Literal["cifar10", "synthetic"]
     """The images of CIFAR-10, or synthetic ones that the project makes itself."""
-    sha256: Annotated[
-        list[Annotated[str, Field(pattern=r"^[0-9a-f]{64} +\S+$")]], AfterValidator(_one_for_each)
-    ]
+    sha256: list[Annotated[str, Field(pattern=r"^[0-9a-f]{64} +\S+$")]]
     """The seven files that are accepted, each `DIGEST NAME`, as sha256sum prints them."""
-    mirrors: list[Annotated[str, Field(pattern=r"^https?://[^\s/\[\]]+(/\S*)?$")]]
+    mirrors: list[Annotated[str, Field(pattern=r"^https?://\S+$")]]
     """Addresses of the archive, tried in this order."""
-    timeout: float = Field(gt=0, le=3600)
+    timeout: Annotated[float, Field(gt=0, le=3600)]
     """Seconds without an answer, or without a byte, after which a mirror is skipped."""
-    synthetic_seed: int = Field(ge=0)
+    synthetic_seed: Annotated[int, Field(ge=0)]
     """Of the synthetic images."""
-    validation: int = Field(ge=1, le=10_000)
+    validation: Annotated[int, Field(ge=1, le=10_000)]
     """How many images validate: the first of data_batch_1."""
 
     @property
     def digests(self) -> dict[str, str]:
         """The SHA-256 of each of CIFAR-10's files, by name."""
         return {name: digest for digest, name in map(str.split, self.sha256)}
+
+    def rules(self) -> Iterator[tuple[object, str]]:
+        names = sorted(line.split()[1] for line in self.sha256)
+        yield names == sorted(FILES), f"sha256 should have one line for each of {', '.join(FILES)}"
 
 
 class CheckGradients(Section):
@@ -235,9 +200,9 @@ class CheckGradients(Section):
     """Images of the batch."""
     features: Annotated[int, Field(ge=1, le=3072)]
     """Features that are kept of an image, evenly spread."""
-    hidden: Annotated[tuple[Hidden, ...], Field(min_length=1, strict=False)]
+    hidden: Annotated[tuple[Hidden, ...], Several]
     """The networks: units of the hidden layers of each."""
-    l2: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1, strict=False)]
+    l2: Annotated[tuple[From0, ...], Several]
     """Values of lambda."""
     tolerance: Above0
     """Largest relative error."""
@@ -257,12 +222,8 @@ class Coarse(Section):
     seed: Seed
     """Of all networks of the phase."""
 
-    @field_validator("smallest")
-    @classmethod
-    def _at_most_the_largest(cls, smallest: float, info: ValidationInfo) -> float:
-        if smallest > info.data.get("largest", smallest):
-            raise ValueError("should be at most search.coarse.largest")
-        return smallest
+    def rules(self) -> Iterator[tuple[object, str]]:
+        yield self.smallest <= self.largest, f"smallest should be at most largest, {self.largest}"
 
 
 class Fine(Section):
@@ -285,17 +246,24 @@ class Search(Section):
     """The first phase."""
     fine: Fine
     """The second phase."""
-    schedules: dict[Name, Training] = Field(default={})  # none where the stage reads its own
+    schedules: Annotated[dict[Name, Training], Field(min_length=1)] = {}  # the stage has none
     """What differs from both in training the best lambda, by the name of the schedule."""
 
+    def rules(self) -> Iterator[tuple[object, str]]:
+        limit = 1 / (2 * self.training.learning_rate_max) / 10 ** (self.fine.decades / 2)
+        yield self.coarse.largest < limit, f"coarse.largest should be below {limit:g}, see l2"
+        for name, training in self.schedules.items():
+            yield (
+                training.l2 == self.training.l2,
+                f"schedules.{name}.l2 has to be left out: a schedule trains the best of the search",
+            )
 
-class Params(Section):
+
+class Params(Section, extra="ignore"):
     """params.yaml, in which each run has all its settings: those of `training`, and its own.
 
     Other sections, of stages of the user's own, are left alone.
     """
-
-    model_config = ConfigDict(extra="ignore")
 
     data: DataConfig
     training: Training
@@ -311,36 +279,21 @@ class Params(Section):
             training, search = sections["training"], sections["search"]
             searching = training | search["training"]
             best = searching | {"evaluation_interval": training["evaluation_interval"]}
-            schedules = search.get("schedules", {}).items()
-            experiments = {n: training | changes for n, changes in sections["experiments"].items()}
-            search = search | {
-                "training": searching,
-                "schedules": {n: best | c for n, c in schedules},
+            schedules = {n: best | own for n, own in search.get("schedules", {}).items()}
+            return sections | {
+                "experiments": {n: training | own for n, own in sections["experiments"].items()},
+                "search": search | {"training": searching, "schedules": schedules},
             }
-            return sections | {"experiments": experiments, "search": search}
         except (KeyError, TypeError, AttributeError):
             return sections  # a section that is missing, or none, is named by its own class
 
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        search, images = self.search, IMAGES - self.data.validation
-        limit = l2_limit(search.training.learning_rate_max) / 10 ** (search.fine.decades / 2)
-        if search.coarse.largest >= limit:
-            raise ValueError(f"search.coarse.largest should be below {limit:g}, see l2")
-        if not search.schedules:  # the report looks into the networks of the first
-            raise ValueError("search.schedules should have at least one: add two_cycles: {}")
-        for name, training in search.schedules.items():
-            if training.l2 != search.training.l2:
-                raise ValueError(
-                    f"search.schedules.{name}.l2 has to be left out: a schedule trains the l2 that "
-                    "the search finds"
-                )
-            if f"{BEST}{name}" in self.experiments:
-                raise ValueError(f"experiments.{BEST}{name} is a schedule's run: rename it")
+    def rules(self) -> Iterator[tuple[object, str]]:
+        images = IMAGES - self.data.validation
         for name, training in {"training": self.training, **self.runs}.items():
-            if training.batch_size > images:
-                raise ValueError(f"batch_size of {name} should be at most the {images} images")
-        return self
+            yield (
+                training.batch_size <= images,
+                f"batch_size of {name} should be at most the {images} images",
+            )
 
     @property
     def runs(self) -> dict[str, Training]:
@@ -350,23 +303,9 @@ class Params(Section):
         return self.experiments | {f"{BEST}{n}": t for n, t in self.search.schedules.items()}
 
 
-def _known(settings: dict[str, Any]) -> dict[str, Any]:
-    for key in settings.keys() - Training.model_fields.keys():
-        raise ValueError(f"{key} {unknown_key(Training, key)}")
-    return settings
-
-
-def _may_vary(settings: dict[str, Any]) -> dict[str, Any]:
-    for key in _known(settings).keys() & {"seeds", "statistics", "corruptions", "views"}:
-        raise ValueError(f"{key} is the same for all networks of a study: move it to its training")
-    return settings
-
-
-COMPARING = ("gain", "range", "best_value", "best_gain")  # other variants with the first
-BY_CHOICE = ("best_gain", "level")  # of chosen values: a variant may have its own
-Changes = Annotated[dict[str, Any], AfterValidator(_known)]
-Lists = Annotated[dict[str, Annotated[list[Any], Field(min_length=1)]], AfterValidator(_may_vary)]
-Range = Annotated[tuple[float, float], List]
+Lists = dict[str, Annotated[list[Any], Field(min_length=1)]]
+Range = Annotated[tuple[Above0, Above0], List]
+OF_STUDY = {"seeds", "statistics", "corruptions", "views"}  # the same for all its networks
 
 
 class Random(Section):
@@ -374,23 +313,18 @@ class Random(Section):
 
     count: Annotated[int, Field(ge=1, le=10_000)]
     """How many."""
-    ranges: Annotated[dict[str, Range], Field(min_length=1), AfterValidator(_may_vary)]
+    ranges: Annotated[dict[str, Range], Field(min_length=1)]
     """Smallest and largest value of each setting, above 0."""
 
-    @field_validator("ranges")
-    @classmethod
-    def _rise(cls, ranges: dict[str, Range]) -> dict[str, Range]:
-        if not all(0 < low < high for low, high in ranges.values()):
-            raise ValueError("should go from a value above 0 to a larger one")
-        return ranges
+    def rules(self) -> Iterator[tuple[object, str]]:
+        for key, (low, high) in self.ranges.items():
+            yield low < high, f"ranges.{key} should go from one value to a larger one"
 
 
-class Variant(Section):
+class Variant(Section, extra="allow"):
     """What a variant changes of `training`, and the values that it has for itself."""
 
-    model_config = ConfigDict(extra="allow")
-
-    grid: Lists = Field(default={})
+    grid: Lists = {}
     """Values of each setting, all combinations of them."""
     random: Random | None = None
     """Drawn values, instead of a grid."""
@@ -401,16 +335,12 @@ class Variant(Section):
         return self.model_extra or {}
 
     @property
-    def own(self) -> Mapping[str, object]:
+    def own(self) -> Mapping[str, Any]:
         """Its own values, by setting."""
         return self.random.ranges if self.random else self.grid
 
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        _may_vary(self.changes)
-        if self.random and self.grid:
-            raise ValueError("has random values beside a grid: make two variants")
-        return self
+    def rules(self) -> Iterator[tuple[object, str]]:
+        yield not (self.random and self.grid), "grid is not for one with random: make two variants"
 
 
 class Study(Section):
@@ -425,47 +355,42 @@ class Study(Section):
         Field(min_length=1),
     ]
     """What each changes, by its name; the first is the one that others are compared with."""
-    training: Changes = Field(default={})
+    training: dict[str, Any] = {}
     """What all variants change of the section `training`."""
-    across: Lists = Field(default={})
+    across: Lists = {}
     """Values of a setting, all for each variant; further lists go along with the first one."""
     test: bool = True
     """Whether the test images are looked at; a search leaves them alone (ask: level)."""
 
-    @model_validator(mode="after")
-    def _can_be_answered(self) -> Self:
-        ask, values = self.ask, next(iter(self.across.values()), [])
-        if ask in COMPARING and len(self.variants) < 2:
-            raise ValueError(f"variants: {ask} compares at least two (for one, ask: level)")
-        if ask == "statistics" and len(self.variants) > 1:
-            raise ValueError("variants: statistics takes one alone")
-        if ask == "statistics" and not self.training.get("statistics"):
-            raise ValueError("training: statistics needs `statistics: [own, precise]`")
-        if len(set(map(len, self.across.values()))) > 1:
-            raise ValueError("across: should have lists of equal length")
-        if ask in ("range", "best_value") and len(values) < 2:
-            raise ValueError(f"across: {ask} compares at least two values")
-        if ask == "best_value" and not all(isinstance(x, int | float) and x > 0 for x in values):
-            raise ValueError("across: best_value compares numbers above 0")
-        if not self.test and ask != "level":
-            raise ValueError(f"test: {ask} needs the test images (without them, ask: level)")
+    def rules(self) -> Iterator[tuple[object, str]]:
+        ask, count = self.ask, len(self.variants)
+        lists = list(self.across.values())
+        if ask not in ("statistics", "level"):
+            yield count > 1, f"variants: {ask} compares at least two (for one, ask: level)"
+        if ask in ("range", "best_value"):
+            yield lists and len(lists[0]) > 1, f"across: {ask} compares at least two values"
+        if ask == "best_value":
+            numbers = all(isinstance(x, int | float) and x > 0 for x in lists[0])
+            yield numbers, "across: best_value compares numbers above 0"
+        if ask == "statistics":
+            wanted = self.training.get("statistics")
+            yield count == 1, "variants: statistics takes one alone"
+            yield wanted, "training: statistics needs `statistics: [own, precise]`"
+        if ask != "level":
+            yield self.test, f"test: {ask} needs the test images (without them, ask: level)"
+        yield len({len(values) for values in lists}) < 2, "across: lists should be of equal length"
         for name, variant in self.variants.items():
-            if variant.own and ask not in BY_CHOICE:
-                raise ValueError(
-                    f"variants.{name} has values of its own, which {ask} cannot compare: move them "
-                    "to across, or ask best_gain"
-                )
-            for key in variant.changes.keys() & (variant.own or self.across).keys():
-                raise ValueError(
-                    f"variants.{name}.{key} has no effect, as {key} varies: remove one"
-                )
-        return self
+            changes, own = variant.changes.keys(), variant.own.keys()
+            if own and ask not in ("best_gain", "level"):  # the only ones of chosen values
+                yield False, f"variants.{name} has values of its own, which {ask} cannot compare"
+            for key in changes & (own or self.across.keys()):
+                yield False, f"variants.{name}.{key} has no effect, as {key} varies: remove one"
+            for key in (changes | own | self.across.keys()) & OF_STUDY:
+                yield False, f"variants.{name}: {key} is the same for all, move it to training"
 
 
-class Studies(Section):
+class Studies(Section, extra="ignore"):
     """studies/params.yaml."""
-
-    model_config = ConfigDict(extra="ignore")
 
     training: Training
     studies: dict[Name, Study]
@@ -476,19 +401,13 @@ class Trial(Section):
     """A network of a study."""
 
     variant: str
-    """Name of its variant."""
-    value: str
-    """Of the setting that varies, as the tables show it; empty where none does."""
-    varied: dict[str, str]
-    """All settings that vary besides the variant, as the tables show them."""
-    training: Training
-    """With one seed."""
+    value: str  # of the setting that varies, as the tables show it; empty where none does
+    varied: dict[str, str]  # all settings that vary besides the variant, as the tables show them
+    training: Training  # with one seed
 
 
 class Trials(Section):
-    """All networks of a study, as the stage that trains them reads them."""
+    """All networks of a study by variant, value and seed, as the stage reads them."""
 
     networks: Annotated[tuple[Trial, ...], List]
-    """By variant, value and seed."""
-    test: bool
-    """Whether they are tested."""
+    test: bool  # whether they are tested

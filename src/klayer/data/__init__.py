@@ -1,1 +1,1 @@
-"""The images: where they come from and how they are read. Imports params, files and errors."""
+"""The images: where they come from and how they are read. Imports errors alone."""

@@ -42,15 +42,11 @@ def translation(images: Wide) -> Wide:
     """2 pixels to the right and down, with the edges repeated."""
     planes = images.reshape(-1, 3, 32, 32)
     room = [(0, 0), (0, 0), (PIXELS_MOVED, 0), (PIXELS_MOVED, 0)]
-    moved = np.pad(planes, room, mode="edge")[:, :, :32, :32]
-    return np.ascontiguousarray(moved).reshape(images.shape)
+    return np.pad(planes, room, mode="edge")[:, :, :32, :32].reshape(images.shape)
 
 
 CORRUPTIONS: dict[str, Callable[[Wide], Wide]] = {
-    "brightness": brightness,
-    "contrast": contrast,
-    "noise": noise,
-    "translation": translation,
+    function.__name__: function for function in (brightness, contrast, noise, translation)
 }
 
 

@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from klayer.errors import KlayerError
+from klayer.errors import KlayerError, one_line
 
 PROCESSED = Path("data/processed")
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+BATCH = (
+    10_000  # images of a file of CIFAR-10: five batches are for training, the last one for tests
+)
 CHUNK = 250  # images measured at once: the sum of their squares fits into 32 bits
 PIXELS = 3072  # 3 colour planes of 32 rows of 32 pixels
 
@@ -69,39 +72,29 @@ def measure(images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.
 def open_dataset(folder: str | Path = PROCESSED) -> Dataset:
     """Maps the images of `preprocess` into memory, and reads the rest.
 
-    Raises KlayerError, which names the file, when one is missing, damaged or of another shape.
+    Raises KlayerError when a file is missing, damaged or of another shape.
     """
-    folder = Path(folder)
-    train, validation, test = (_split(folder, part) for part in ("train", "validation", "test"))
-    mean = _load(folder / "mean.npy", (PIXELS,), np.float64)
-    deviation = _load(folder / "deviation.npy", (PIXELS,), np.float64)
-    path = folder / "classes.json"
+    folder, splits = Path(folder), {}
     try:
-        classes = tuple(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise _fault(path, error) from None
-    return Dataset(train, validation, test, mean, deviation, classes)
-
-
-def _split(folder: Path, part: str) -> Split:
-    images = _load(folder / f"{part}_images.npy", (None, PIXELS), np.uint8, mapped=True)
-    return Split(images, _load(folder / f"{part}_labels.npy", (len(images),), np.uint8))
-
-
-def _load(
-    path: Path, shape: tuple[int | None, ...], dtype: type[np.generic], mapped: bool = False
-) -> NDArray[Any]:
-    """The array of a file, with this shape; None stands for any length but 0."""
-    try:
-        array = np.asarray(np.load(path, mmap_mode="r" if mapped else None))
+        for part in ("train", "validation", "test"):
+            images = _load(folder / f"{part}_images.npy", np.uint8, 0, PIXELS)
+            labels = _load(folder / f"{part}_labels.npy", np.uint8, len(images))
+            splits[part] = Split(images, labels)
+        mean = _load(folder / "mean.npy", np.float64, PIXELS)
+        deviation = _load(folder / "deviation.npy", np.float64, PIXELS)
+        classes = tuple(json.loads((folder / "classes.json").read_text(encoding="utf-8")))
     except (OSError, ValueError, EOFError) as error:
-        raise _fault(path, error) from None
-    right = tuple(n or length for n, length in zip(shape, array.shape, strict=False))
-    if array.shape != right or len(right) != len(shape) or not len(array) or array.dtype != dtype:
-        raise _fault(path, f"{array.shape} of {array.dtype}, not {shape} of {np.dtype(dtype)}")
+        raise KlayerError(
+            f"{folder} does not hold the prepared images ({one_line(error)}): run `dvc repro "
+            "preprocess` in the project's folder"
+        ) from None
+    return Dataset(**splits, mean=mean, deviation=deviation, classes=classes)
+
+
+def _load(path: Path, dtype: type[np.generic], *shape: int) -> NDArray[Any]:
+    """The array of a file; images, which have two axes, are mapped. A length of 0 is any."""
+    array = np.asarray(np.load(path, mmap_mode="r" if len(shape) == 2 else None))
+    expected = tuple(n or len(array) for n in shape)
+    if array.shape != expected or array.dtype != dtype or not array.size:
+        raise ValueError(f"{path} is {array.shape} of {array.dtype}")
     return array
-
-
-def _fault(path: Path, reason: object) -> KlayerError:
-    what = "is missing" if isinstance(reason, FileNotFoundError) else f"is damaged ({reason})"
-    return KlayerError(f"{path} {what}: run `dvc repro preprocess` in the project's folder")

@@ -7,32 +7,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from klayer.data.archive import BATCH, BATCHES, TRAINING
-from klayer.data.dataset import PIXELS, Split
+from klayer.data.dataset import BATCH, PIXELS, Split
 
 NAMES = tuple(f"class {i}" for i in range(10))
-SQUARES = 8  # a pattern has 8 x 8 coloured squares of 4 x 4 pixels
 CONTRAST, NOISE = 3, 100  # the most that either adds to a pixel or takes from it, of 128
 
 
-def synthetic_images(seed: int) -> tuple[Split, Split]:
-    """50,000 training and 10,000 test images, each class as often as any other.
+def synthetic_images(seed: int) -> Split:
+    """60,000 images in 6 batches, each class as often in a batch as any other.
 
-    Images are (N, 3072) uint8, labels (N,) uint8. A linear classifier can tell most of them.
+    A pattern has 8 x 8 coloured squares of 4 x 4 pixels. A linear classifier can tell most images.
     """
     generator = np.random.default_rng(seed)
-    shape = (len(NAMES), 3, SQUARES, SQUARES)
-    squares = generator.integers(-CONTRAST, CONTRAST, shape, np.int16, endpoint=True)
-    side = 32 // SQUARES
-    patterns = squares.repeat(side, axis=2).repeat(side, axis=3).reshape(-1, PIXELS)
-    batches = []
-    for _ in BATCHES:
-        labels = (generator.permutation(BATCH) % len(NAMES)).astype(np.uint8)
+    squares = generator.integers(-CONTRAST, CONTRAST, (10, 3, 8, 8), np.int16, endpoint=True)
+    patterns = squares.repeat(4, axis=2).repeat(4, axis=3).reshape(-1, PIXELS)
+    images, labels = np.empty((6 * BATCH, PIXELS), np.uint8), np.empty(6 * BATCH, np.uint8)
+    for start in range(0, len(labels), BATCH):
+        batch = slice(start, start + BATCH)
+        labels[batch] = generator.permutation(BATCH) % 10
         noise = generator.integers(-NOISE, NOISE, (BATCH, PIXELS), np.int16, endpoint=True)
-        batches.append(Split((128 + patterns[labels] + noise).astype(np.uint8), labels))
-    return _joined(batches[: len(TRAINING)]), _joined(batches[len(TRAINING) :])
-
-
-def _joined(batches: list[Split]) -> Split:
-    images = np.concatenate([batch.images for batch in batches])
-    return Split(images, np.concatenate([batch.labels for batch in batches]))
+        images[batch] = 128 + patterns[labels[batch]] + noise
+    return Split(images, labels)

@@ -9,29 +9,31 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import platform
 import shutil
-from contextlib import suppress
-from dataclasses import asdict
+from collections.abc import Iterable
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
+import klayer
 from klayer.data.dataset import PROCESSED
 from klayer.files import whole_file
-from klayer.parallel.digests import identity, images_digest
 from klayer.training.job import Job, Outcome
 
 CHECKPOINTS = Path(".klayer/checkpoints")
-ARRAYS = ("curves", "layers", "predictions", "network")
+GROUPS = ("curves", "layers", "predictions", "network")  # of the arrays of an outcome
 
 
 def keep(stage: str, job: Job, outcome: Outcome) -> None:
     """Writes the outcome of a job, whole or not at all. Raises KlayerError where it cannot."""
-    arrays = {f"{g}.{n}": a for g in ARRAYS for n, a in getattr(outcome, g).items()}
-    row = np.frombuffer(json.dumps(outcome.row).encode(), np.uint8)
-    np.savez(content := io.BytesIO(), row=row, **arrays)
+    arrays = {f"{g}.{n}": a for g in GROUPS for n, a in getattr(outcome, g).items()}
+    np.savez(file := io.BytesIO(), row=np.array(json.dumps(outcome.row)), **arrays)
+    content = file.getvalue()
     with whole_file(_path(stage, job)) as partial:
-        partial.write_bytes(hashlib.sha256(content.getbuffer()).digest() + content.getbuffer())
+        partial.write_bytes(hashlib.sha256(content).digest() + content)
 
 
 def find(stage: str, job: Job) -> Outcome | None:
@@ -40,11 +42,10 @@ def find(stage: str, job: Job) -> Outcome | None:
         kept = _path(stage, job).read_bytes()
     except FileNotFoundError:
         return None
-    digest, content = kept[:32], kept[32:]
-    if hashlib.sha256(content).digest() != digest:
+    if hashlib.sha256(kept[32:]).digest() != kept[:32]:
         return None
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        outcome = Outcome(row=json.loads(arrays["row"].tobytes()))
+    with np.load(io.BytesIO(kept[32:]), allow_pickle=False) as arrays:
+        outcome = Outcome(row=json.loads(str(arrays["row"])))
         for key in set(arrays.files) - {"row"}:
             group, _, name = key.partition(".")
             getattr(outcome, group)[name] = arrays[key]
@@ -52,13 +53,35 @@ def find(stage: str, job: Job) -> Outcome | None:
 
 
 def forget(stage: str) -> None:
-    """Removes the kept jobs of a stage, and the folder when it holds no others."""
+    """Removes the kept jobs of a stage."""
     shutil.rmtree(CHECKPOINTS / stage, ignore_errors=True)
-    with suppress(OSError):
-        CHECKPOINTS.rmdir()
 
 
 def _path(stage: str, job: Job) -> Path:
-    settings = asdict(job) | {"training": job.training.model_dump()}
-    text = json.dumps([settings, identity(), images_digest(PROCESSED)])
-    return CHECKPOINTS / stage / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.kept"
+    digest = hashlib.sha256(repr((job, identity(), _images())).encode()).hexdigest()
+    return CHECKPOINTS / stage / f"{digest[:32]}.kept"
+
+
+@cache
+def identity() -> dict[str, str]:
+    """The versions of Python and of the libraries that compute, and a digest of klayer's code: two
+    processes of which it is the same train the same network.
+    """
+    return {
+        "python": platform.python_version().rpartition(".")[0],
+        "klayer's code": _digest(Path(klayer.__file__).parent.rglob("*.py")),
+        **{name: version(name) for name in ("llvmlite", "numba", "numpy")},
+    }
+
+
+@cache
+def _images() -> str:
+    """A digest of the prepared images: their mean and deviation stand for the training images."""
+    return _digest(set(PROCESSED.iterdir()) - {PROCESSED / "train_images.npy"})
+
+
+def _digest(paths: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        digest.update(f"{path.name} ".encode() + path.read_bytes())
+    return digest.hexdigest()

@@ -10,37 +10,32 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import threading
 import uuid
+import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
-from pathlib import Path
-from typing import Any
 
-from distributed import Client, Future, KilledWorker, as_completed, get_worker
+from distributed import Client, KilledWorker, as_completed, get_worker
 
+from klayer.data.dataset import Dataset
 from klayer.errors import KlayerError, one_line
-from klayer.files import write_folder
-from klayer.parallel.digests import identity, images_digest
-from klayer.parallel.runner import CLUSTER, Result, Task, train_task
+from klayer.parallel.checkpoints import identity
+from klayer.parallel.runner import CLUSTER, GO_ON, Result
+from klayer.training.job import Job
+from klayer.training.loop import train
 
 TIMEOUT = 15  # seconds until a scheduler that does not answer is given up
-GO_ON = "what was finished is kept: run the same command again"
-
-Files = dict[str, bytes]
-_lock = threading.Lock()  # a worker may have several threads
 
 
-def map_tasks(name: str, tasks: Sequence[Task], data: Path) -> Iterator[Result]:
-    """The result of each task of the stage `name`, as soon as it is there. `data` has the images.
+def results(name: str, jobs: Sequence[Job], dataset: Dataset) -> Iterator[Result]:
+    """The outcome of each job of the stage `name`, as soon as it is there.
 
     Raises KlayerError when the scheduler does not answer or is gone, when a worker has other
     versions or other code than this process, and when workers die of a task.
     """
-    if not tasks:
-        return
     for logger in ("distributed", "distributed.client", "asyncio"):
         logging.getLogger(logger).setLevel(logging.CRITICAL)  # errors are raised
+    warnings.filterwarnings("ignore", "Sending large graph")  # the images
     address = os.environ[CLUSTER]
     try:
         client = Client(address, timeout=TIMEOUT, name="klayer")
@@ -50,7 +45,16 @@ def map_tasks(name: str, tasks: Sequence[Task], data: Path) -> Iterator[Result]:
             "`dask scheduler`, or unset the variable to train on this machine"
         ) from None
     try:
-        yield from _results(client, name, tasks, data)
+        if not client.scheduler_info()["workers"]:
+            print("no worker yet: waiting for one", file=sys.stderr, flush=True)
+        # A task of its own: it is done again where a worker dies that alone has the images.
+        images = client.submit(lambda dataset: dataset, dataset, pure=False)
+        futures = []
+        for job in jobs:
+            key = f"{name}, seed {job.seed}, l2 {job.training.l2:.3g}-{uuid.uuid4().hex}"
+            futures.append(client.submit(_work, job, images, identity(), key=key))
+        for future in as_completed(futures):
+            yield future.result()
     except KilledWorker as error:
         raise KlayerError(
             f"{error.task}: {error.allowed_failures + 1} workers died of this task, perhaps "
@@ -65,51 +69,12 @@ def map_tasks(name: str, tasks: Sequence[Task], data: Path) -> Iterator[Result]:
         client.close(timeout=2)
 
 
-def _results(client: Client, name: str, tasks: Sequence[Task], data: Path) -> Iterator[Result]:
-    if not client.scheduler_info()["workers"]:
-        print("no worker yet: waiting for one", file=sys.stderr, flush=True)
-    run, digest = uuid.uuid4().hex, images_digest(data)
-
-    def submit(task: Task, images: Future[Files] | None = None) -> Future[Any]:
-        _, job = task
-        key = f"{name}, seed {job.seed}, l2 {job.training.l2:.3g}{', images' if images else ''}"
-        arguments = (task, data, identity(), digest, images)
-        return client.submit(_work, *arguments, key=f"{key}-{task[0]}-{run}", pure=False)
-
-    waiting = {submit(task): task for task in tasks}
-    images: Future[Files] | None = None
-    ready = as_completed(list(waiting))
-    for future in ready:
-        task, result = waiting.pop(future), future.result()
-        if result is not None:
-            yield result
-            continue
-        if images is None:
-            files = {path.name: path.read_bytes() for path in data.iterdir()}
-            images = client.submit(dict, files, pure=False)
-        waiting[again := submit(task, images)] = task
-        ready.add(again)
-
-
-def _work(
-    task: Task, data: Path, needed: dict[str, str], digest: str, images: Files | None
-) -> Result | None:
-    """Runs in a worker: the result, or None where it has no images.
-
-    Raises KlayerError when the worker has other versions or other code.
-    """
-    worker: Any = get_worker()
+def _work(job: Job, images: Dataset, needed: dict[str, str]) -> Result:
+    """Runs in a worker. Raises KlayerError when it has other versions or other code."""
     for name, value in needed.items():
         if (own := identity().get(name)) != value:
             raise KlayerError(
-                f"worker {worker.address}: it has {name} {own}, and {value} is needed: start it "
-                "in the same environment, with the same code of klayer"
+                f"worker {get_worker().address}: it has {name} {own}, and {value} is needed: start "
+                "it in the same environment, with the same code of klayer"
             )
-    local = Path(worker.local_directory) / f"klayer-images-{digest[:16]}"
-    with _lock:
-        if not local.is_dir() and images:
-            write_folder(local, images)
-    for folder in (data, local):
-        if (folder / "train_images.npy").is_file() and images_digest(folder) == digest:
-            return train_task(folder, task)
-    return None
+    return job, train(job, images)

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from statistics import stdev
+from statistics import mean, stdev
+from typing import Any
 
+import joblib
+from joblib.externals.loky.process_executor import BrokenProcessPool
 from tqdm import tqdm
 
-from klayer.data.dataset import PROCESSED, open_dataset
+from klayer.data.dataset import PROCESSED, Dataset, open_dataset
+from klayer.environment import end_with
 from klayer.errors import KlayerError
-from klayer.parallel import checkpoints, workers
+from klayer.parallel import checkpoints
 from klayer.training.job import Job, Outcome
+from klayer.training.loop import train
 
 CLUSTER = "DASK_SCHEDULER_ADDRESS"
-BAR = "{desc}: {n_fmt} of {total_fmt} networks |{bar}| {remaining} left{postfix}"
+GO_ON = "what was finished is kept: run the same command again"
 
-Task = tuple[int, Job]  # with its number in the stage
-Result = tuple[int, Outcome]
+Result = tuple[Job, Outcome]
 Train = Callable[[Sequence[Job]], list[Outcome]]
 
 
@@ -34,12 +40,13 @@ def checkpointed(name: str) -> Iterator[Train]:
     """
     begun, jobs, outcomes = time.monotonic(), list[Job](), list[Outcome]()
 
-    def train(more: Sequence[Job]) -> list[Outcome]:
+    def train_more(more: Sequence[Job]) -> list[Outcome]:
+        trained = train_jobs(name, more, kept=True)
         jobs.extend(more)
-        outcomes.extend(trained := train_jobs(name, more, kept=True))
+        outcomes.extend(trained)
         return trained
 
-    yield train
+    yield train_more
     checkpoints.forget(name)
     print(summary(name, jobs, outcomes, time.monotonic() - begun))
 
@@ -49,35 +56,75 @@ def train_jobs(name: str, jobs: Sequence[Job], kept: bool = False) -> list[Outco
 
     Raises KlayerError as `open_dataset`, `train` and the workers do.
     """
-    open_dataset()  # a missing file is named once, not by every worker
-    outcomes = {i: o for i, job in enumerate(jobs) if kept and (o := checkpoints.find(name, job))}
-    tasks = [(index, job) for index, job in enumerate(jobs) if index not in outcomes]
-    begun, steps = time.monotonic(), 0
+    dataset = open_dataset()  # a missing file is named once, not by every worker
+    outcomes = {job: o for job in jobs if kept and (o := checkpoints.find(name, job))}
+    waiting = [job for job in jobs if job not in outcomes]
     bar = tqdm(
         desc=name,
-        total=len(jobs),
-        initial=len(outcomes),
-        bar_format=BAR,
+        total=sum(job.training.steps for job in jobs),
+        initial=sum(job.training.steps for job in outcomes),
+        unit=" steps",
+        unit_scale=True,
         smoothing=0,  # of all networks, as those of all processes end at once
         leave=False,
         disable=None,
     )
     with bar:
-        for index, outcome in _results(name, tasks):
-            outcomes[index] = outcome
+        for job, outcome in _results(name, waiting, dataset):
+            outcomes[job] = outcome
             if kept:
-                checkpoints.keep(name, jobs[index], outcome)
-            steps += jobs[index].training.steps
-            rate = steps / (time.monotonic() - begun)
+                checkpoints.keep(name, job, outcome)
             so_far = accuracy(jobs, list(outcomes.values()))
-            bar.set_postfix_str(f"{rate:,.0f} steps/s, {so_far}", refresh=False)
-            bar.update()
-    return [outcomes[index] for index in range(len(jobs))]
+            bar.set_postfix_str(f"{len(outcomes)} of {len(jobs)} networks, {so_far}", refresh=False)
+            bar.update(job.training.steps)
+    return [outcomes[job] for job in jobs]
+
+
+def _results(name: str, jobs: Sequence[Job], dataset: Dataset) -> Iterator[Result]:
+    """On the cluster that the environment names, else on this machine."""
+    if not os.environ.get(CLUSTER):
+        return map_tasks(partial(_train, PROCESSED.absolute()), jobs)
+    try:
+        from klayer.parallel import cluster
+    except ImportError as error:
+        raise KlayerError(
+            f"{CLUSTER} is set, but Dask cannot be used ({error}): install it, "
+            "`pip install 'klayer[cluster]'`, or unset the variable to train on this machine"
+        ) from None
+    return cluster.results(name, jobs, dataset)
+
+
+def _train(images: Path, job: Job) -> Result:
+    """In a worker."""
+    return job, train(job, open_dataset(images))
+
+
+def map_tasks(function: Callable[[Any], Any], tasks: Sequence[Any]) -> Iterator[Any]:
+    """function(task) of each task, as soon as it is there, on all cores of this machine.
+
+    Where one process is enough it is this one. Raises KlayerError when a worker dies.
+    """
+    warnings.filterwarnings("ignore", r"\d+ tasks", module="joblib")  # of an error that is raised
+    processes = max(1, min(joblib.cpu_count(), len(tasks)))
+    try:
+        with joblib.parallel_config("loky", initializer=_begin, initargs=(os.getpid(),)):
+            parallel = joblib.Parallel(processes, batch_size=1, return_as="generator_unordered")
+            yield from parallel(joblib.delayed(function)(task) for task in tasks)
+    except BrokenProcessPool as error:
+        raise KlayerError(
+            f"a worker process was killed, perhaps because memory ran out; {GO_ON}"
+        ) from error
+
+
+def _begin(parent: int) -> None:
+    """In a new worker."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent answers to Ctrl-C
+    end_with(parent)
 
 
 def summary(name: str, jobs: Sequence[Job], outcomes: Sequence[Outcome], seconds: float) -> str:
     """One line about a stage: how many networks, how many steps, and how accurate they are."""
-    count = "1 network" if len(jobs) == 1 else f"{len(jobs)} networks"
+    count = f"{len(jobs)} network{'s' if len(jobs) > 1 else ''}"
     steps = sorted({job.training.steps for job in jobs})
     each = f"{steps[0]:,} steps each" if len(steps) == 1 else f"{steps[0]:,} to {steps[-1]:,} steps"
     diverged = sum(outcome.row["diverged_at"] != -1 for outcome in outcomes)
@@ -93,26 +140,4 @@ def accuracy(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> str:
     if any(job.training != jobs[0].training for job in jobs):
         return f"{part} accuracy {min(percent):.1f} to {max(percent):.1f} %"
     spread = f" ± {stdev(percent):.1f}" if len(percent) > 1 else ""
-    return f"{part} accuracy {sum(percent) / len(percent):.1f} %{spread}"
-
-
-def _results(name: str, tasks: Sequence[Task]) -> Iterator[Result]:
-    """On the cluster that the environment names, else on this machine."""
-    if not os.environ.get(CLUSTER):
-        return workers.map_tasks(partial(train_task, PROCESSED.absolute()), tasks)
-    try:
-        from klayer.parallel import cluster
-    except ImportError as error:
-        raise KlayerError(
-            f"{CLUSTER} is set, but Dask cannot be used ({error}): install it, "
-            "`pip install 'klayer[cluster]'`, or unset the variable to train on this machine"
-        ) from None
-    return cluster.map_tasks(name, tasks, PROCESSED.absolute())
-
-
-def train_task(data: Path, task: Task) -> Result:
-    """Runs in a worker: what training needs is not loaded where nothing is trained."""
-    from klayer.training.loop import train
-
-    index, job = task
-    return index, train(job, open_dataset(data))
+    return f"{part} accuracy {mean(percent):.1f} %{spread}"

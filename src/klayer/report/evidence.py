@@ -13,11 +13,12 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from klayer import params
 from klayer.errors import KlayerError
 from klayer.report.statistics import Values
+from klayer.report.words import Settings, differences, normalises
 
 Read = TypeVar("Read", dict[str, Any], pd.DataFrame)
+SMALLEST = 1e-12  # what is smaller is drawn here, over the layers
 Pair = tuple["Run", "Run"]  # without and with BN
 # Columns of text, in which None, NA or 007 is a name.
 TEXT = """
@@ -35,11 +36,32 @@ class Run:
     """What came of a run, an experiment or a training of the best λ: a network for each seed."""
 
     name: str
-    settings: Mapping[str, Any]  # the section `training` with what the run changes
+    settings: Settings  # the section `training` with what the run changes
     seeds: pd.DataFrame  # a row for each seed (the index), its final measures
-    curves: pd.DataFrame
-    layers: pd.DataFrame  # step, layer, score_std, gradient_norm
-    weights: Path  # PNG
+
+    @property
+    def folder(self) -> Path:
+        """Pictures and tables of its networks."""
+        return Path("plots/runs") / self.name
+
+    @cached_property
+    def curves(self) -> pd.DataFrame:
+        """Means over the seeds, and their deviations, by step."""
+        columns = "step learning_rate train_accuracy validation_accuracy validation_accuracy_std"
+        return read_table(f"plots/train/{self.name}.csv", columns)
+
+    def at_start(self, quantity: str) -> pd.Series[float]:
+        """A quantity by layer, at the first step of training; at least SMALLEST."""
+        layers = read_table(self.folder / "layers.csv", "step layer score_std gradient_norm")
+        first = layers[layers["step"] == layers["step"].min()]
+        values: pd.Series[float] = first.set_index("layer")[quantity]
+        return values.clip(lower=SMALLEST)
+
+    @property
+    def fading(self) -> float:
+        """How many times smaller the last layer's scores are than the first's, at the start."""
+        scores = self.at_start("score_std")
+        return float(scores.iloc[0] / scores.iloc[-1])
 
     @property
     def test_accuracy(self) -> pd.Series[float]:
@@ -57,12 +79,6 @@ class Run:
         best = self.name.startswith("best_")
         return f"train_best@{self.name.removeprefix('best_')}" if best else f"train@{self.name}"
 
-    def at_start(self, quantity: str) -> pd.Series[float]:
-        """A quantity by layer, at the first step of training."""
-        first = self.layers["step"] == self.layers["step"].min()
-        values: pd.Series[float] = self.layers[first].set_index("layer")[quantity]
-        return values
-
 
 class Evidence:
     """All that the report stands on. A file is read when it is asked for.
@@ -73,15 +89,22 @@ class Evidence:
     def __init__(self, sections: Mapping[str, Any]) -> None:
         """`sections` are those of params.yaml."""
         self.sections = sections
-        self.schedules = [f"best_{name}" for name in params.names(sections, "search.schedules")]
-        if not self.schedules:
-            raise KlayerError("params.yaml: search.schedules is empty: add one, two_cycles: {}")
+        self.schedules = [f"best_{name}" for name in sections["search"]["schedules"]]
+        self.asked: set[str] = set()  # names of the runs that `run` was asked for
 
     @cached_property
     def runs(self) -> Mapping[str, Run]:
         """Experiments in the order of params.yaml, then best_SCHEDULE."""
-        names = [*params.names(self.sections, "experiments"), *self.schedules]
-        return {n: _run(n, settings_of(self.sections, n, self.best_l2)) for n in names}
+        training, search = self.sections["training"], self.sections["search"]
+        best = self.searching | {"l2": self.best_l2}
+        settings = {n: {**training, **c} for n, c in self.sections["experiments"].items()}
+        settings |= {f"best_{n}": {**best, **c} for n, c in search["schedules"].items()}
+        return {name: Run(name, known, _seeds(name)) for name, known in settings.items()}
+
+    @property
+    def searching(self) -> dict[str, Any]:
+        """The section `training` with what the search changes."""
+        return {**self.sections["training"], **self.sections["search"]["training"]}
 
     @property
     def best(self) -> Run:
@@ -92,11 +115,12 @@ class Evidence:
         """Raises Unanswered where it is missing."""
         if name not in self.runs:
             raise Unanswered(f"params.yaml has no {name}")
+        self.asked.add(name)
         return self.runs[name]
 
     def pair(self, name: str) -> Pair:
-        """The runs without and with BN. Raises Unanswered where one is missing."""
-        return self.run(name), self.run(f"{name}_bn")
+        """The runs without and with BN. Raises Unanswered where one is missing, or more differs."""
+        return only_bn((self.run(name), self.run(f"{name}_bn")))
 
     def table(self, *names: str, measure: str = "test_accuracy") -> Values:
         """A row for each seed that all these runs have, in order; a column for each run."""
@@ -106,60 +130,41 @@ class Evidence:
     @cached_property
     def best_l2(self) -> float:
         """The choice of the search."""
-        return float(read_numbers("metrics/search_l2.json", "best_l2")["best_l2"])
+        return read_number("metrics/search_l2.json", "best_l2")
 
     @cached_property
     def search_runs(self) -> pd.DataFrame:
         """Every network of the search: phase, l2, seed, validation_accuracy."""
         return read_table("plots/search_l2_runs.csv", "phase l2 seed validation_accuracy")
 
-    @property
-    def synthetic(self) -> bool:
-        """Whether the images were made by the project itself."""
-        return bool(read_numbers("metrics/data.json", "synthetic")["synthetic"])
 
-
-def settings_of(sections: Mapping[str, Any], name: str, best_l2: float) -> dict[str, Any]:
-    """The section `training` with what a run changes."""
-    if name in sections["experiments"]:
-        return dict(sections["training"]) | dict(sections["experiments"][name] or {})
-    changes = dict(sections["search"]["schedules"][name.removeprefix("best_")] or {})
-    return searching(sections) | {"l2": best_l2} | changes
-
-
-def searching(sections: Mapping[str, Any]) -> dict[str, Any]:
-    """The section `training` with what the search changes."""
-    return dict(sections["training"]) | dict(sections["search"].get("training") or {})
-
-
-def _run(name: str, settings: Mapping[str, Any]) -> Run:
-    folder = Path("plots/runs") / name
-    seeds = Path("plots/seeds") / f"{name}.csv"
-    measures = "seed test_accuracy validation_accuracy learnt"
-    curves = "step learning_rate train_accuracy validation_accuracy validation_accuracy_std"
-    by_seed = read_table(seeds, measures).set_index("seed")
-    if not by_seed.index.is_unique:
-        raise KlayerError(f"{seeds} has a seed twice: run `dvc repro` again")
-    return Run(
-        name,
-        settings,
-        seeds=by_seed,
-        curves=read_table(f"plots/train/{name}.csv", curves),
-        layers=read_table(folder / "layers.csv", "step layer score_std gradient_norm"),
-        weights=folder / "weights.png",
+def only_bn(pair: Pair) -> Pair:
+    """The pair. Raises Unanswered where more than BN is different."""
+    plain, other = (
+        {**run.settings, "block": [name for name in run.settings["block"] if name != "batch_norm"]}
+        for run in pair
     )
+    different = differences(other, plain)
+    if [normalises(run.settings) for run in pair] != [False, True]:
+        different = "BN is not in the second alone"
+    if different:
+        raise Unanswered(f"{pair[1].name} differs from {pair[0].name} in more than BN: {different}")
+    return pair
 
 
-def read_numbers(path: str, keys: str) -> dict[str, Any]:
-    """A JSON file of another stage. Raises KlayerError when it cannot be read, or lacks a key."""
-    return read(path, keys, _numbers)
+def _seeds(name: str) -> pd.DataFrame:
+    """The final measures of a run's networks, by seed."""
+    path = f"plots/seeds/{name}.csv"
+    seeds = read_table(path, "seed test_accuracy validation_accuracy learnt").set_index("seed")
+    if not seeds.index.is_unique:
+        raise KlayerError(f"{path} has a seed twice: run `dvc repro` again")
+    return seeds
 
 
-def _numbers(text: str) -> dict[str, Any]:
-    numbers = dict(json.loads(text))
-    if wrong := [name for name, value in numbers.items() if not isinstance(value, int | float)]:
-        raise ValueError(f"{wrong[0]} is no number")
-    return numbers
+def read_number(path: str, key: str) -> float:
+    """From a JSON file of another stage. Raises KlayerError when it cannot be read or lacks it."""
+    numbers = read(path, key, lambda text: {k: float(v) for k, v in dict(json.loads(text)).items()})
+    return float(numbers[key])
 
 
 def read_table(path: str | Path, columns: str) -> pd.DataFrame:
@@ -170,11 +175,9 @@ def read_table(path: str | Path, columns: str) -> pd.DataFrame:
 def _whole_table(text: str) -> pd.DataFrame:
     types = dict.fromkeys(TEXT.split(), str)
     table = pd.read_csv(io.StringIO(text), dtype=types, keep_default_na=False)
-    if not text.endswith("\n") or (table.isna() | (table == "")).to_numpy().any():
-        raise ValueError("it has been cut short")  # never as it was written
-    numbers = table.drop(columns=types, errors="ignore")
-    if table.empty or not np.isfinite(numbers.to_numpy(np.float64)).all():
-        raise ValueError("it has been damaged")
+    numbers = table.drop(columns=types, errors="ignore").to_numpy(np.float64)
+    if not (text.endswith("\n") and len(table) and np.isfinite(numbers).all()):
+        raise ValueError("it was cut short or damaged")
     return table
 
 

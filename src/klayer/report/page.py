@@ -1,30 +1,126 @@
-"""Writes a page from templates: its sentences, then the whole as HTML and as Markdown.
+"""A page: what it is made of, and how it is written as HTML and as Markdown.
+
+A page is a `Document`: a lead, a contents list, and a `Section` for each question. A section shows
+its answer and its first blocks, tables and figures; its details are folded.
 
 templates/questions/NAME.j2 has the sentences of a question in blocks: `answer`, one sentence, whose
 part up to a colon or semicolon stands in the contents list as well; `numbers`, which goes on from
-it; `how`, paragraphs that are folded. They are filled with what the question has computed; the
-functions of words.py are filters there.
+it; `how`, paragraphs that are folded; and a block of the name of each figure, its caption. They are
+filled with what the question has computed; the functions of words.py are filters there.
 """
 
 from __future__ import annotations
 
 import base64
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache, wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from klayer.errors import KlayerError
 from klayer.report import words
-from klayer.report.document import REPORTS, Block, Document, Figure, Section, Table
 from klayer.report.evidence import Evidence, Unanswered
-from klayer.report.verdicts import Verdict
+from klayer.report.statistics import Verdict
 
-Ask = Callable[[Evidence], Section]
+if TYPE_CHECKING:  # slow to import
+    from matplotlib.axes import Axes
+
+REPORTS = Path("reports")
+
+
+@dataclass(frozen=True)
+class Table:
+    """The first column names the rows, the others hold numbers or words."""
+
+    caption: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    source: str = ""  # how to get this: files · command
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A chart, a PNG of its own: a small screen stacks what a wide one sets side by side.
+
+    Lines that `draw` gives a label become the legend, inside the picture. Sizes are in inches.
+    """
+
+    title: str
+    draw: Callable[[Axes], None]
+    left: float = 0.68  # for the labels of the axes
+    bottom: float = 0.5
+    width: float = 3.9
+    height: float = 3.1
+    photo: bool = False  # whose colours a dark screen leaves as they are
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Charts that belong together."""
+
+    name: str
+    panels: Sequence[Panel]
+    source: str = ""  # how to get this: files · command
+    caption: str = ""  # that of the question's template where none is given
+
+    @property
+    def files(self) -> list[tuple[Panel, Path]]:
+        """The panels with their PNG files."""
+        several = len(self.panels) > 1
+        names = [f"{self.name}_{i}" if several else self.name for i, _ in enumerate(self.panels, 1)]
+        paths = [REPORTS / "figures" / f"{name}.png" for name in names]
+        return list(zip(self.panels, paths, strict=True))
+
+
+Block = Table | Figure
+Ask = Callable[[Evidence], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A question and its answer: one bold sentence, the numbers, then how it is known."""
+
+    anchor: str
+    title: str
+    short: str  # the answer in a few words, for the contents list
+    certainty: str  # clear, uncertain, too few seeds, ...; empty where nothing is judged
+    answer: str  # one sentence
+    numbers: str = ""  # what goes on from it
+    blocks: Sequence[Block] = ()
+    how: Sequence[str] = ()  # paragraphs, folded
+    details: Sequence[Block] = ()  # folded
+
+
+@dataclass(frozen=True)
+class Document:
+    """A whole page."""
+
+    title: str
+    lead: Sequence[str]  # paragraphs
+    sections: Sequence[Section]
+    glossary: Sequence[Sequence[str]] = ()  # words and what they mean
+    warning: str = ""
+
+
+def asks(name: str, title: str) -> Callable[[Ask], Callable[[Evidence], Section]]:
+    """Makes a section of a function that gives the arguments of `question`, its own title among
+    them where it has one. Where its runs are missing or are not what it asks, it is one line.
+    """
+
+    def decorated(ask: Ask) -> Callable[[Evidence], Section]:
+        @wraps(ask)
+        def section(evidence: Evidence) -> Section:
+            try:
+                return question(name, **{"title": title, **ask(evidence)})
+            except Unanswered as why:
+                return Section(name, title, "Not answered", "", f"Not answered: {why}.")
+
+        return section
+
+    return decorated
 
 
 def question(
@@ -50,23 +146,16 @@ def question(
     numbers = _line(sentence(template, "numbers", facts))
     short = re.split("[:;]", answer)[0]
     certainty = verdict.certainty if verdict else ""
-    return Section(name, title, short, certainty, answer, numbers, blocks, how, details)
+    shown, folded = (
+        [_captioned(block, template, facts) for block in part] for part in (blocks, details)
+    )
+    return Section(name, title, short, certainty, answer, numbers, shown, how, folded)
 
 
-def asks(name: str, title: str) -> Callable[[Ask], Ask]:
-    """Names a question. Where its runs are missing or are not what it asks, it is one line."""
-
-    def decorated(ask: Ask) -> Ask:
-        @wraps(ask)
-        def section(evidence: Evidence) -> Section:
-            try:
-                return ask(evidence)
-            except Unanswered as why:
-                return Section(name, title, "Not answered", "", f"Not answered: {why}.")
-
-        return section
-
-    return decorated
+def _captioned(block: Block, template: str, facts: Mapping[str, Any]) -> Block:
+    if isinstance(block, Table) or block.caption:
+        return block
+    return replace(block, caption=_line(sentence(template, block.name, facts)))
 
 
 def attempt(verdict: Callable[..., Verdict], *arguments: Any) -> Verdict | None:
@@ -102,7 +191,7 @@ def _paragraphs(text: str) -> list[str]:
 
 
 def page(document: Document) -> str:
-    """HTML that needs no other file. Raises KlayerError when a picture is missing."""
+    """HTML that needs no other file: it holds the pictures, which have to be there."""
     return _environment().get_template("page.html.j2").render(document=document).strip() + "\n"
 
 
@@ -121,31 +210,19 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
-        name: function for name, function in vars(words).items() if callable(function)
-    }  # of words.py
+    environment.filters |= {name: word for name, word in vars(words).items() if callable(word)}
     environment.filters |= {
         "unbroken": lambda text: re.sub(r" (?=[%=±])|(?<=[=±]) ", "\N{NO-BREAK SPACE}", text),
-        "is_figure": lambda block: isinstance(block, Figure),
-        "embedded": _embedded,
-        "linked": lambda path: Path(os.path.relpath(path, REPORTS)).as_posix(),
+        "base64": lambda path: base64.b64encode(path.read_bytes()).decode(),
         "columns": _columns,
     }
     return environment
 
 
-def _embedded(path: Path) -> str:
-    """A PNG as an address that holds it."""
-    try:
-        return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
-    except OSError as error:
-        raise KlayerError(f"{path} cannot be read ({error.strerror}): run `dvc repro`") from error
-
-
 def _columns(table: Table) -> str:
     """A table in Markdown, with columns as wide as their widest cell, to be read as it is."""
     rows = [table.head, *table.rows]
-    widths = [max(3, *(len(row[i]) for row in rows)) for i in range(len(table.head))]
-    lines = [" | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows]
-    lines.insert(1, " | ".join("-" * width for width in widths))
-    return "\n".join(f"| {line} |" for line in lines)
+    widths = [max(3, *map(len, column)) for column in zip(*rows, strict=True)]
+    rows.insert(1, ["-" * width for width in widths])
+    padded = ([cell.ljust(w) for cell, w in zip(row, widths, strict=True)] for row in rows)
+    return "\n".join(f"| {' | '.join(row)} |" for row in padded)

@@ -1,107 +1,86 @@
-"""Are the reported numbers reproduced? Each beside our runs, and all of them together."""
+"""Are the reported numbers reproduced? All of them together, and the best λ, whose schedule is
+unknown: each schedule's two accuracies against the reported pair.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
 import numpy as np
+from scipy import special
 
-from klayer.report import words
-from klayer.report.charts import Row, seeds_panel
-from klayer.report.comparison import comparable, label, normalises, other_images, unlike
-from klayer.report.document import Figure, Section, Table
-from klayer.report.drawing import BLUE, ORANGE
+from klayer.report import charts, reference, statistics, words
 from klayer.report.evidence import Evidence, Run, Unanswered
-from klayer.report.page import asks, question
-from klayer.report.reference import BEST, RUNS, Reported
-from klayer.report.statistics import EQUAL, Estimate, Values, estimate, rank, signs
-from klayer.report.verdicts import Verdict, judge
+from klayer.report.page import Figure, Table, asks, attempt
+from klayer.report.reference import BEST, BEST_VALIDATION, ROWS, TRIED, Reported
+from klayer.report.statistics import EQUAL, Values, Verdict
 
-ROWS = (*RUNS, BEST)
-WORDS = {0: "no difference", 1: "higher", -1: "lower"}
+DIRECTIONS = {0: "no difference", 1: "higher", -1: "lower"}
+AGREEMENT = {0: "neither", 1: "test only", 2: "validation only", 3: "both"}
 SOURCE = "plots/seeds/*.csv · dvc repro train train_best"
-HEAD = ("run", "reported (%)", "ours (%)", "seeds", "difference (points)", "rank", "within 95 %")
+HEAD = ["run", "reported (%)", "ours (%)", "seeds", "difference (points)", "rank", "within 95 %"]
+OF_SCHEDULES = ["schedule", "test (%)", "one more run", "validation (%)", "one more run"]
+OF_SCHEDULES += [f"highest of {TRIED}", "agrees in", "certainty"]
 
 
 @asks("reported", "Are the reported numbers reproduced?")
-def section(evidence: Evidence) -> Section:
+def numbers(evidence: Evidence) -> dict[str, Any]:
     """The joint answer, the table of test accuracies, its picture, and the rows at chance level."""
-    if images := other_images(evidence):
-        raise Unanswered(f"the images are {images}")
     verdict = together(evidence)
-    pairs = [(row, evidence.run(row.run)) for row in ROWS if comparable(row, evidence)]
+    pairs = [(row, evidence.run(row.run)) for row in ROWS if row.comparable(evidence)]
     learning = [(row, run) for row, run in pairs if row.learns]
-    held = [held for row, run in learning if (held := _held(row, run)) is not None]
-    bars = [
-        Row(
-            _title(row),
-            100 * (run.test_accuracy - row.test_accuracy),
-            BLUE if normalises(run.settings) else ORANGE,
-        )
-        for row, run in learning
-    ]
-    panel = seeds_panel("Test accuracy", bars, "ours less reported (points)")
-    caption = (
-        "Ours less reported, of the networks that learn: with BN blue, without orange. The "
-        "reported number is at 0."
-    )
+    bars = []
+    for row, run in learning:
+        colour = charts.BLUE if words.normalises(run.settings) else charts.ORANGE
+        away = 100 * (run.test_accuracy - row.test_accuracy)
+        bars.append(charts.Row(_title(row), away, colour))
+    panel = charts.seeds_panel("Test accuracy", bars, "ours less reported (points)")
     rows = [_row(row, evidence) for row in ROWS]
-    return question(
-        "reported",
-        "Are the reported numbers reproduced?",
-        verdict,
-        blocks=[Figure("comparison", caption, [panel], SOURCE)],
-        details=[Table("Test accuracy, reported and ours (mean ± std)", HEAD, rows, SOURCE)],
-        count=len(learning),
-        of_all=sum(row.learns for row in ROWS),
-        held=held,
-        at_chance=[(_title(row), run) for row, run in pairs if not row.learns],
-        without_best=together(evidence, RUNS) if learning[-1][0] is BEST else None,
-    )
+    held = [_held(row, run) for row, run in learning]
+    return {
+        "verdict": verdict,
+        "blocks": [Figure("comparison", [panel], SOURCE)],
+        "details": [Table("Test accuracy, reported and ours (mean ± std)", HEAD, rows, SOURCE)],
+        "count": len(learning),
+        "of_all": sum(row.learns for row in ROWS),
+        "held": [one for one in held if one is not None],
+        "at_chance": [(_title(row), run) for row, run in pairs if not row.learns],
+        "without_best": learning[-1][0] is BEST and attempt(together, evidence, reference.RUNS),
+    }
 
 
 def _title(row: Reported) -> str:
-    return label(row.settings) + (", best λ" if row is BEST else "")
+    return words.label(row.settings) + (", best λ" if row is BEST else "")
 
 
 def together(evidence: Evidence, reported: Sequence[Reported] = ROWS) -> Verdict:
-    """The joint verdict over all rows that learn and are the report's experiment.
+    """The joint verdict over all rows that learn and are the report's experiment, by D.
 
     Raises Unanswered where there is none.
     """
-    rows = [row for row in reported if row.learns and comparable(row, evidence)]
+    reference.check_images(evidence)
+    rows = [row for row in reported if row.learns and row.comparable(evidence)]
     if not rows:
         raise Unanswered("no run that learns in the report is trained as there")
     target = float(np.mean([row.test_accuracy for row in rows]))
 
-    def number(table: Values) -> Estimate:
-        mean, error = _difference(table, target)
-        deviation = estimate(table.mean(axis=1)).deviation
-        return Estimate(float(mean), deviation, len(table), float(error))
+    def difference(tables: Values) -> tuple[Values, Values]:
+        """D and its standard error, of tables (..., n seeds, R rows): what the seeds of all rows
+        have in common, and the scatter of the report's own single runs, taken to be ours.
+        """
+        mean, shared = statistics.mean_and_error(tables.mean(axis=-1) - target)
+        _, single = statistics.mean_and_error(np.swapaxes(tables, -2, -1))
+        scatter = single**2 * tables.shape[-2]
+        return mean, np.sqrt(shared**2 + scatter.sum(axis=-1) / len(rows) ** 2)
 
-    def direction(tables: Values) -> np.ndarray:
-        return signs(*_difference(tables, target), tables.shape[-2])
-
-    return judge("reported", evidence.table(*(r.run for r in rows)), number, direction, WORDS)
-
-
-def _difference(tables: Values, target: float) -> tuple[Values, Values]:
-    """D and its standard error, of tables (..., n seeds, R rows): what the seeds of all rows have
-    in common, and the scatter of the report's own single runs, taken to be ours.
-    """
-    count, rows = tables.shape[-2:]
-    difference = tables.mean(axis=(-2, -1)) - target
-    if count < 2:
-        return difference, np.zeros(tables.shape[:-2])
-    shared = tables.mean(axis=-1).var(axis=-1, ddof=1) / count
-    single = tables.var(axis=-2, ddof=1).sum(axis=-1) / rows**2
-    return difference, np.sqrt(shared + single)
+    return statistics.judge(evidence.table(*(row.run for row in rows)), difference, DIRECTIONS)
 
 
 def _held(row: Reported, run: Run) -> bool | None:
     """Whether the prediction of one more run holds the number; None where there is none."""
-    predicted = estimate(run.test_accuracy).prediction
-    if predicted is None:
+    if (predicted := statistics.estimate(run.test_accuracy).prediction) is None:
         return None
     return predicted[0] - EQUAL <= row.test_accuracy <= predicted[1] + EQUAL
 
@@ -111,9 +90,112 @@ def _row(row: Reported, evidence: Evidence) -> tuple[str, ...]:
     if run is None:
         return (*reported, "not run", "", "", "", "")
     start = (*reported, words.spread(run.test_accuracy), str(len(run.seeds)))
-    if differs := unlike(row, run.settings):
+    if differs := row.unlike(run.settings):
         return (*start, "", "", f"not the report's experiment: {differs}")
     held = {True: "yes", False: "no", None: "not judged"}[_held(row, run)]
     away = words.points(run.test_accuracy.mean() - row.test_accuracy)
-    place = f"{rank(row.test_accuracy, run.test_accuracy):g} of {len(run.seeds)}"
+    place = f"{statistics.rank(row.test_accuracy, run.test_accuracy):g} of {len(run.seeds)}"
     return (*start, away, place, held if row.learns else f"{run.failed} failed to train")
+
+
+@asks("schedules", "Which schedule explains the reported best λ?")
+def schedules(evidence: Evidence) -> dict[str, Any]:
+    """Each schedule against the reported pair of accuracies."""
+    runs = {reference.schedule(run): run for run in map(evidence.run, evidence.schedules)}
+    tried = {name: attempt(agreement, evidence, run) for name, run in runs.items()}
+    verdicts = {name: verdict for name, verdict in tried.items() if verdict}
+    if all(verdict.share is None for verdict in verdicts.values()):
+        raise Unanswered(agreement(evidence, evidence.best).why)
+    both = [name for name, verdict in verdicts.items() if verdict.direction == "both"]
+    limits = {name: _highest_of(runs[name]) for name, v in verdicts.items() if v.share is not None}
+    pair = f"reported {words.percent(BEST.test_accuracy)} and {words.percent(BEST_VALIDATION)}"
+    rows = [_schedule(name, runs[name], verdict) for name, verdict in verdicts.items()]
+    files = "plots/seeds/best_*.csv · dvc repro train_best"
+    table = Table(f"Accuracy with the best λ, mean ± std; {pair}", OF_SCHEDULES, rows, files)
+    lines = charts.own_lines(runs)
+    lines.sort(key=lambda line: -line.run.curves["step"].iloc[-1])  # the shorter ones on top
+    panels = [charts.training_panel(lines, "accuracy"), *charts.learning_rate_panels(lines)]
+    files = charts.source("plots/train/best_*.csv", runs.values())
+    return {
+        "verdict": verdicts[both[0]] if len(both) == 1 else None,
+        "blocks": [table],
+        "details": [Figure("train_best", panels, files)],
+        "verdicts": verdicts,
+        "both": both,
+        "under": [name for name, (_, high) in limits.items() if high < BEST_VALIDATION],
+        "above": [name for name, (low, _) in limits.items() if low > BEST_VALIDATION],
+        "cycles": attempt(cycles, evidence),
+        "reported": BEST_VALIDATION,
+        "of_search": TRIED,
+    }
+
+
+def _schedule(name: str, run: Run, verdict: Verdict) -> list[str]:
+    cells = [name]
+    for accuracies in (run.test_accuracy, run.seeds["validation_accuracy"]):
+        cells += [
+            words.spread(accuracies),
+            words.within(statistics.estimate(accuracies).prediction),
+        ]
+    share = f" ({verdict.percent} %)" if verdict.share is not None else ""
+    cells.append(words.within(_highest_of(run)) if len(run.seeds) > 1 else "")
+    return [*cells, verdict.direction, verdict.certainty + share]
+
+
+def cycles(evidence: Evidence) -> Verdict:
+    """The verdict on three cycles less two, by test accuracy.
+
+    Raises Unanswered where the two runs are missing, or are not that.
+    """
+    two, three = (evidence.run(f"best_{name}_cycles") for name in ("two", "three"))
+    numbers = [run.settings["cycles"] for run in (two, three)]
+    if words.differences(three.settings, two.settings, but=("cycles",)) or numbers != [2, 3]:
+        raise Unanswered(f"{three.name} and {two.name} differ in more than a third cycle")
+    return statistics.compared(two.test_accuracy, three.test_accuracy)
+
+
+def agreement(evidence: Evidence, run: Run) -> Verdict:
+    """In which of the two reported accuracies a schedule agrees.
+
+    Raises Unanswered where the report has no such training.
+    """
+    reference.check_images(evidence)
+    if other := BEST.unlike(run.settings, free=("half_cycle", "cycles")):
+        raise Unanswered(f"{run.name} is not the report's experiment: {other}")
+    measures = run.seeds[["test_accuracy", "validation_accuracy"]].to_numpy(np.float64)
+    return statistics.judge(measures, _least, AGREEMENT, _agrees)
+
+
+def _least(table: Values) -> tuple[Values, Values]:
+    """The test accuracy, with the smaller error of the two accuracies: both need scatter."""
+    means, errors = statistics.mean_and_error(table.T)
+    return means[0], errors.min()
+
+
+def _agrees(tables: Values) -> np.ndarray:
+    """Columns: test and validation accuracy."""
+    count = tables.shape[-2]
+    mean, deviation = tables.mean(axis=-2), tables.std(axis=-2, ddof=1)
+    half = statistics.quantile(count - 1) * deviation[..., 0] * np.sqrt(1 + 1 / count)
+    test = np.abs(mean[..., 0] - BEST.test_accuracy) <= half + EQUAL
+    low, high = (mean[..., 1] + q * deviation[..., 1] for q in highest(count))
+    return np.asarray(test + 2 * ((low <= BEST_VALIDATION) & (high >= BEST_VALIDATION)))
+
+
+@cache
+def highest(count: int) -> tuple[float, float]:
+    """Where the highest of 50 more runs lies with 95 % probability: so many deviations above the
+    mean of `count` runs. The formula stands in docs/evidence.md.
+    """
+    chance, of_mean, of_highest = np.random.default_rng(1).random((3, 20_000))
+    scale = np.sqrt((count - 1) / special.chdtri(count - 1, 1 - chance))
+    z0, z = special.ndtri(of_mean), special.ndtri(of_highest ** (1 / TRIED))
+    low, high = np.quantile(scale * (z0 / np.sqrt(count) + z), [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _highest_of(run: Run) -> tuple[float, float]:
+    """Where the highest validation accuracy of 50 more runs would lie, of two seeds or more."""
+    validation = statistics.estimate(run.seeds["validation_accuracy"])
+    low, high = (validation.mean + q * validation.deviation for q in highest(validation.count))
+    return low, high

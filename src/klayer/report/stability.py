@@ -6,81 +6,68 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from klayer.report import batch_norm, l2, reported, schedules, words
-from klayer.report.comparison import comparable, effective, files, other_images, own, schedule
-from klayer.report.document import Section, Table
-from klayer.report.evidence import Evidence, Unanswered, read_table, searching
-from klayer.report.page import asks, attempt, question
-from klayer.report.verdicts import NOT_JUDGED, Verdict
+from klayer.report import batch_norm, l2, reference, reported, words
+from klayer.report.evidence import Evidence, Unanswered, read_table
+from klayer.report.page import Table, asks, attempt
+from klayer.report.statistics import NOT_JUDGED, Verdict
 
 FRESH = Path("plots/stability.csv")  # of `klayer stability`
 EARLIER = Path("plots/earlier.csv")  # verdicts of an earlier run of the whole study
 COLUMNS = "question seeds direction word estimate low high settings"
-TITLE = "Would other seeds say the same?"
 OUTDATED = "made with other settings: run `klayer stability`"
 SEARCH = "l2"  # the question that the search answers
-IN_WORDS = {
-    "reported": "reported numbers",
-    "shallow": "BN in 3 layers",
-    "sigma_1e-1": "BN at σ = 0.1",
-    "start": "BN and initial weights",
-    "l2": "L2",
-    "cycles": "third cycle",
-    "deep": "BN in 9 layers",
-    "he": "He initialisation",
-}
 CERTAINTY = {"shown": "clear", "not shown": "clear", "suggested": "uncertain"}  # by the rule's word
-# The questions that a few tenths of a point decide, by their names in docs/evidence.md.
-CLOSE: Mapping[str, Callable[[Evidence], Verdict]] = {
-    "reported": reported.together,
-    "shallow": lambda evidence: batch_norm.gain(evidence, "three_layer"),
-    "sigma_1e-1": lambda evidence: batch_norm.gain(evidence, "sigma_1e-1"),
-    "start": batch_norm.start,
-    SEARCH: lambda evidence: l2.judged(evidence.search_runs),
-    "cycles": schedules.cycles,
+
+
+# Questions by their names in docs/evidence.md: a title, and how the verdict is computed. The close
+# ones are those that a few tenths of a point decide.
+Question = tuple[str, Callable[[Evidence], Verdict]]
+CLOSE: dict[str, Question] = {
+    "reported": ("reported numbers", reported.together),
+    "shallow": ("BN in 3 layers", partial(batch_norm.gain, name="three_layer")),
+    "sigma_1e-1": ("BN at σ = 0.1", partial(batch_norm.gain, name="sigma_1e-1")),
+    "start": ("BN and initial weights", batch_norm.start),
+    SEARCH: ("L2", lambda evidence: l2.Search(evidence.search_runs).verdict),
+    "cycles": ("third cycle", reported.cycles),
+}
+OTHERS: dict[str, Question] = {
+    "deep": ("BN in 9 layers", partial(batch_norm.trainable, better="nine_layer_bn")),
+    "he": ("He initialisation", partial(batch_norm.trainable, better="nine_layer_he")),
 }
 
 
-def close_verdicts(evidence: Evidence) -> dict[str, Verdict]:
-    """Of the close questions, where their runs are there."""
-    verdicts = {name: attempt(verdict, evidence) for name, verdict in CLOSE.items()}
-    return {name: verdict for name, verdict in verdicts.items() if verdict}
-
-
-def close_runs(evidence: Evidence) -> dict[str, list[str]]:
-    """The runs that each of those verdicts is computed from; none for the search's."""
-    runs = {
-        "reported": [row.run for row in reported.ROWS if row.learns and comparable(row, evidence)],
-        "shallow": ["three_layer", "three_layer_bn"],
-        "sigma_1e-1": ["sigma_1e-1", "sigma_1e-1_bn"],
-        "start": [name for name in evidence.runs if name.startswith("sigma_")],
-        SEARCH: [],
-        "cycles": ["best_two_cycles", "best_three_cycles"],
-    }
-    return {name: runs[name] for name in close_verdicts(evidence)}
+def close_answers(evidence: Evidence) -> dict[str, tuple[Verdict, list[str]]]:
+    """The verdicts on the close questions, where their runs are there, each with the names of the
+    runs that it is computed from: none for the search's.
+    """
+    answers = {}
+    for name, (_, judged) in CLOSE.items():
+        evidence.asked.clear()
+        if verdict := attempt(judged, evidence):
+            answers[name] = verdict, sorted(evidence.asked)
+    return answers
 
 
 def settings_digests(evidence: Evidence) -> dict[str, str]:
     """Of the settings behind each verdict, without seeds: those of its runs or of the search, and
     of the images. Settings that are off, or that change no network, have no part in it.
     """
-    section = evidence.sections.get("data") or {}
-    images: dict[str, Any] = {key: section.get(key) for key in ("source", "validation")}
-    images["files"] = sorted(files(section.get("sha256", ())))
-    if images["source"] == "synthetic":
-        images["synthetic_seed"] = section.get("synthetic_seed")
+    data = evidence.sections["data"]
+    keys = ["source", "validation", *(["synthetic_seed"] * (data["source"] == "synthetic"))]
+    images = {key: data[key] for key in keys} | {"files": sorted(reference.files(data["sha256"]))}
     fine = evidence.search_runs[evidence.search_runs["phase"] != "coarse"]
-    search = effective(searching(evidence.sections)) | {"values": sorted(set(fine["l2"].tolist()))}
+    search = words.effective(evidence.searching) | {"values": sorted(set(fine["l2"].tolist()))}
     del search["l2"]
     digests = {}
-    for name, names in close_runs(evidence).items():
-        runs = {run: effective(evidence.runs[run].settings) for run in sorted(names)}
+    for name, (_, names) in close_answers(evidence).items():
+        runs = {run: words.effective(evidence.runs[run].settings) for run in names}
         digests[name] = _digest({"images": images, "runs": search if name == SEARCH else runs})
     return digests
 
@@ -89,61 +76,61 @@ def study_digest(evidence: Evidence) -> str:
     """Of the settings of its runs, without the user's own experiments and the best λ, which the
     search finds.
     """
-    study = {name: run for name, run in sorted(evidence.runs.items()) if not own(run)}
-    runs = {name: effective(run.settings) for name, run in study.items()}
+    study = [run for run in evidence.runs.values() if not reference.own(run)]
+    runs = {run.name: words.effective(run.settings) for run in study}
     for name in evidence.schedules:
-        runs[name].pop("l2", None)
-    return _digest([runs, sorted((evidence.sections.get("data") or {}).get("sha256", ()))])
+        del runs[name]["l2"]
+    return _digest([runs, sorted(evidence.sections["data"]["sha256"])])
 
 
 def _digest(settings: Any) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def table(verdicts: Sequence[Verdict], seeds: str, digests: Mapping[str, str]) -> pd.DataFrame:
-    """A row for each verdict, in points, with the digest of its settings."""
+def table(evidence: Evidence, seeds: str, digests: Mapping[str, str]) -> pd.DataFrame:
+    """A row for each close verdict, in points, with the digest of its settings."""
     rows = []
-    for verdict in verdicts:
+    for name, (verdict, _) in close_answers(evidence).items():
         number = verdict.estimate
         numbers = (number.mean, *(number.interval or [number.mean] * 2)) if number else (0.0,) * 3
         points = [round(100 * value, 4) for value in numbers]
-        answer = (verdict.question, seeds, verdict.direction, verdict.word)
-        rows.append((*answer, *points, digests[verdict.question]))
+        rows.append((name, seeds, verdict.direction, verdict.word, *points, digests[name]))
     return pd.DataFrame(rows, columns=COLUMNS.split())
 
 
-@asks("stability", TITLE)
-def section(evidence: Evidence) -> Section:
+@asks("stability", "Would other seeds say the same?")
+def section(evidence: Evidence) -> dict[str, Any]:
     """Every verdict of the study, of the fresh seeds, and of the earlier run."""
     if not FRESH.exists():
         raise Unanswered("`klayer stability`, which trains fresh seeds, has not been run")
-    close, again, earlier = close_verdicts(evidence), fresh_verdicts(evidence), _earlier(evidence)
+    again, earlier = fresh_verdicts(evidence), _earlier(evidence)
     rows: list[tuple[str, ...]] = []
-    fresh: list[tuple[str, bool, str]] = []  # title, whether it is the same, certainty
-    before: list[tuple[str, bool, str]] = []
-    for name, verdict in (close | _others(evidence)).items():
-        title, cells = _title(evidence, name), []
-        for table, outcomes in ((again, fresh), (earlier, before)):
-            answers = table[table["question"] == name]
-            cells.append("; ".join(_answer(row) for _, row in answers.iterrows()))
-            if verdict.share is not None:
-                directions = answers["direction"][answers["direction"] != NOT_JUDGED]
-                equal = [direction == verdict.direction for direction in directions]
-                outcomes += [(title, same, verdict.certainty) for same in equal]
-        if name in close and not cells[0]:
+    same, changed, before = 0, dict[str, str](), list[bool]()
+    questions = CLOSE | OTHERS
+    for run in map(evidence.run, evidence.schedules):
+        agreement = partial(reported.agreement, run=run)
+        questions[run.name] = f"best λ: {reference.schedule(run)}", agreement
+    for name, (title, judged) in questions.items():
+        if not (verdict := attempt(judged, evidence)):
+            continue
+        tables = [table[table["question"] == name] for table in (again, earlier)]
+        cells = ["; ".join(_answer(row) for _, row in table.iterrows()) for table in tables]
+        if name in CLOSE and not cells[0]:
             cells[0] = OUTDATED
         rows.append((title, f"{verdict.direction} ({verdict.certainty})", *cells))
+        if verdict.share is not None:
+            fresh, old = (
+                [one == verdict.direction for one in table["direction"] if one != NOT_JUDGED]
+                for table in tables
+            )
+            same, before = same + sum(fresh), before + old
+            if not all(fresh):
+                changed[title] = verdict.certainty
     seeds = ", ".join(dict.fromkeys(again["seeds"])) or "none"
     head = ("question", "the study", f"fresh seeds ({seeds})", "an earlier run of the study")
     caption = "Answers of the study, of seeds that it did not use, and of an earlier run"
-    return question(
-        "stability",
-        TITLE,
-        blocks=[Table(caption, head, rows, f"{FRESH}, {EARLIER} · klayer stability")],
-        same=sum(same for _, same, _ in fresh),
-        changed={title: certainty for title, same, certainty in fresh if not same},
-        before=[same for _, same, _ in before],
-    )
+    answers = Table(caption, head, rows, f"{FRESH}, {EARLIER} · klayer stability")
+    return {"blocks": [answers], "same": same, "changed": changed, "before": before}
 
 
 def fresh_verdicts(evidence: Evidence) -> pd.DataFrame:
@@ -154,26 +141,16 @@ def fresh_verdicts(evidence: Evidence) -> pd.DataFrame:
 
 def _earlier(evidence: Evidence) -> pd.DataFrame:
     """The rows of plots/earlier.csv, if there is such a file, and it is of the present settings
-    and of the report's images."""
-    columns = ["question", "direction", "word", "settings"]
-    table = read_table(EARLIER, " ".join(columns)) if EARLIER.exists() else None
-    table = pd.DataFrame(columns=columns) if table is None else table
-    return table[(table["settings"] == study_digest(evidence)) & (not other_images(evidence))]
+    and of the report's images.
+    """
+    columns = "question direction word settings"
+    if not EARLIER.exists() or reference.other_images(evidence):
+        return pd.DataFrame(columns=columns.split())
+    table = read_table(EARLIER, columns)
+    return table[table["settings"] == study_digest(evidence)]
 
 
 def _answer(row: pd.Series[Any]) -> str:
     """A row of verdicts, by the rule's word: helps (clear), +0.63 points."""
     text = f"{row['direction']} ({CERTAINTY.get(row['word'], row['word'])})"
     return f"{text}, {words.points(row['estimate'] / 100)} points" if "estimate" in row else text
-
-
-def _others(evidence: Evidence) -> dict[str, Verdict]:
-    """The verdicts that are not close: on 9 layers, and on each schedule."""
-    deep = [attempt(batch_norm.trainable, evidence, f"nine_layer_{kind}") for kind in ("bn", "he")]
-    best = [attempt(schedules.agreement, evidence, evidence.runs[n]) for n in evidence.schedules]
-    return {verdict.question: verdict for verdict in (*deep, *best) if verdict}
-
-
-def _title(evidence: Evidence, name: str) -> str:
-    run = evidence.runs.get(name)
-    return IN_WORDS[name] if name in IN_WORDS or run is None else f"best λ: {schedule(run)}"

@@ -1,13 +1,39 @@
-"""Numbers in words: accuracies in per cent, their differences in points of a per cent."""
+"""In words: numbers, accuracies in per cent and differences in points of a per cent; settings of a
+training, and what two of them differ in.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from numpy.typing import ArrayLike
 
-from klayer.report.statistics import Estimate, estimate
-from klayer.report.verdicts import Verdict
+from klayer.report.statistics import Estimate, Verdict, estimate
+
+Settings = Mapping[str, Any]  # of a training
+
+# Settings that change what is measured, and no network.
+WATCHED = ("seeds", "evaluation_interval", "statistics", "corruptions", "views")
+OFF: Settings = {  # settings that may be left out, which is the same as these values
+    "skip": 0,
+    "dropout": 0.0,
+    "label_smoothing": 0.0,
+    "optimizer": "sgd",
+    "momentum": 0.9,
+    "schedule": "triangular",
+    "reshuffle": True,
+    "flip": False,
+    "augment_shift": 0,
+}
+IN_WORDS = {  # others by their names
+    "hidden": "hidden layers of {} units",
+    "block": "hidden layers made of {}",
+    "initialisation": "{} initialisation",
+    "sigma": "σ = {}",
+    "l2": "λ = {}",
+    "half_cycle": "n_s = {}",
+}
 
 
 def percent(value: float, digits: int = 2) -> str:
@@ -29,8 +55,7 @@ def within(interval: tuple[float, float] | None) -> str:
 
 def points(value: float, sign: bool = True) -> str:
     """A difference of two shares in points: +0.45."""
-    hundredths = round(100 * value, 2) + 0.0  # no minus before 0.00
-    text = f"{hundredths:+.2f}" if sign else f"{hundredths:.2f}"
+    text = f"{100 * value:+z.2f}" if sign else f"{100 * value:z.2f}"  # z: no minus before 0.00
     return text.replace("-", "\N{MINUS SIGN}")
 
 
@@ -103,3 +128,59 @@ def short(value: float, digits: int = 3) -> str:
 def probability(value: float) -> str:
     """A p-value."""
     return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+
+
+def effective(settings: Settings) -> dict[str, Any]:
+    """The settings that decide what is trained, without those that are off."""
+    unused = {*WATCHED, *(key for key, value in settings.items() if OFF.get(key) == value)}
+    if not normalises(settings):
+        unused |= {"epsilon", "bn_momentum"}
+    if settings["initialisation"] != "normal":
+        unused.add("sigma")
+    if settings.get("optimizer", "sgd") == "sgd":
+        unused.add("momentum")
+    return {key: value for key, value in settings.items() if key not in unused}
+
+
+def normalises(settings: Settings) -> bool:
+    """Whether hidden layers have batch normalisation."""
+    return "batch_norm" in settings["block"]
+
+
+def layers(settings: Settings) -> str:
+    """How many layers a network has: 3 layers."""
+    return counted(len(settings["hidden"]) + 1, "layer")
+
+
+def label(settings: Settings) -> str:
+    """A network in words: depth, BN, and other initial weights than the uniform ones."""
+    parts = [layers(settings), "with BN" if normalises(settings) else "without BN"]
+    key = "sigma" if settings["initialisation"] == "normal" else "initialisation"
+    if settings["initialisation"] != "uniform":
+        parts.append(in_words(key, settings[key]))
+    return ", ".join(parts)
+
+
+def in_words(key: str, value: Any) -> str:
+    """A setting: λ = 0.025; label smoothing 0.1."""
+    if key == "cycles":
+        return counted(value, "cycle")
+    if isinstance(value, list):
+        value = several([str(part).replace("_", " ") for part in value] or ["no"])
+    elif isinstance(value, bool):
+        value = "on" if value else "off"
+    elif isinstance(value, float):
+        value = f"{value:.3g}"
+    value = {"he": "He", "xavier": "Xavier"}.get(value, value)
+    return IN_WORDS.get(key, key.replace("_", " ") + " {}").format(value)
+
+
+def differences(settings: Settings, other: Settings, but: Collection[str] = ()) -> str:
+    """What the first of two trainings has that the other has not, in words."""
+    mine = effective(settings)
+    values = {key: mine.get(key, OFF.get(key)) for key in {**mine, **effective(other)}}
+    return ", ".join(
+        in_words(key, value)
+        for key, value in values.items()
+        if key not in but and value not in (None, other.get(key, OFF.get(key)))
+    )

@@ -6,18 +6,17 @@ of torchvision for example, are a source like others.
 
 from __future__ import annotations
 
-import io
 import os
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 from tqdm import tqdm
 
-from klayer.data.archive import FOLDER, RefusedError, read
-from klayer.environment import projects_around
+from klayer.data.cifar10 import FOLDER, MissingFilesError, read
 from klayer.errors import KlayerError, NoArchiveError
 from klayer.files import write_folder
 from klayer.params import of_stage, read_settings
@@ -25,83 +24,70 @@ from klayer.settings import SYNTHETIC, DataConfig
 
 VARIABLE = "CIFAR10_ARCHIVE"
 COPIES = "cifar-10-*"  # folders and archives of torchvision and Keras
-LARGEST_ARCHIVE = 300_000_000  # bytes; the seven files have 186 million
-
-Source = Callable[[], dict[str, bytes]]
+REPLACED = ("readme.html", ".partial")  # of the archive; of a download that was killed
 
 
 def run() -> None:
     """Fills data/cifar-10-batches-py with the files of data.sha256. For synthetic images, which
     `preprocess` makes, it leaves what is there: DVC only asks that the folder exists.
 
-    Raises KlayerError; if no source has the files NoArchiveError, after a line for each source.
+    Raises KlayerError when other files lie there, or when CIFAR10_ARCHIVE names no copy; if no
+    source has the files NoArchiveError. Before, a line says what is wrong with each source.
     """
     data = of_stage("data", DataConfig, **read_settings("mirrors"))
     if data.source == SYNTHETIC:
         FOLDER.mkdir(parents=True, exist_ok=True)
-    elif name := os.environ.get(VARIABLE):
-        write_folder(FOLDER, _named(name, data))
     else:
-        write_folder(FOLDER, _first(_sources(data)))
+        _refuse_other_files(data.digests)
+        write_folder(FOLDER, _first(data))
 
 
-def _named(name: str, data: DataConfig) -> dict[str, bytes]:
-    """Of the copy that the user names; an error here is final."""
-    places = [root / os.path.expanduser(name) for root in (Path(), *projects_around())]
-    place = next(filter(Path.exists, places), places[0])
-    try:
-        return read(place, data.digests)
-    except RefusedError as reason:
+def _refuse_other_files(digests: Mapping[str, str]) -> None:
+    """Such as images of the user's own: the seven files would take their place."""
+    files = [path for path in sorted(FOLDER.glob("*")) if not path.name.endswith(REPLACED)]
+    digest = {path.name: sha256(path.read_bytes()).hexdigest() for path in files}
+    if other := [name for name in digest if digest[name] != digests.get(name)]:
         raise KlayerError(
-            f"{VARIABLE}={place.absolute()}: {reason}: name a folder, a .tar or a .tar.gz with the "
-            f"seven files, no ZIP, or unset {VARIABLE} to try other sources"
-        ) from None
+            f"{FOLDER} has other files than CIFAR-10's of params.yaml: move {', '.join(other)} "
+            "away, then run the same command again"
+        )
 
 
-def _first(sources: Iterator[tuple[str, Source]]) -> dict[str, bytes]:
-    """Of the first source that has the files."""
-    for name, get in sources:
+def _first(data: DataConfig) -> dict[str, bytes]:
+    """The seven files, of the first source that has them."""
+    if named := os.environ.get(VARIABLE):
+        sources: list[Path | str] = [Path(named).expanduser().absolute()]
+    else:
+        keras = Path(os.environ.get("KERAS_HOME") or "~/.keras", "datasets").expanduser()
+        copies = [path for folder in (Path("data"), keras) for path in sorted(folder.glob(COPIES))]
+        sources = [*copies, *data.mirrors]
+    for source in sources:
+        # Of an address the host alone, and of errors the class: the rest may hold a password.
+        name = source if isinstance(source, Path) else urlsplit(source).hostname
         try:
-            files = get()
-        except RefusedError as reason:
-            print(f"{name}: {reason}", flush=True)
+            files = _read(source, data)
+        except Exception as error:  # a damaged archive raises almost anything
+            missing = str(error) if isinstance(error, MissingFilesError) else ""
+            print(f"{name}: {missing or type(error).__name__}", flush=True)
         else:
             print(f"{name} has CIFAR-10", flush=True)
             return files
-    raise NoArchiveError(
-        "no source has CIFAR-10: name a copy (an archive or a folder with the seven files), "
-        f"`{VARIABLE}=PATH dvc repro`, or use synthetic images, "
+    kind = KlayerError if named else NoArchiveError
+    raise kind(
+        f"CIFAR-10 is not in {named or 'any source'}: name a folder, a .tar or a .tar.gz with the "
+        f"seven files, `{VARIABLE}=PATH dvc repro`, or use synthetic images, "
         "`dvc exp run -S data.source=synthetic`"
     )
 
 
-def _sources(data: DataConfig) -> Iterator[tuple[str, Source]]:
-    """Copies on this machine, then the mirrors, each with the name that the terminal shows."""
-    keras = Path(os.path.expanduser(os.environ.get("KERAS_HOME") or "~/.keras"), "datasets")
-    for folder in (Path("data"), *(root / "data" for root in projects_around()), keras):
-        for path in sorted(folder.glob(COPIES)):
-            yield str(path), partial(read, path, data.digests)
-    for url in data.mirrors:
-        host = str(urlsplit(url).hostname)  # the rest of the address may hold a password
-        yield host, partial(_fetch, url, host, data)
-
-
-def _fetch(url: str, host: str, data: DataConfig) -> dict[str, bytes]:
-    """The files in a mirror's archive. Raises RefusedError."""
-    archive = io.BytesIO()
-    try:
-        with (
-            requests.get(url, stream=True, timeout=data.timeout) as response,
-            tqdm(desc=host, unit="B", unit_scale=True, leave=False, disable=None) as bar,
-        ):
-            if response.status_code != 200:
-                raise RefusedError(f"status {response.status_code}")
-            bar.total = int(response.headers.get("Content-Length", 0)) or None
-            for block in response.iter_content(1 << 18):
-                bar.update(archive.write(block))
-                if archive.tell() > LARGEST_ARCHIVE:
-                    raise RefusedError("sends more bytes than the archive has")
-    except (requests.RequestException, ValueError) as error:  # its text may hold a password
-        raise RefusedError(type(error).__name__) from None
-    archive.seek(0)
-    return read(archive, data.digests)
+def _read(source: Path | str, data: DataConfig) -> dict[str, bytes]:
+    """The seven files, of a copy on this machine or of the archive at an address."""
+    if isinstance(source, Path):
+        return read(source, data.digests)
+    with requests.get(source, stream=True, timeout=data.timeout) as response:
+        response.raise_for_status()
+        size = int(response.headers.get("Content-Length", 0)) or None
+        host = urlsplit(source).hostname
+        bar: Any = tqdm.wrapattr(response.raw, "read", size, desc=host, leave=False, disable=None)
+        with bar as stream:
+            return read(stream, data.digests)

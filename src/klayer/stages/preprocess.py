@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from klayer.data.archive import FOLDER, RefusedError, read
-from klayer.data.dataset import PROCESSED, Split, measure
-from klayer.data.pickles import decode
+from klayer.data.cifar10 import FOLDER, MissingFilesError, decode, read
+from klayer.data.dataset import BATCH, PROCESSED, measure
 from klayer.data.synthetic import NAMES, synthetic_images
 from klayer.errors import KlayerError
 from klayer.files import whole_file, write_metrics, write_picture, write_text
 from klayer.params import of_stage, read_settings
 from klayer.settings import SYNTHETIC, DataConfig
 
-METRICS = Path("metrics/data.json")
-PICTURE = Path("plots/examples.png")
-EXAMPLES = 12  # test images in the picture
+EXAMPLES = 12  # test images in the picture, side by side
 
 
 def run() -> None:
@@ -32,11 +28,18 @@ def run() -> None:
     data = of_stage("data", DataConfig, **read_settings("mirrors"))
     synthetic = data.source == SYNTHETIC
     if synthetic:
-        training, test, classes = *synthetic_images(data.synthetic_seed), NAMES
+        images, classes = synthetic_images(data.synthetic_seed), NAMES
     else:
-        training, test, classes = _original(data.digests)
-    train = training.part(data.validation, len(training) - data.validation)
-    splits = {"train": train, "validation": training.head(data.validation), "test": test}
+        try:
+            images, classes = decode(read(FOLDER, data.digests))
+        except MissingFilesError as reason:
+            raise KlayerError(
+                f"{FOLDER} {reason}: move others of that name away, then run `dvc repro --force "
+                "download`"
+            ) from None
+    train = images.part(data.validation, 5 * BATCH - data.validation)
+    test = images.part(5 * BATCH, BATCH)
+    splits = {"train": train, "validation": images.head(data.validation), "test": test}
     for part, split in splits.items():
         _write(f"{part}_images", split.images)
         _write(f"{part}_labels", split.labels)
@@ -44,23 +47,10 @@ def run() -> None:
     _write("mean", mean)
     _write("deviation", deviation)
     write_text(PROCESSED / "classes.json", json.dumps(classes) + "\n")
-    write_metrics(METRICS, {"synthetic": int(synthetic)})
-    write_picture(PICTURE, side_by_side(test.images[:EXAMPLES]))
-
-
-def _original(digests: Mapping[str, str]) -> tuple[Split, Split, tuple[str, ...]]:
-    try:
-        return decode(read(FOLDER, digests))
-    except RefusedError as reason:
-        raise KlayerError(f"{FOLDER}: {reason}: run `dvc repro --force download`") from None
-    except ValueError as reason:
-        raise KlayerError(f"{FOLDER}: {reason}: correct the file") from None
-
-
-def side_by_side(images: NDArray[np.uint8]) -> Image.Image:
-    """A row of the images (N, 3072), 32 pixels high."""
-    tiles = images.reshape(-1, 3, 32, 32).transpose(2, 0, 3, 1)  # row, image, column, colour
-    return Image.fromarray(np.ascontiguousarray(tiles).reshape(32, -1, 3))
+    write_metrics(Path("metrics/data.json"), {"synthetic": int(synthetic)})
+    planes = test.images[:EXAMPLES].reshape(-1, 3, 32, 32)
+    row = planes.transpose(2, 0, 3, 1).reshape(32, -1, 3)  # pixel row, image, column, colour
+    write_picture(Path("plots/examples.png"), Image.fromarray(row))
 
 
 def _write(name: str, values: NDArray[np.generic]) -> None:

@@ -45,13 +45,16 @@ def run() -> None:
     training = read_settings(STAGE)["training"] | {"l2": 0.0, "seeds": [0]}  # each has its own
     settings = of_stage(STAGE, Search, training=training)
     with checkpointed(STAGE) as train:
-        tried = jobs(settings.training, coarse_values(settings.coarse), (settings.coarse.seed,))
-        coarse = runs_table("coarse", tried, train(tried))
+
+        def runs(phase: str, values: Sequence[float], seeds: Sequence[int]) -> pd.DataFrame:
+            networks = jobs(settings.training, values, seeds)
+            return runs_table(phase, networks, train(networks))
+
+        coarse = runs("coarse", coarse_values(settings.coarse), [settings.coarse.seed])
         values = [*fine_values(settings.fine, centre(coarse)), 0.0]
-        tried = jobs(settings.training, values, settings.fine.seeds)
-        runs = pd.concat([coarse, runs_table("fine", tried, train(tried))], ignore_index=True)
-        means = means_table(runs)
-        write_table(Path(f"plots/{STAGE}_runs.csv"), runs)
+        table = pd.concat([coarse, runs("fine", values, settings.fine.seeds)], ignore_index=True)
+        means = means_table(table)
+        write_table(Path(f"plots/{STAGE}_runs.csv"), table)
         write_table(Path(f"plots/{STAGE}.csv"), means)
         write_metrics(Path(f"metrics/{STAGE}.json"), result(means))
 
@@ -59,23 +62,24 @@ def run() -> None:
 def coarse_values(coarse: Coarse) -> list[float]:
     """From the largest to the smallest, evenly spaced in their logarithm."""
     first, last = (Decimal(str(end)).log10() for end in (coarse.largest, coarse.smallest))
-    return [float(Decimal(10) ** exponent) for exponent in _evenly(first, last, coarse.count)]
+    return _powers(Decimal(1), first, last, coarse.count)
 
 
 def fine_values(fine: Fine, centre: float) -> list[float]:
     """Evenly spaced in their logarithm around the centre, the largest first."""
     half = Decimal(str(fine.decades)) / 2
-    return [float(Decimal(centre) * Decimal(10) ** x) for x in _evenly(half, -half, fine.count)]
+    return _powers(Decimal(centre), half, -half, fine.count)
 
 
-def _evenly(first: Decimal, last: Decimal, count: int) -> list[Decimal]:
-    """From the first to the last; a single one is in the middle.
+def _powers(factor: Decimal, first: Decimal, last: Decimal, count: int) -> list[float]:
+    """The factor times 10^x, for x from first to last, or in the middle where count is 1.
 
     Powers of Python's decimal numbers are the same on every machine, those of C are not.
     """
     if count == 1:
-        return [(first + last) / 2]
-    return [first + (last - first) * i / (count - 1) for i in range(count)]
+        first = last = (first + last) / 2
+    exponents = (first + (last - first) * i / max(count - 1, 1) for i in range(count))
+    return [float(factor * Decimal(10) ** exponent) for exponent in exponents]
 
 
 def jobs(training: Training, values: Sequence[float], seeds: Sequence[int]) -> list[Job]:
@@ -98,9 +102,9 @@ def centre(coarse: pd.DataFrame) -> float:
     width = min(NEIGHBOURS, len(ordered))
     logs, losses = (
         sliding_window_view(np.array(values), width).mean(axis=1)
-        for values in (list(map(log, ordered["l2"])), ordered["validation_loss"].to_numpy())
+        for values in (list(map(log, ordered["l2"])), ordered["validation_loss"])
     )
-    return best(np.array(list(map(exp, logs.tolist()))), losses)
+    return exp(best(logs, losses))
 
 
 def runs_table(phase: str, trained: Sequence[Job], outcomes: Sequence[Outcome]) -> pd.DataFrame:
@@ -117,15 +121,12 @@ def means_table(runs: pd.DataFrame) -> pd.DataFrame:
     """A row for each phase and l2: mean accuracy with its standard deviation (0 for one seed), mean
     loss, and over how many seeds.
     """
-    groups = runs.groupby(["phase", "l2"], sort=True)
-    accuracy = groups["validation_accuracy"]
-    means = {
-        "validation_accuracy": accuracy.mean(),
-        "validation_accuracy_std": accuracy.agg(lambda values: deviation(values.to_numpy())),
-        "validation_loss": groups["validation_loss"].mean(),
-        "seeds": groups.size(),
-    }
-    return pd.DataFrame(means).reset_index()
+    return runs.groupby(["phase", "l2"], as_index=False).agg(
+        validation_accuracy=("validation_accuracy", "mean"),
+        validation_accuracy_std=("validation_accuracy", lambda x: deviation(x.to_numpy())),
+        validation_loss=("validation_loss", "mean"),
+        seeds=("seed", "size"),
+    )
 
 
 def result(means: pd.DataFrame) -> dict[str, float]:

@@ -17,14 +17,13 @@ from typing import Any
 from klayer import params
 from klayer.errors import KlayerError
 from klayer.files import write_folder
-from klayer.params import SETTINGS, read_settings, show
+from klayer.params import SETTINGS
 from klayer.settings import Params, Training
 
 LIBRARIES = ("llvmlite", "numba", "numpy", "pandas", "pillow", "safetensors")
 DATA = ("source", "sha256", "synthetic_seed", "validation")  # how images are fetched is no matter
 REPORTED = ("training", "experiments", "search")
 RESULTS = ("metrics/train/*.json", "plots/train/*.csv", "plots/seeds/*.csv", "plots/runs/*")
-FILES = {"download": ("data", "mirrors"), "preprocess": ("data",)}  # others: one of their name
 
 
 def run() -> None:
@@ -91,58 +90,9 @@ def name_leftovers(patterns: Iterable[str], known: Iterable[str]) -> None:
         command = shlex.join(["rm", "-r", "--", *map(str, left)])
         print(f"params.yaml does not have {gone}, whose results are still here; to remove them:")
         print(f"  {command}")
-        pipeline = Path("dvc.yaml")
-        drawn = pipeline.read_text(encoding="utf-8") if pipeline.exists() else ""
-        if any(str(path) in drawn for path in left):
-            print("  and take its lines out of `plots:` at the end of dvc.yaml")
-
-
-def check_recorded(stage: str) -> None:
-    """Raises KlayerError where params.yaml says something else than a stage's settings.
-
-    For a command that is run by hand. Where DVC runs it, `settings` came first.
-    """
-    now = of_stages(params.read())
-    for file in FILES.get(stage, (stage,)):
-        compare(stage, file, now, SETTINGS)
-
-
-def compare(stage: str, file: str, now: Mapping[str, Any], folder: Path) -> None:
-    """Raises KlayerError for the first key of which params.yaml and a file of settings differ."""
-    if file not in now:
-        kind, at, name = file.rpartition("@")
-        known = ", ".join(n.removeprefix(kind + at) for n in now if n.startswith(kind + at))
-        raise KlayerError(f"params.yaml has no {show(name)} (known: {known})")
-    recorded = read_settings(file, folder)
-    if first := difference(now[file], recorded):
-        key, *values = first
-        ours, theirs = ("left out" if value is None else show(value) for value in values)
-        raise KlayerError(
-            f"{key} is {ours} in params.yaml and {theirs} in {folder / file}.json, which `dvc "
-            f"repro` wrote before: run `dvc repro {stage}`"
-        )
-
-
-def difference(now: Any, recorded: Any, path: str = "") -> tuple[str, Any, Any] | None:
-    """Where two values of JSON first differ, and both values there; None where they are equal."""
-    match now, recorded:
-        case dict(), dict():
-            parts = [(k, now.get(k), recorded.get(k)) for k in sorted({*now, *recorded})]
-        case list(), list() if len(now) == len(recorded) and any(isinstance(x, dict) for x in now):
-            parts = [(str(i), *both) for i, both in enumerate(zip(now, recorded, strict=True), 1)]
-        case _:
-            return None if now == recorded else (path, now, recorded)
-    inner = (difference(a, b, f"{path}.{key}" if path else key) for key, a, b in parts)
-    return next(filter(None, inner), None)
 
 
 def locked(lock: Path) -> dict[str, str]:
-    """The version of each library that computes. Raises KlayerError where one is missing."""
-    try:
-        text = lock.read_text(encoding="utf-8")
-    except OSError as error:
-        raise KlayerError(f"{lock} cannot be read ({error}): run `git checkout {lock}`") from None
-    versions = dict(re.findall(r"^([\w.-]+)==([^\s;]+)", text, re.MULTILINE))
-    if missing := set(LIBRARIES) - set(versions):
-        raise KlayerError(f"{lock} has no {min(missing)}: run `make lock`, which makes it")
+    """The version of each library that computes."""
+    versions = dict(re.findall(r"^([\w.-]+)==([^\s;]+)", lock.read_text(), re.MULTILINE))
     return {name: versions[name] for name in LIBRARIES}

@@ -11,72 +11,52 @@ import pandas as pd
 from klayer import params
 from klayer.errors import KlayerError
 from klayer.files import write_table
-from klayer.parallel.runner import Train, checkpointed
+from klayer.parallel.runner import checkpointed
+from klayer.report import stability
 from klayer.report.evidence import Evidence
-from klayer.report.stability import (
-    FRESH,
-    SEARCH,
-    close_runs,
-    close_verdicts,
-    fresh_verdicts,
-    settings_digests,
-    table,
-)
-from klayer.settings import Training
+from klayer.report.stability import FRESH, SEARCH
 from klayer.stages import search_l2
 from klayer.stages.settings import check
 from klayer.stages.verify import training_of
 from klayer.training.job import one_for_each_seed
 from klayer.training.results import seeds_table
 
-STAGE = "stability"
-
 
 def run(seeds: Sequence[int]) -> None:
     """Writes the verdicts of the seeds into plots/stability.csv, beside those of other sets.
 
+    The fine search is made again at the values of the study's, with as many seeds as it had.
     Raises KlayerError when the study has not been run, or when one of its seeds is not fresh.
     """
-    searching, study = check().search.training, Evidence(params.read())
-    questions = close_runs(study)
-    if not questions:
+    checked, study = check(), Evidence(params.read())
+    answers = stability.close_answers(study)
+    if not answers:
         raise KlayerError("params.yaml has none of the close questions' runs: nothing to ask again")
-    runs = {name: study.runs[name] for names in questions.values() for name in names}
-    used = {seed for run in runs.values() for seed in run.seeds.index}
-    if SEARCH in questions:
-        used |= set(study.search_runs["seed"])
+    runs = {name: study.runs[name] for _, names in answers.values() for name in names}
+    coarse = study.search_runs["phase"] == "coarse"
+    fine = study.search_runs[~coarse]
+    used = {seed for run in runs.values() for seed in run.seeds.index} | set(fine["seed"])
     if stale := sorted(used & set(seeds)):
         raise KlayerError(f"--seeds: {stale} are the study's own, fresh ones are needed")
     again = copy(study)
-    with checkpointed(STAGE) as train:
-        again.runs = {n: replace(run, seeds=_trained(train, n, seeds)) for n, run in runs.items()}
-        if SEARCH in questions:
-            again.search_runs = _searched(train, searching, study.search_runs, seeds)
-        verdicts = list(close_verdicts(again).values())
-        rows = table(verdicts, f"{min(seeds)}-{max(seeds)}", settings_digests(study))
+    with checkpointed("stability") as train:
+        again.runs = {}
+        for name, known in runs.items():
+            print(f"{name}, {len(seeds)} seeds", flush=True)
+            training = training_of(name).model_copy(update={"seeds": tuple(seeds)})
+            measures = seeds_table(train(one_for_each_seed(training))).set_index("seed")
+            again.runs[name] = replace(known, seeds=measures)
+        if SEARCH in answers:
+            fresh = seeds[: fine["seed"].nunique()]
+            print(f"fine search, {len(fresh)} seeds", flush=True)
+            jobs = search_l2.jobs(checked.search.training, fine["l2"].unique().tolist(), fresh)
+            tried = search_l2.runs_table("fine", jobs, train(jobs))
+            again.search_runs = pd.concat([study.search_runs[coarse], tried], ignore_index=True)
+        digests = stability.settings_digests(study)
+        rows = stability.table(again, f"{min(seeds)}-{max(seeds)}", digests)
         if FRESH.exists():  # rows of other seeds that were made with the present settings stay
-            others = fresh_verdicts(study)
+            others = stability.fresh_verdicts(study)
             kept = others[others["seeds"] != rows["seeds"].iloc[0]]
             rows = pd.concat([kept, rows], ignore_index=True)
         write_table(FRESH, rows)
     print(f"{FRESH} is written: `dvc repro report` shows it")
-
-
-def _trained(train: Train, name: str, seeds: Sequence[int]) -> pd.DataFrame:
-    training = training_of(name).model_copy(update={"seeds": tuple(seeds)})
-    print(f"{name}, {len(seeds)} seeds", flush=True)
-    return seeds_table(train(one_for_each_seed(training))).set_index("seed")
-
-
-def _searched(
-    train: Train, training: Training, known: pd.DataFrame, seeds: Sequence[int]
-) -> pd.DataFrame:
-    """The fine search at the values of the study's, with as many seeds as it had."""
-    coarse = known[known["phase"] == "coarse"]
-    others = known[known["phase"] != "coarse"]
-    values = others["l2"].drop_duplicates().tolist()
-    fresh = list(seeds)[: others["seed"].nunique()]
-    jobs = search_l2.jobs(training, values, fresh)
-    print(f"fine search, {len(fresh)} seeds", flush=True)
-    fine = search_l2.runs_table("fine", jobs, train(jobs))
-    return pd.concat([coarse, fine], ignore_index=True)

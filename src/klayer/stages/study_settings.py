@@ -9,7 +9,7 @@ combination is trained with every seed, a network alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,11 @@ from klayer import params
 from klayer.data.dataset import open_dataset
 from klayer.errors import KlayerError
 from klayer.settings import Random, Studies, Study, Training, Trial, Trials, Variant
-from klayer.stages.settings import compare, name_leftovers, write
+from klayer.stages.settings import name_leftovers, write
 
 SETTINGS = Path("settings")
 ALL = "all.studies"  # no study can have this name
-DIGITS = 3  # of a drawn value
-MANY = 3  # hidden layers that are written out
+MANY = 3  # hidden layers that are written out, 50-50-50
 
 
 def run() -> None:
@@ -61,105 +60,73 @@ def of_stages() -> dict[str, Mapping[str, Any]]:
     return files
 
 
-def check_recorded(stage: str) -> None:
-    """Before a stage is run by hand: its settings have to be those of params.yaml.
-
-    Raises KlayerError with the first difference.
-    """
-    file = ALL if stage == "report" else stage.removeprefix("study@")
-    compare(stage, file, of_stages(), SETTINGS)
-
-
 def trials(path: str, study: Study, training: Training) -> list[Trial]:
-    """All networks of the study at a path, by variant, value and seed.
+    """All networks of the study at a path of params.yaml, by variant, value and seed.
 
     Raises KlayerError for settings that are wrong together, and for equal values or variants.
     """
-    networks: dict[str, list[Trial]] = {}
     defaults = training.model_dump()
     named = {"seeds": study.training.get("seeds", training.seeds)}
     seeds = params.check(Training, defaults | named, path).seeds
+    networks: dict[str, list[Trial]] = {}
     for name, variant in study.variants.items():
-        usual = defaults | study.training | variant.changes
-        of_variant = [
-            Trial(
-                variant=name,
-                value=value,
-                varied=shown,
-                training=params.check(Training, usual | changes | {"seeds": (seed,)}, path),
-            )
-            for value, changes, shown, seed in _values(study, variant, seeds)
-        ]
-        shown = {(trial.value, trial.training.seeds) for trial in of_variant}
-        if min(len({trial.training for trial in of_variant}), len(shown)) < len(of_variant):
-            raise KlayerError(f"params.yaml: {path} has the same value twice: remove one")
-        for other, known in networks.items():
-            if [trial.training for trial in of_variant] == [trial.training for trial in known]:
-                raise KlayerError(
-                    f"params.yaml: {path}.variants has {other} and {name} with the same settings: "
-                    "change or remove one"
+        networks[name] = []
+        rows = _rows(study, variant, seeds)
+        shown = {key: labels([changes[key] for changes, _ in rows]) for key in rows[0][0]}
+        for number, (changes, own_seeds) in enumerate(rows):
+            varied = {key: texts[number] for key, texts in shown.items()}
+            value = str(number + 1) if variant.own else next(iter(varied.values()), "")
+            for seed in own_seeds:
+                settings = defaults | study.training | variant.changes | changes
+                checked = params.check(Training, settings | {"seeds": (seed,)}, path)
+                networks[name].append(
+                    Trial(variant=name, value=value, varied=varied, training=checked)
                 )
-        networks[name] = of_variant
-    return [trial for of_variant in networks.values() for trial in of_variant]
+        if len({(t.value, t.training.seeds) for t in networks[name]}) < len(networks[name]):
+            raise KlayerError(f"params.yaml: {path} has the same value twice: remove one")
+    trainings = {tuple(t.training for t in group) for group in networks.values()}
+    if len(trainings) < len(networks):
+        raise KlayerError(
+            f"params.yaml: {path}.variants has two with the same settings: change or remove one"
+        )
+    return [trial for group in networks.values() for trial in group]
 
 
-Value = tuple[str, dict[str, Any], dict[str, str], int]
+Row = tuple[dict[str, Any], Sequence[int]]
 
 
-def _values(study: Study, variant: Variant, seeds: Sequence[int]) -> Iterator[Value]:
-    """Label, changes, how these are shown, and seed of each network of a variant."""
+def _rows(study: Study, variant: Variant, seeds: Sequence[int]) -> list[Row]:
+    """What each value of a variant changes, and the seeds it is trained with."""
     if variant.random:
-        drawn = [(values, seed) for seed in seeds for values in draws(variant.random, seed)]
-        for number, (changes, seed) in enumerate(drawn, 1):
-            yield str(number), changes, {key: label(x) for key, x in changes.items()}, seed
-        return
+        return [(drawn, (seed,)) for seed in seeds for drawn in draws(variant.random, seed)]
     lists = variant.grid or study.across
-    pairs = [[*zip(values, labels(values), strict=True)] for values in lists.values()]
-    rows = product(*pairs) if variant.grid or not lists else zip(*pairs, strict=True)
-    for number, row in enumerate(rows, 1):
-        changes = {key: value for key, (value, _) in zip(lists, row, strict=True)}
-        shown = {key: text for key, (_, text) in zip(lists, row, strict=True)}
-        for seed in seeds:
-            yield (
-                str(number) if variant.grid else next(iter(shown.values()), ""),
-                changes,
-                shown,
-                seed,
-            )
+    combine = product if variant.grid or not lists else zip
+    return [(dict(zip(lists, values, strict=True)), seeds) for values in combine(*lists.values())]
 
 
 def draws(random: Random, seed: int) -> list[dict[str, float]]:
     """The values of a random search, with three digits: what is written is what is trained."""
-    generator = np.random.default_rng(seed)
     ends = [[math.log10(end) for end in ends] for ends in random.ranges.values()]
     low, high = zip(*ends, strict=True)
-    exponents = generator.uniform(low, high, (random.count, len(low))).tolist()
-    return [
-        {key: float(f"{10.0**x:.{DIGITS - 1}e}") for key, x in zip(random.ranges, row, strict=True)}
-        for row in exponents
-    ]
+    exponents = np.random.default_rng(seed).uniform(low, high, (random.count, len(low))).tolist()
+    rows = [[float(f"{10.0**exponent:.2e}") for exponent in row] for row in exponents]
+    return [dict(zip(random.ranges, row, strict=True)) for row in rows]
 
 
 def labels(values: Sequence[object]) -> list[str]:
-    """Short where this tells all values apart, else written out. Equal ones are shown alike."""
-    short, whole = [label(value) for value in values], [_whole(value) for value in values]
+    """The values of a setting as the tables show them: numbers with six digits, units of hidden
+    layers as 50-50, of many as 9 layers where all values differ in their depth.
+    """
+    whole = [_label(value) for value in values]
+    short = [
+        f"{len(value) + 1} layers" if isinstance(value, list) and text.count("-") >= MANY else text
+        for value, text in zip(values, whole, strict=True)
+    ]
     return short if len(set(short)) == len(set(whole)) else whole
 
 
-def label(value: object) -> str:
-    """Units of hidden layers as 50-50, many as 9 layers; numbers with six digits."""
-    if isinstance(value, list) and len(value) > MANY and isinstance(value[0], int):
-        return f"{len(value) + 1} layers"
-    return f"{value:g}" if isinstance(value, float) else _whole(value)
-
-
-def _whole(value: object) -> str:
-    """Units of equal hidden layers as 4 \N{MULTIPLICATION SIGN} 50, numbers with all digits."""
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() else repr(value)
-    if not isinstance(value, list):
-        return str(value)
-    texts = [str(part) for part in value]
-    if len(texts) > MANY and len(set(texts)) == 1:
-        return f"{len(texts)} \N{MULTIPLICATION SIGN} {texts[0]}"
-    return (" " if value and isinstance(value[0], str) else "-").join(texts) or "none"
+def _label(value: object) -> str:
+    if isinstance(value, list):
+        separator = " " if value and isinstance(value[0], str) else "-"  # of a block
+        return separator.join(map(str, value)) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -42,8 +42,9 @@ def best_l2() -> float:
     try:
         return float(json.loads(SEARCHED.read_text(encoding="utf-8"))["best_l2"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = f"{SEARCHED} has no best_l2 ({error!r}): run `dvc repro search_l2`"
-        raise KlayerError(reason) from None
+        raise KlayerError(
+            f"{SEARCHED} has no best_l2 ({error!r}): run `dvc repro search_l2`"
+        ) from None
 
 
 def _run(stage: str, name: str, training: Training) -> None:

@@ -6,6 +6,7 @@ trained parameters, so that Git attests networks that it does not hold.
 
 from __future__ import annotations
 
+import csv
 import random
 from pathlib import Path
 
@@ -50,8 +51,15 @@ def _audit(drawn: list[tuple[str, int]]) -> None:
     names = ", ".join(f"{run} {seed}" for run, seed in drawn)
     print(f"drawn: {names} (each again: klayer verify RUN SEED)", flush=True)
     outcomes = train_jobs("verify", [Job(training_of(run), seed) for run, seed in drawn])
-    for network, row, outcome in zip(drawn, committed, outcomes, strict=True):
-        _compare(*network, row, _row(*table_text(seeds_table([outcome])).splitlines()))
+    for (run, seed), before, outcome in zip(drawn, committed, outcomes, strict=True):
+        (now,) = csv.DictReader(table_text(seeds_table([outcome])).splitlines())
+        for name in {**before, **now}:
+            if before.get(name) != now.get(name):
+                raise KlayerError(
+                    f"{run} {seed}: not repeated, {name} is {before.get(name)} in "
+                    f"plots/seeds/{run}.csv and {now.get(name)} now: were results, code, "
+                    "parameters or data changed since `dvc repro`?"
+                )
     entries = sum(map(len, committed))
     print(f"repeated exactly: all {entries} entries, the digests of the parameters among them")
 
@@ -59,24 +67,8 @@ def _audit(drawn: list[tuple[str, int]]) -> None:
 def _committed(run: str, seed: int) -> dict[str, str]:
     """A network's row as it stands in its file."""
     path = Path(f"plots/seeds/{run}.csv")
-    try:
-        names, *lines = path.read_text(encoding="utf-8").splitlines()
-        return next(row for line in lines if (row := _row(names, line))["seed"] == str(seed))
-    except (OSError, ValueError, KeyError, StopIteration) as error:
-        raise KlayerError(
-            f"{path} has no row of seed {seed} ({error!r}): run `dvc repro`"
-        ) from None
-
-
-def _row(names: str, values: str) -> dict[str, str]:
-    return dict(zip(names.split(","), values.split(","), strict=True))
-
-
-def _compare(run: str, seed: int, committed: dict[str, str], now: dict[str, str]) -> None:
-    for name in {**committed, **now}:
-        before, after = committed.get(name, "missing"), now.get(name, "missing")
-        if before != after:
-            raise KlayerError(
-                f"{run} {seed}: not repeated, {name} is {before} in plots/seeds/{run}.csv and "
-                f"{after} now: were results, code, parameters or data changed since `dvc repro`?"
-            )
+    if path.is_file():
+        for row in csv.DictReader(path.read_text(encoding="utf-8").splitlines()):
+            if row.get("seed") == str(seed):
+                return row
+    raise KlayerError(f"{path} has no row of seed {seed}: run `dvc repro`")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +12,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from klayer import params
 from klayer.errors import KlayerError
-from klayer.report.evidence import read, read_numbers
+from klayer.report.evidence import read
 
 NETWORKS = "variant value seed chosen validation_accuracy learnt"
 SHA256 = "parameters_sha256"  # text, though it may look like a number
-DATA = "../metrics/data.json"  # of the pipeline that prepared the images
 WORDS = {"adam": "Adam", "bn": "BN", "he": "He", "hidden": "hidden layers", "l2": "L2"}
 WORDS |= {"no": "without", "sgd": "SGD", "xavier": "Xavier"}
 
@@ -34,12 +33,12 @@ class Study:
     @property
     def variants(self) -> list[str]:
         """In the order of params.yaml; others are compared with the first."""
-        return list(dict.fromkeys(self.networks["variant"]))
+        return list(self.networks["variant"].unique())
 
     @property
     def values(self) -> list[str]:
         """Of what varies, as the table has them; one that is empty where nothing does."""
-        return list(dict.fromkeys(self.networks["value"]))
+        return list(self.networks["value"].unique())
 
     @property
     def varied(self) -> list[str]:
@@ -55,10 +54,8 @@ class Study:
     @property
     def source(self) -> str:
         """How to get the numbers."""
-        stage = f"study@{self.name}"
-        return (
-            f"studies/plots/seeds/{self.name}.csv · stage {stage} · dvc repro {stage}, in studies/"
-        )
+        table, stage = f"studies/plots/seeds/{self.name}.csv", f"study@{self.name}"
+        return f"{table} · stage {stage} · dvc repro {stage}, in studies/"
 
     def label(self, variant: str) -> str:
         """A variant in words; one that joins others is called after them: BN and skips."""
@@ -77,17 +74,15 @@ class Study:
             return f"with {value}" if value.endswith("layers") else f"with {value} units"
         return f"at {self.setting} {in_words(value)}"
 
-    def at(self, variant: str, value: str, measure: str = "test_accuracy") -> pd.Series[float]:
-        """A measure of a variant's networks at a value, by seed."""
-        return self._by_seed(variant, "value", value, measure)
+    def at(self, variant: str, value: str) -> pd.Series[float]:
+        """Test accuracy of a variant's networks at a value, by seed."""
+        rows = self.networks.query("variant == @variant and value == @value")
+        return rows.set_index("seed")["test_accuracy"]
 
     def chosen(self, variant: str, measure: str = "test_accuracy") -> pd.Series[float]:
         """A measure of a variant's networks with the best validation accuracy, by seed."""
-        return self._by_seed(variant, "chosen", 1, measure)
-
-    def _by_seed(self, variant: str, column: str, cell: object, measure: str) -> pd.Series[float]:
-        rows = (self.networks["variant"] == variant) & (self.networks[column] == cell)
-        return self.networks[rows].set_index("seed")[measure]
+        rows = self.networks.query("variant == @variant and chosen == 1")
+        return rows.set_index("seed")[measure]
 
 
 def in_words(name: str) -> str:
@@ -96,43 +91,39 @@ def in_words(name: str) -> str:
     return " ".join(WORDS.get(part, part) for part in parts)
 
 
-def collect(sections: Mapping[str, Any]) -> tuple[list[Study], bool]:
-    """All studies of the sections of params.yaml, and whether the images are synthetic.
+def read_study(name: str, asked: Mapping[str, Any]) -> Study:
+    """What came of a study of params.yaml, `asked`.
 
-    Raises KlayerError for a file that is missing, or not what the study asks for.
+    Raises KlayerError where its table is missing, cut short or damaged, or lacks networks.
     """
-    names = params.names(sections, "studies")
-    studies = [_study(name, sections["studies"][name]) for name in names]
-    return studies, bool(read_numbers(DATA, "synthetic")["synthetic"])
-
-
-def _study(name: str, about: Mapping[str, Any]) -> Study:
-    tested = "" if about["ask"] == "level" else " test_accuracy"
     path = Path(f"plots/seeds/{name}.csv")
-    networks = study_table(path, NETWORKS + tested)
-    chosen = networks[networks["chosen"] == 1]
-    counts = pd.crosstab(chosen["variant"], chosen["seed"])  # one for each variant and seed
-    if set(counts.index) != set(about["variants"]) or not (counts == 1).to_numpy().all():
-        raise KlayerError(f"{path} lacks networks: run `dvc repro` again")
-    return Study(name, about["question"], about["ask"], networks)
+    tested = "" if asked["ask"] == "level" else " test_accuracy"
+    networks = read(path, NETWORKS + tested, _parse)
+    across = asked.get("across") or {}
+    values = {v: _values(changes or {}, across) for v, changes in asked["variants"].items()}
+    trained = pd.crosstab(networks["variant"], networks["seed"])
+    chosen = networks.groupby(["variant", "seed"])["chosen"].sum()
+    whole = trained.eq(pd.Series(values), axis=0).all(axis=None) and chosen.eq(1).all()
+    if not whole or networks.duplicated(["variant", "value", "seed"]).any():
+        raise KlayerError(f"{path} lacks networks, or has one twice: run `dvc repro` again")
+    return Study(name, asked["question"], asked["ask"], networks)
 
 
-def study_table(path: Path, columns: str) -> pd.DataFrame:
-    """A CSV file of a study: text as it is written up to the column `seed`, then numbers.
-
-    Raises KlayerError when it cannot be read, is empty, or lacks a column.
-    """
-    return read(path, columns, _parse)
+def _values(variant: Mapping[str, Any], across: Mapping[str, Any]) -> int:
+    """How many networks of each seed a variant has."""
+    if random := variant.get("random"):
+        return int(random["count"])
+    if grid := variant.get("grid"):
+        return math.prod(map(len, grid.values()))
+    return len(next(iter(across.values()), [""]))
 
 
 def _parse(text: str) -> pd.DataFrame:
+    """A CSV file of a study: text as it is written up to the column `seed`, then numbers."""
     table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
-    columns = [str(column) for column in table]
-    numbers = [name for name in columns[columns.index("seed") :] if name != SHA256]
-    table = table.assign(**{name: pd.to_numeric(table[name]) for name in numbers})
-    if not (text.endswith("\n") and len(table)) or table.isna().to_numpy().any():
-        raise ValueError("it has been cut short")
-    twice = table.duplicated([name for name in ("variant", "value", "seed") if name in table])
-    if twice.any() or not np.isfinite(table[numbers].to_numpy(np.float64)).all():
-        raise ValueError("it has been damaged")
+    first = list(table).index("seed")
+    numbers = table.iloc[:, first:].drop(columns=SHA256, errors="ignore").apply(pd.to_numeric)
+    table[numbers.columns] = numbers
+    if not (text.endswith("\n") and np.isfinite(numbers.to_numpy(np.float64)).all()):
+        raise ValueError("it has been cut short or damaged")
     return table

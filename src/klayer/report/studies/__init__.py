@@ -1,1 +1,0 @@
-"""The page of studies/: a section for each study, by what it asks. Imports klayer.report alone."""

@@ -1,0 +1,292 @@
+"""The page of studies/: the section of a study, by what it asks.
+
+`ASKS` has a function for each name that `ask` may have, which computes the facts that a template
+says: templates/questions/study_*.j2.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from klayer.report import words
+from klayer.report.charts import BLUE, ORANGE, OTHERS, Row, at_values, seeds_panel
+from klayer.report.evidence import read_number
+from klayer.report.page import Document, Figure, Panel, Section, Table, assemble, question, sentence
+from klayer.report.statistics import EQUAL, Verdict, compared
+from klayer.report.study_results import Study, in_words, read_study
+
+BETTER = {1: "better", 0: "no difference", -1: "worse"}
+RANGE = {1: "matters more", 0: "matters as much", -1: "matters less"}
+VALUE = {1: "higher", 0: "the same", -1: "lower"}
+WITHIN = 0.05  # of the best accuracy: how far a value may fall, see docs/evidence.md
+MEASURES = {
+    "validation_accuracy": "validation",
+    "validation_accuracy_views": "validation over ten views",
+    "test_accuracy": "test",
+    "test_accuracy_views": "test over ten views",
+}
+STATISTICS = {"_own": "own statistics", "_precise": "PreciseBN"}
+DATA = "../metrics/data.json"  # of the pipeline that prepared the images
+LONGEST = 40  # rows of a table
+ASIDE = 0.07  # of the distance of two values in a chart, between the variants
+CAPTION = "Each point is a network of one seed, or the difference of two with the same seed."
+Facts = dict[str, Any]
+
+
+class Comparison(NamedTuple):
+    """A number of each seed for one kind of networks, against that for the first kind."""
+
+    label: str  # of the kind
+    place: str  # at which value, or on which images; may be empty
+    plain: pd.Series[float]  # of the first kind
+    other: pd.Series[float]
+    directions: Mapping[int, str] = BETTER
+
+    @property
+    def verdict(self) -> Verdict:
+        """On the kind less the first one."""
+        return compared(self.plain, self.other, self.directions)
+
+    @property
+    def answer(self) -> str:
+        """Comparisons with equal answers are named together."""
+        return words.undecided(self.verdict).split(":")[0] or self.verdict.direction
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Its row in a table."""
+        share = f", {self.verdict.percent} %" if self.verdict.share is not None else ""
+        accuracies = words.spread(self.plain), words.spread(self.other)
+        kind = f"{self.label} {self.place}".strip()
+        return kind, *accuracies, words.brief(self.verdict), f"{self.answer}{share}"
+
+
+def page_of_studies(sections: Mapping[str, Any]) -> Document:
+    """A section for each study of the sections of params.yaml, see `read_study`."""
+    studies = [read_study(name, asked) for name, asked in sections["studies"].items()]
+    learnt = pd.concat([study.networks["learnt"] for study in studies])
+    facts = {"networks": len(learnt), "failed": (learnt == 0).sum()}
+    facts["synthetic"] = read_number(DATA, "synthetic")
+    return assemble("studies", [section(study) for study in studies], **facts)
+
+
+def section(study: Study) -> Section:
+    """The answer of a study. Several verdicts have one certainty, or each its own in the text."""
+    ask, template = ASKS[study.ask]
+    facts: Facts = {"study": study, "first": study.label(study.variants[0]), "comparisons": []}
+    facts |= ask(study)
+    verdicts = [c.verdict for c in facts["comparisons"] if ask is not best_value]
+    certainties = {verdict.certainty for verdict in verdicts}
+    facts["common"] = certainties.pop() if len(certainties) == 1 else ""
+    facts["several"] = len({c.label for c in facts["comparisons"]}) > 1
+    facts["answers"] = _by_answer(facts["comparisons"])
+    panels, tables = [], [_networks(study)]
+    if study.varied and ask in (gain, ranges, best_value):
+        panels.append(Panel("Test accuracy", partial(_draw_values, study), height=2.5))
+    if template == "study_gain":
+        panel, table = _gains(study, facts)
+        panels, tables = [*panels, panel], [table, *tables]
+    blocks = [Figure(study.name, panels, study.source, CAPTION)] if panels else []
+    one = verdicts[0] if len(verdicts) == 1 else None
+    whole = question(study.name, study.question, one, blocks, tables, template, **facts)
+    if one:
+        return whole
+    short = " ".join(sentence(f"questions/{template}.j2", "short", facts).split())
+    return replace(whole, short=short or whole.answer, certainty=facts["common"])
+
+
+def _by_answer(comparisons: Sequence[Comparison]) -> dict[str, dict[str, list[Comparison]]]:
+    """By answer, those that are better and worse first; then by label."""
+    answers: dict[str, dict[str, list[Comparison]]] = {BETTER[1]: {}, BETTER[-1]: {}}
+    for comparison in comparisons:
+        labels = answers.setdefault(comparison.answer, {})
+        labels.setdefault(comparison.label, []).append(comparison)
+    return {answer: labels for answer, labels in answers.items() if labels}
+
+
+def gain(study: Study) -> Facts:
+    """Each variant against the first, at each value."""
+    first, *others = study.variants
+    comparisons = [
+        Comparison(study.label(v), study.place(x), study.at(first, x), study.at(v, x))
+        for v in others
+        for x in study.values
+    ]
+    return {"comparisons": comparisons}
+
+
+def best_gain(study: Study) -> Facts:
+    """Each variant against the first, both with the best of their own values."""
+    first, *others = study.variants
+    best = study.chosen(first)
+    return {"comparisons": [Comparison(study.label(v), "", best, study.chosen(v)) for v in others]}
+
+
+def statistics(study: Study) -> Facts:
+    """Each kind of statistics against running averages, over all values; `single` at each one."""
+    columns = [str(column) for column in study.networks if "_accuracy" in str(column)]
+    table = study.networks.melt(["value", "seed"], columns, "measure", "accuracy")
+    table[["images", "kind"]] = table["measure"].str.split("_accuracy", expand=True)
+    table = table[~table["images"].isin(["train", "validation"])]
+    kinds = [kind for kind in STATISTICS if kind in table["kind"].array]
+
+    def compare(kind: str, place: str, rows: pd.DataFrame) -> Comparison:
+        """Means over images and values."""
+        means = rows.groupby(["kind", "seed"])["accuracy"].mean()
+        return Comparison(STATISTICS[kind], place, means[""], means[kind])
+
+    tested = table["images"] == "test"
+    places = {"on test images": table[tested], "on corrupted images": table[~tested]}
+    single = {
+        f"{study.place(value)}, {images}".strip(", "): rows
+        for value in study.values
+        for images, rows in table[table["value"] == value].groupby("images", sort=False)
+    }
+    return {
+        "first": "running averages",
+        "comparisons": [compare(k, p, r) for k in kinds for p, r in places.items() if len(r)],
+        "single": [compare(k, p, r) for k in kinds for p, r in single.items()],
+    }
+
+
+def ranges(study: Study) -> Facts:
+    """Does what varies matter more for a variant? Largest less smallest accuracy of each seed."""
+    first, *others = study.variants
+    by_seed = study.networks.groupby(["variant", "seed"])["test_accuracy"]
+    spans = by_seed.max() - by_seed.min()
+    return {
+        "comparisons": [
+            Comparison(study.label(v), "", spans[first], spans[v], RANGE) for v in others
+        ],
+        "means": {study.label(v): spans[v].mean() for v in study.variants},
+    }
+
+
+def best_value(study: Study) -> Facts:
+    """Which value is best for a variant, by its validation accuracy, as a power of ten."""
+    first, *others = study.variants
+    best, up_to = {}, {}
+    for variant in study.variants:
+        best[variant] = _near(study, variant, 0.0).map(math.log10)
+        largest = _near(study, variant, WITHIN).groupby("seed").max()
+        if len(largest):
+            ends = dict.fromkeys(map(words.short, (largest.min(), largest.max())))
+            up_to[study.label(variant)] = " to ".join(ends)
+    seeds = study.networks["seed"].nunique()
+    return {
+        "comparisons": [
+            Comparison(study.label(v), "", best[first], best[v], VALUE) for v in others
+        ],
+        "at_best": best_gain(study)["comparisons"],
+        "left_out": {study.label(v): seeds - len(b) for v, b in best.items() if len(b) < seeds},
+        "up_to": up_to,
+    }
+
+
+def _near(study: Study, variant: str, below: float) -> pd.Series[float]:
+    """The values, by seed, of networks that learn and whose validation accuracy is at most so far
+    below the highest of their seed; of the highest ones, those that are alone.
+    """
+    networks = study.networks[study.networks["variant"] == variant].set_index("seed")
+    accuracy = networks["validation_accuracy"]
+    near = networks[accuracy >= accuracy.groupby("seed").transform("max") - below - EQUAL]
+    near = near if below else near[~near.index.duplicated(keep=False)]
+    return near[near["learnt"] == 1]["value"].astype(float)
+
+
+def level(study: Study) -> Facts:
+    """How good the chosen networks are; by validation images where no others were looked at."""
+    measures = {m: name for m, name in MEASURES.items() if m in study.networks}
+    tested = {m: name for m, name in measures.items() if m.startswith("test")} or measures
+    chosen = study.networks[study.networks["chosen"] == 1]
+    same = all(chosen[key].nunique() == 1 for key in study.varied)  # for all seeds
+    return {
+        "accuracies": {
+            study.label(v): {name: study.chosen(v, m) for m, name in tested.items()}
+            for v in study.variants
+        },
+        "settings": {in_words(key): chosen[key].iloc[0] for key in study.varied if same},
+    }
+
+
+# What computes the facts for each ask, and the template that says them.
+ASKS = {
+    "gain": (gain, "study_gain"),
+    "range": (ranges, "study_range"),
+    "best_value": (best_value, "study_best"),
+    "best_gain": (best_gain, "study_gain"),
+    "statistics": (statistics, "study_gain"),
+    "level": (level, "study_level"),
+}
+
+
+def _gains(study: Study, facts: Facts) -> tuple[Panel, Table]:
+    """Differences of test accuracy, drawn and in a table."""
+    rows = [
+        Row(
+            f"{c.label}\n{c.place}".strip() if facts["several"] else c.place or c.label,
+            100 * (c.other - c.plain),
+            OTHERS[3],
+        )
+        for c in facts["comparisons"]
+    ]
+    first = facts["first"]
+    panel = seeds_panel(f"Against {first}", rows, "difference of test accuracy (points)")
+    narrow = replace(panel, left=1.4, width=4.3, height=1.5 + 0.36 * len(rows))  # for a phone
+    head = ("kind", f"{first} (%)", "this (%)", "difference (points)", "answer, redrawn seeds")
+    cells = [comparison.cells for comparison in facts.get("single") or facts["comparisons"]]
+    return narrow, Table("Test accuracy, mean ± std over seeds", head, cells, study.source)
+
+
+def _networks(study: Study) -> Table:
+    """Every kind of network, or, where there are many, those that were chosen for some seed."""
+    measures = {m: name for m, name in MEASURES.items() if m in study.networks}
+    shown: Any = dict.fromkeys(measures, words.spread)
+    shown |= {"chosen": "sum", "learnt": lambda learnt: (learnt == 0).sum(), "seed": "size"}
+    groups = study.networks.groupby(["variant", "value", *study.varied], sort=False)
+    table = groups.agg(shown).astype(str).reset_index().drop(columns="value")
+    table["variant"] = table["variant"].map(study.label)
+    table[study.varied] = table[study.varied].map(in_words)
+    caption = "Accuracies in per cent, mean ± std over seeds; chosen by validation accuracy"
+    if len(table) > LONGEST:
+        table = table[table["chosen"] != "0"]
+        caption += " (those that were never chosen are left out)"
+    head = ("kind", *map(in_words, study.varied), *measures.values(), "chosen", "failed", "seeds")
+    return Table(caption, head, table.to_numpy().tolist(), study.source)
+
+
+def _draw_values(study: Study, axes: Axes) -> None:
+    """Test accuracy of each network over the values; numbers are joined by a line, others not.
+
+    Blue is BN, orange the first variant beside it.
+    """
+    values = pd.to_numeric(pd.Series(study.values), errors="coerce")
+    numbers = bool((values > 0).all())  # on a logarithmic axis
+    places = values.to_numpy() if numbers else np.arange(len(values))
+    others = iter(OTHERS * len(study.variants))
+    colours = {"bn": BLUE} | ({study.variants[0]: ORANGE} if "bn" in study.variants else {})
+    for i, variant in enumerate(study.variants):
+        aside = ASIDE * (i - (len(study.variants) - 1) / 2)
+        at = places * (1 + aside) if numbers else places + aside
+        style: dict[str, Any] = {"color": colours.get(variant) or next(others)}
+        accuracies = [100 * study.at(variant, value) for value in study.values]
+        for x, accuracy in zip(at, accuracies, strict=True):
+            axes.plot([x] * len(accuracy), accuracy, "o", ms=3.5, alpha=0.5, **style)
+        style |= {"ls": "-"} if numbers else {"ls": "", "marker": "_", "ms": 16, "mew": 2}
+        axes.plot(at, [a.mean() for a in accuracies], label=study.label(variant), **style)
+    if numbers:
+        at_values(axes, dict(zip(places, study.values, strict=True)))
+    else:
+        names = [study.place(v).removeprefix(f"at {study.setting} ") for v in study.values]
+        axes.set_xticks(places, [name.removeprefix("with ") for name in names])
+        axes.set_xlim(-0.5, len(places) - 0.5)
+    axes.set_xlabel(study.setting)
+    axes.set_ylabel("test accuracy (%)")
