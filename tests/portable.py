@@ -19,8 +19,7 @@ from klayer.files import table_text
 from klayer.networks.gradient_check import check_gradients
 from klayer.networks.network import Architecture
 from klayer.settings import Coarse, Fine, Training
-from klayer.training.job import Job, Outcome
-from klayer.training.loop import train
+from klayer.training.trainer import Job, Outcome, train
 
 BN, PLAIN = ("affine", "batch_norm", "relu"), ("affine", "relu")
 THREE, NINE = (50, 50), (50, 30, 20, 20, 10, 10, 10, 10)

@@ -20,7 +20,7 @@ from klayer.params import of_stage
 from klayer.settings import Random, Studies, Trial, Trials
 from klayer.stages import study, study_settings
 from klayer.stages.study_settings import SETTINGS, draws, labels, of_stages, trials
-from klayer.training.job import Job
+from klayer.training.trainer import Job
 
 PLAIN = ["affine", "relu"]
 GRID = {"grid": {"l2": [0.1, 0.2]}}

@@ -27,8 +27,8 @@ from klayer.kernels.elementary import exp, log
 from klayer.parallel.runner import checkpointed
 from klayer.params import of_stage, read_settings
 from klayer.settings import Coarse, Fine, Search, Training
-from klayer.training.job import Job, Outcome
 from klayer.training.results import deviation
+from klayer.training.trainer import Job, Outcome
 
 STAGE = "search_l2"
 NEIGHBOURS = 5  # values of the coarse search that are averaged: half a decade of the study's six
