@@ -1,6 +1,1 @@
-"""Training speed of klayer beside PyTorch and JAX: one contest, one table, one chart.
-
-klayer is imported first: an older one chooses OpenBLAS's kernels, before NumPy is loaded.
-"""
-
-import klayer as klayer
+"""Training speed of klayer beside PyTorch, JAX and scikit-learn."""

@@ -3,10 +3,9 @@
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -19,15 +18,13 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from benchmarks.output import put
+from benchmarks.output import markdown
 from benchmarks.team import ROOT
 from klayer import KLayerClassifier
 from klayer.data.dataset import PROCESSED, open_dataset
 from klayer.errors import KlayerError
-from klayer.report.statistics import Estimate, estimate
+from klayer.report.statistics import estimate
 
-BEGIN, END = "<!-- the classifier's table -->", "<!-- the classifier's end -->"
-HEAD = ("data", "", "accuracy", "difference", "seconds", "ratio")
 HIDDEN, RATE, L2 = (50, 50), 0.1, 1e-4
 MLP, PLAIN, BATCH_NORM = "MLPClassifier", "klayer without BN", "klayer with BN"
 
@@ -44,6 +41,10 @@ class Contest:
     batch_size: int  # divides the training rows: klayer leaves out what makes no whole batch
     seeds: int
 
+    @property
+    def title(self) -> str:
+        return f"{self.name}, {self.epochs} epochs, {self.seeds} seeds"
+
     def classifiers(self, seed: int, epochs: int) -> dict[str, Any]:
         """Networks with the same settings: SGD with a constant learning rate, no momentum, L2.
 
@@ -59,15 +60,6 @@ class Contest:
             PLAIN: KLayerClassifier(**same, schedule="constant", l2=L2, batch_norm=False),
             BATCH_NORM: KLayerClassifier(**same, schedule="constant", l2=L2),
         }
-
-
-@dataclass(frozen=True)
-class Result:
-    """Accuracy on the held-out part and seconds of `fit`: a row a seed, a column a classifier."""
-
-    contest: Contest
-    accuracy: pd.DataFrame
-    seconds: pd.DataFrame
 
 
 def contests() -> Iterator[Contest]:
@@ -89,8 +81,11 @@ def contests() -> Iterator[Contest]:
         yield Contest("CIFAR-10", lambda random_state: parts, 10, 100, 5)
 
 
-def run(contest: Contest) -> Result:
-    """All take turns, seed after seed; before, each trains an epoch, whose time does not count."""
+def run(contest: Contest) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Accuracy on the held-out part and seconds of `fit`: a row a seed, a column a classifier.
+
+    All take turns, seed after seed; before, each trains an epoch, whose time does not count.
+    """
     X, _, y, _ = contest.parts(random_state=0)
     for classifier in contest.classifiers(0, 1).values():
         _fit(classifier, X, y)
@@ -100,32 +95,21 @@ def run(contest: Contest) -> Result:
         classifiers = contest.classifiers(seed, contest.epochs)
         seconds.append({name: _fit(each, X, y) for name, each in classifiers.items()})
         accuracy.append({name: each.score(held_out, labels) for name, each in classifiers.items()})
-    return Result(contest, pd.DataFrame(accuracy), pd.DataFrame(seconds))
+    return pd.DataFrame(accuracy), pd.DataFrame(seconds)
 
 
-def table(results: Sequence[Result]) -> str:
-    """Markdown: for each data set a row for each classifier."""
-    rows = [HEAD, ("---", "---", *["---:"] * 4)]
-    for result in results:
-        case = result.contest
-        title = f"{case.name}, {case.epochs} epochs, {case.seeds} seeds"
-        for name in (MLP, PLAIN, BATCH_NORM):
-            accuracy, lead, times = result.accuracy[name], "", ""
-            if name != MLP:
-                lead = _percent(estimate(accuracy - result.accuracy[MLP]), "+")
-                times = f"{median(result.seconds[MLP] / result.seconds[name]):.1f}"
-            seconds = f"{median(result.seconds[name]):.3g}"
-            rows.append(
-                (title * (name == MLP), name, _percent(estimate(accuracy)), lead, seconds, times)
-            )
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-def write_table(page: Path, results: Sequence[Result]) -> str:
-    """Puts the table into its place in a page of the documentation, and returns it."""
-    text = table(results)
-    put(page, BEGIN, END, text)
-    return text
+def table(results: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]]) -> str:
+    """Markdown: for each data set, by its title, a row for each classifier."""
+    rows = [["data", "", "accuracy", "difference", "seconds", "ratio"]]
+    rows.append(["---", "---", *["---:"] * 4])
+    for title, (accuracy, seconds) in results.items():
+        rows.append([title, MLP, _percent(accuracy[MLP]), "", f"{median(seconds[MLP]):.3g}", ""])
+        for name in (PLAIN, BATCH_NORM):
+            lead = _percent(accuracy[name] - accuracy[MLP], "+")
+            ratio = f"{median(seconds[MLP] / seconds[name]):.1f}"
+            row = ["", name, _percent(accuracy[name]), lead, f"{median(seconds[name]):.3g}", ratio]
+            rows.append(row)
+    return markdown(rows)
 
 
 def _fit(classifier: Any, X: Any, y: Any) -> float:
@@ -135,7 +119,8 @@ def _fit(classifier: Any, X: Any, y: Any) -> float:
     return time.perf_counter() - start
 
 
-def _percent(value: Estimate, sign: str = "") -> str:
-    """With its 95 % interval: 97.10 ± 0.42."""
-    half = value.interval[1] - value.mean if value.interval else 0.0
-    return f"{100 * value.mean:{sign}.2f} ± {100 * half:.2f}"
+def _percent(values: "pd.Series[float]", sign: str = "") -> str:
+    """Their mean with its 95 % interval: 97.10 ± 0.42."""
+    found = estimate(values)
+    half = found.interval[1] - found.mean if found.interval else 0.0
+    return f"{100 * found.mean:{sign}.2f} ± {100 * half:.2f}"

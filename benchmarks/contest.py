@@ -59,21 +59,20 @@ def contestants(question: str, case: Case) -> list[Contestant]:
 def contest(case: Case, entrants: Sequence[Contestant], rounds: int, seconds: float) -> Rates:
     """Lets the contestants take turns of about so many seconds, in so many rounds.
 
-    Raises RuntimeError when klayer does not work; another library is left out.
+    Raises what klayer raises; another library that does not work is left out.
     """
     teams = []
     with ExitStack() as stack:
         for each in entrants:
             team = Team(each, case)
-            for process in team.processes:
-                stack.callback(process.communicate)  # closes its input, which ends it
+            stack.callback(team.end)
             try:
                 team.calibrate(seconds)
                 teams.append(team)
-            except (RuntimeError, OSError) as error:
+            except Exception as error:  # of any library
                 if each.trainer.startswith("ours."):
                     raise
-                print(f"left out: {error}", file=sys.stderr)
+                print(f"left out: {each.name} does not work here: {error!r}", file=sys.stderr)
         turns = [[team.turn() for team in teams] for _ in range(rounds)]
     rates: Rates = {}
     for team, found in zip(teams, zip(*turns, strict=True), strict=True):

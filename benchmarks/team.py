@@ -1,20 +1,16 @@
 """A contestant at work: one or more processes that train when told to, and else sleep.
 
 Processes of their own keep the thread pools of the libraries apart.
-`python -m benchmarks.team ORDER` is such a process: it reads a number of steps from each line of
-its input, and answers with a line of JSON: whether it works, and the loss or what is wrong.
 """
 
-import json
-import os
-import sys
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from subprocess import PIPE, Popen
 from typing import Any
+
+from joblib.externals.loky import ProcessPoolExecutor
 
 from benchmarks.case import Case
 
@@ -42,14 +38,11 @@ class Team:
     """The processes of a contestant."""
 
     def __init__(self, contestant: Contestant, case: Case) -> None:
-        self.contestant, self.steps = contestant, 8  # of a turn
+        self.contestant, self.case, self.steps = contestant, case, 8  # of a turn
         self.unit = contestant.network_steps * contestant.processes  # steps in each
-        environment = os.environ | (ONE_THREAD if contestant.processes > 1 else {})
-        order = json.dumps([contestant.trainer, dict(contestant.arguments), asdict(case)])
-        command = [sys.executable, "-m", "benchmarks.team", order]
+        environment = ONE_THREAD if contestant.processes > 1 else {}
         self.processes = [
-            Popen(command, stdin=PIPE, stdout=PIPE, text=True, cwd=ROOT, env=environment)
-            for _ in range(contestant.processes)
+            ProcessPoolExecutor(1, env=environment) for _ in range(contestant.processes)
         ]
 
     def calibrate(self, seconds: float) -> None:
@@ -66,32 +59,23 @@ class Team:
         return self.unit * self.steps / (time.perf_counter() - start)
 
     def train(self) -> list[float]:
-        """The steps of a turn. Returns each process's loss; RuntimeError when one does not work."""
+        """The steps of a turn. Returns each process's loss; raises what is raised there."""
+        order = self.contestant, self.case, self.steps
+        turns = [process.submit(_train, *order) for process in self.processes]
+        return [turn.result() for turn in turns]
+
+    def end(self) -> None:
+        """Ends the processes."""
         for process in self.processes:
-            print(self.steps, file=process.stdin, flush=True)
-        return [self._answer(process) for process in self.processes]
-
-    def _answer(self, process: Popen[str]) -> float:
-        line = process.stdout.readline() if process.stdout else ""
-        works, answer = json.loads(line or '[false, "its process ended"]')
-        if not works:
-            raise RuntimeError(f"{self.contestant.name} does not work here: {answer}")
-        return float(answer)
+            process.shutdown()
 
 
-def _serve(path: str, arguments: Mapping[str, Any], case: Mapping[str, Any]) -> None:
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # libraries may print
-    (module, name), trainer = path.split("."), None
-    for line in sys.stdin:
-        try:
-            kind = getattr(import_module(f"benchmarks.{module}"), name)
-            trainer = trainer or kind(Case(**case), **arguments)
-            answer = True, trainer.train(int(line))
-        except Exception as error:  # of any library, told to who asks
-            answer = False, f"{type(error).__name__}: {error}".split("\n")[0]
-        print(json.dumps(answer), file=answers, flush=True)
+_trainers: dict[str, Any] = {}  # in a process: its one, by its name
 
 
-if __name__ == "__main__":
-    _serve(*json.loads(sys.argv[1]))
+def _train(contestant: Contestant, case: Case, steps: int) -> float:
+    module, name = contestant.trainer.split(".")
+    if name not in _trainers:
+        kind = getattr(import_module(f"benchmarks.{module}"), name)
+        _trainers[name] = kind(case, **contestant.arguments)
+    return float(_trainers[name].train(steps))

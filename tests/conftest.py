@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 from klayer.data.dataset import CLASSES, PIXELS, PROCESSED, Dataset, open_dataset
 from klayer.settings import Training
-from klayer.training.job import Job
+from klayer.training.trainer import Job
 
 ROOT = Path(__file__).parents[1]
 BATCH_NORM = ["affine", "batch_norm", "relu"]

@@ -1,37 +1,60 @@
 """Prints a digest of each of a few small computations, then one of all: by them machines compare.
 
-`python tests/portable.py [NAME ...]`; tests/test_portable.py runs it in several ways.
+`python tests/portable.py [NAME ...]`; tests/test_portable.py and tests/test_arm.py run it. What
+needs pandas or SciPy is imported where it is used: on an emulated Arm that takes 15 seconds.
 """
 
 from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Callable, Iterable
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from klayer.data.dataset import PIXELS, Dataset, Split
 from klayer.files import table_text
 from klayer.networks.gradient_check import check_gradients
 from klayer.networks.network import Architecture
-from klayer.report import words
-from klayer.report.l2 import hsu
-from klayer.report.statistics import compared, estimate, rank
 from klayer.settings import Coarse, Fine, Training
-from klayer.stages import search_l2 as search
-from klayer.training import results
-from klayer.training.job import Job, Outcome
-from klayer.training.loop import train
+from klayer.training.trainer import Job, Outcome, train
 
 BN, PLAIN = ("affine", "batch_norm", "relu"), ("affine", "relu")
 THREE, NINE = (50, 50), (50, 30, 20, 20, 10, 10, 10, 10)
-# Test accuracies of 8 seeds without and with BN.
-WITHOUT = (0.5312, 0.5333, 0.5291, 0.5349, 0.5307, 0.5322, 0.5288, 0.5361)
-WITH = (0.5371, 0.5346, 0.5388, 0.5352, 0.5401, 0.5319, 0.5366, 0.5375)
+USUAL: dict[str, Any] = {  # six steps
+    "block": BN,
+    "epsilon": 2.0**-52,
+    "bn_momentum": 0.9,
+    "initialisation": "uniform",
+    "sigma": 0.01,
+    "batch_size": 100,
+    "learning_rate_min": 1e-5,
+    "learning_rate_max": 0.1,
+    "l2": 0.005,
+    "half_cycle": 3,
+    "cycles": 1,
+    "seeds": (1,),
+    "evaluation_interval": 3,
+}
+STATISTICS = {"statistics": ("own", "precise"), "corruptions": ("noise",), "views": True}
+SKIP = {"skip": 2, "dropout": 0.2, "label_smoothing": 0.1, "schedule": "one_cycle"}
+ADAM = {"optimizer": "adam", "flip": True, "augment_shift": 2, "initialisation": "he"}
+MOMENTUM = {"optimizer": "momentum", "schedule": "step", "initialisation": "xavier"}
+NETWORKS: dict[str, dict[str, Any]] = {
+    "3 layers": {"hidden": THREE, "block": PLAIN},
+    "3 layers, BN, other statistics, noise, views": {"hidden": THREE, **STATISTICS},
+    "9 layers, constant rate": {"hidden": NINE, "block": PLAIN, "schedule": "constant"},
+    "9 layers, BN": {"hidden": NINE},
+    "skip connection, dropout, label smoothing, one cycle": {
+        "hidden": (20, 10, 20),
+        "block": (*BN, "dropout"),
+        **SKIP,
+    },
+    "Adam, flips and shifts, cosine, He": {"hidden": THREE, "schedule": "cosine", **ADAM},
+    "momentum, steps, Xavier": {"hidden": THREE, **MOMENTUM},
+}
 
 
 def digest(*parts: Any) -> str:
@@ -56,68 +79,53 @@ def dataset() -> Dataset:
     return Dataset(split(300), split(60), split(60), mean, deviation)
 
 
-def training(hidden: tuple[int, ...], block: tuple[str, ...], **changes: Any) -> Training:
-    """Of six steps."""
-    usual: dict[str, Any] = {
-        "epsilon": 2.0**-52,
-        "bn_momentum": 0.9,
-        "initialisation": "uniform",
-        "sigma": 0.01,
-        "batch_size": 100,
-        "learning_rate_min": 1e-5,
-        "learning_rate_max": 0.1,
-        "l2": 0.005,
-        "half_cycle": 3,
-        "cycles": 1,
-        "seeds": (1,),
-        "evaluation_interval": 3,
-    }
-    return Training.model_validate({"hidden": hidden, "block": block, **usual, **changes})
+def training(**changes: Any) -> Training:
+    return Training.model_validate(USUAL | changes)
 
 
 @cache
-def trained(settings: Training, seed: int = 1) -> Outcome:
-    """A network, kept."""
-    return train(Job(settings, seed, keep=True), dataset())
+def trained(name: str, seed: int = 1) -> Outcome:
+    return train(Job(training(**NETWORKS[name]), seed, keep=True), dataset())
 
 
-def network(hidden: tuple[int, ...], block: tuple[str, ...], **changes: Any) -> str:
+def network(name: str) -> str:
     """All that comes of a training: parameters, final measures, curves, layers, predictions."""
-    outcome = trained(training(hidden, block, **changes))
+    outcome = trained(name)
     groups = (outcome.network, outcome.curves, outcome.layers, outcome.predictions)
     arrays = [group[name] for group in groups for name in sorted(group)]
     return digest(sorted(outcome.row.items()), *arrays)
 
 
 def gradients() -> str:
-    """Of a float64 check."""
     draw = np.random.default_rng(2)
     images, labels = draw.uniform(-1, 1, (8, 6)), draw.integers(0, 10, 8)
-    errors = check_gradients(Architecture(6, (5, 4), 10, BN), images, labels, 0.1, draw)
-    return digest(errors)
+    return digest(check_gradients(Architecture(6, (5, 4), 10, BN), images, labels, 0.1, draw))
 
 
 def coarse_values() -> list[float]:
     """The 50 values of lambda of the study's coarse search."""
-    return search.coarse_values(Coarse(count=50, largest=1e-2, smallest=1e-8, seed=1))
+    from klayer.stages.search_l2 import coarse_values
+
+    return coarse_values(Coarse(count=50, largest=1e-2, smallest=1e-8, seed=1))
 
 
 def values() -> str:
     """Those and, around one of them, the values of the fine search."""
+    from klayer.stages.search_l2 import fine_values
+
     coarse = coarse_values()
-    return digest(coarse, search.fine_values(Fine(count=9, decades=1.0, seeds=(1,)), coarse[7]))
+    return digest(coarse, fine_values(Fine(count=9, decades=1.0, seeds=(1,)), coarse[7]))
 
 
 @cache
 def searched() -> tuple[list[Job], list[Outcome]]:
     """A network of a few steps for each of the 50."""
-    settings = training((8,), BN, half_cycle=1, evaluation_interval=2)
-    jobs = search.jobs(settings, coarse_values(), [1])
+    settings = training(hidden=(8,), half_cycle=1, evaluation_interval=2)
+    jobs = [Job(settings.model_copy(update={"l2": l2}), 1) for l2 in coarse_values()]
     return jobs, [train(job, dataset()) for job in jobs]
 
 
 def fifty() -> str:
-    """The digests of the 50 networks, which all differ."""
     found = [outcome.row["parameters_sha256"] for outcome in searched()[1]]
     assert len(set(found)) == 50
     return digest(found)
@@ -125,6 +133,8 @@ def fifty() -> str:
 
 def table_of_search() -> str:
     """The tables of the search, and what it chooses."""
+    from klayer.stages import search_l2 as search
+
     runs = search.runs_table("coarse", *searched())
     fine = search.runs_table("fine", *searched())
     tables = [table_text(table) for table in (runs, search.means_table(fine))]
@@ -133,10 +143,11 @@ def table_of_search() -> str:
 
 def tables() -> str:
     """The tables and metrics of a run with two seeds, as they are written."""
-    settings = training(THREE, BN, **STATISTICS)
-    outcomes, classes = [trained(settings, seed) for seed in (1, 2)], dataset().classes
+    from klayer.training import results
+
+    outcomes, classes = [trained(WITH_STATISTICS, seed) for seed in (1, 2)], dataset().classes
     seeds = results.seeds_table(outcomes)
-    made: Iterable[pd.DataFrame] = (
+    made = (
         seeds,
         results.curves_table(outcomes),
         results.layers_table(outcomes),
@@ -148,13 +159,21 @@ def tables() -> str:
 
 def weights() -> str:
     """The pixels of the picture of the first layer's weights."""
-    outcome = trained(training(THREE, BN, **STATISTICS))
-    return digest(np.asarray(results.weights_picture(outcome.network)))
+    from klayer.training import results
+
+    return digest(np.asarray(results.weights_picture(trained(WITH_STATISTICS).network)))
 
 
 def report() -> str:
     """Numbers and words of the report: intervals, redrawn seeds, verdicts."""
-    plain, other = pd.Series(WITHOUT), pd.Series(WITH)
+    import pandas as pd
+
+    from klayer.report import words
+    from klayer.report.l2 import hsu
+    from klayer.report.statistics import compared, estimate, rank
+
+    plain = pd.Series([0.5312, 0.5333, 0.5291, 0.5349, 0.5307, 0.5322, 0.5288, 0.5361])
+    other = pd.Series([0.5371, 0.5346, 0.5388, 0.5352, 0.5401, 0.5319, 0.5366, 0.5375])
     found, gain = estimate(other), estimate(other - plain)
     said = [f"{found.mean:.4f} ± {found.deviation:.4f}", words.between(found.prediction)]
     said.append(words.difference(gain).replace(";", ","))
@@ -165,28 +184,9 @@ def report() -> str:
     return digest(said, rank(0.5354, other), f"{hsu(9, 27):.4f}")
 
 
-STATISTICS: dict[str, Any] = {
-    "statistics": ("own", "precise"),
-    "corruptions": ("noise",),
-    "views": True,
-}
-DROPOUT: dict[str, Any] = {"skip": 2, "dropout": 0.2, "label_smoothing": 0.1}
-ADAM: dict[str, Any] = {"optimizer": "adam", "flip": True, "augment_shift": 2}
-
+WITH_STATISTICS = list(NETWORKS)[1]
 ITEMS: dict[str, Callable[[], str]] = {
-    "3 layers": lambda: network(THREE, PLAIN),
-    "3 layers, BN, other statistics, noise, views": lambda: network(THREE, BN, **STATISTICS),
-    "9 layers, constant rate": lambda: network(NINE, PLAIN, schedule="constant"),
-    "9 layers, BN": lambda: network(NINE, BN),
-    "skip connection, dropout, label smoothing, one cycle": lambda: network(
-        (20, 10, 20), (*BN, "dropout"), schedule="one_cycle", **DROPOUT
-    ),
-    "Adam, flips and shifts, cosine, He": lambda: network(
-        THREE, BN, schedule="cosine", initialisation="he", **ADAM
-    ),
-    "momentum, steps, Xavier": lambda: network(
-        THREE, BN, optimizer="momentum", schedule="step", initialisation="xavier"
-    ),
+    **{name: partial(network, name) for name in NETWORKS},
     "float64 gradient check": gradients,
     "values of lambda": values,
     "50 lambda, 50 networks": fifty,

@@ -28,8 +28,8 @@ from klayer.errors import KlayerError
 from klayer.parallel import checkpoints, runner
 from klayer.parallel.checkpoints import CHECKPOINTS, GROUPS, find, keep
 from klayer.parallel.runner import checkpointed, map_tasks, summary, train_jobs
-from klayer.training import loop
-from klayer.training.job import Job, Outcome
+from klayer.training import trainer
+from klayer.training.trainer import Job, Outcome
 
 RANDOM = np.random.default_rng(1)
 OUTCOME = Outcome(
@@ -122,7 +122,7 @@ def test_an_interrupted_stage_goes_on_where_it_stopped(
         if len(trained) == 2:
             raise KeyboardInterrupt
         trained.append(job.seed)
-        return loop.train(job, *rest)
+        return trainer.train(job, *rest)
 
     monkeypatch.setattr("klayer.parallel.runner.train", interrupted)
     with pytest.raises(KeyboardInterrupt), checkpointed("stage") as train:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_breast_cancer, load_digits, load_iris
+from sklearn.datasets import load_iris
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import klayer.classifier
@@ -20,9 +20,7 @@ from conftest import BATCH_NORM, ROOT
 from klayer import KLayerClassifier
 from klayer.data.dataset import Dataset, measure
 from klayer.settings import Training
-from klayer.training.job import Job
-from klayer.training.loop import train
-from klayer.training.models import parameters_sha256
+from klayer.training.trainer import Job, parameters_sha256, train
 
 IRIS = load_iris(return_X_y=True)
 
@@ -73,22 +71,6 @@ def test_is_the_pipeline_s_network_bit_for_bit(dataset: Dataset, changes: dict[s
     np.testing.assert_array_equal(ours.predict_proba(test.images[:12]), examples)
 
 
-def test_learns_digits_without_batch_norm() -> None:
-    X, y = load_digits(return_X_y=True)
-    digits = network(hidden_layer_sizes=50, max_iter=30, batch_norm=False)
-    assert digits.fit(X[::2].astype(int), y[::2]).score(X[1::2].astype(int), y[1::2]) > 0.9
-
-
-def test_learns_two_classes_with_names_from_a_frame() -> None:
-    X, y = load_breast_cancer(return_X_y=True, as_frame=True)
-    names = y.map({0: "malignant", 1: "benign"})
-    cancer = network(max_iter=200).fit(X[::2], names[::2])
-    assert list(cancer.classes_) == ["benign", "malignant"]
-    assert list(cancer.feature_names_in_) == list(X.columns)
-    assert cancer.score(X[1::2], names[1::2]) > 0.95
-    assert cancer.predict_proba(X[:4]).shape == (4, 2)
-
-
 def test_what_fit_leaves() -> None:
     iris = network(batch_size=50, max_iter=4, cycles=2).fit(*IRIS)
     assert iris.n_iter_ == 4
@@ -125,9 +107,7 @@ def test_an_offset_and_a_scale_of_the_features_do_not_matter() -> None:
 
 
 def test_a_batch_larger_than_the_data_is_cut() -> None:
-    with pytest.warns(UserWarning, match="batch_size 151 is cut to the 150 samples"):
-        cut = network(batch_size=151).fit(*IRIS)
-    whole = network(batch_size=150).fit(*IRIS)
+    cut, whole = (network(batch_size=size).fit(*IRIS) for size in (151, 150))
     assert parameters_sha256(cut.arrays_) == parameters_sha256(whole.arrays_)
 
 
@@ -160,22 +140,6 @@ def test_rows_that_overflow_get_no_label() -> None:
     fitted = network().fit(*IRIS)
     with pytest.raises(ValueError, match="overflowed: X has values that are too large"):
         fitted.predict(IRIS[0] * 1e60)
-
-
-def test_a_thread_may_outlive_the_main_one() -> None:
-    code = (
-        "import threading, numpy as np, klayer\n"
-        "from klayer.kernels import threads\n"
-        "threads.THREADS = 2\n"
-        "X, y = np.random.default_rng(0).normal(size=(200, 1500)), np.arange(200) % 2\n"
-        "k = klayer.KLayerClassifier((60,), max_iter=2, random_state=1)\n"
-        "def fit():\n"
-        "    threading.main_thread().join()\n"
-        "    print(k.fit(X, y).n_iter_)\n"
-        "threading.Thread(target=fit).start()"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == ("2\n", "")
 
 
 def test_the_docstring_s_example() -> None:

@@ -19,7 +19,7 @@ from klayer.data.dataset import PROCESSED
 from klayer.errors import KlayerError
 from klayer.parallel import checkpoints
 from klayer.parallel.runner import CLUSTER, train_jobs
-from klayer.training.job import Job, Outcome
+from klayer.training.trainer import Job, Outcome
 from test_checkpoints import same
 
 pytest.importorskip("distributed", reason="Dask is not installed")

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from klayer.networks.initialisation import INITIALISATIONS
 from klayer.networks.layer import Layer, Mode, Sequential
-from klayer.networks.layers import Dropout
+from klayer.networks.layers import INITIALISATIONS, Dropout
 from klayer.networks.network import Architecture, Network
 from klayer.networks.optimizers import OPTIMIZERS
 from plain import copied

@@ -38,8 +38,9 @@ def experiments(heading: str) -> dict[str, Any]:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A copy of the code, to be changed."""
-    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    """A copy of the code, to be changed, with Numba's machine code."""
+    ignored = shutil.ignore_patterns("*.pyc*", "*.tmp.*")
+    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=ignored)
     shutil.copy(ROOT / "requirements.lock", tmp_path)
     return tmp_path
 

@@ -1,12 +1,16 @@
-"""dvc.yaml: what reaches which stage, and a table of metrics that fits a screen."""
+"""dvc.yaml: what reaches which stage, a table of metrics that fits a screen, charts of columns
+that exist."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
@@ -54,3 +58,42 @@ def test_the_table_of_metrics_fits_a_screen() -> None:
     command = [str(Path(sys.executable).with_name("dvc")), "metrics", "show"]
     shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert 0 < max(map(len, shown.splitlines())) <= 130
+
+
+COLUMNS = {  # that a template takes besides the axes
+    "klayer_curves": ["validation_accuracy", "train_accuracy", "validation_loss", "train_loss"],
+    "klayer_layers": ["step"],
+    "klayer_search": ["phase"],
+    "klayer_gradients": ["network"],
+    "klayer_study": ["variant"],
+    "klayer_study_curves": ["variant", "value"],
+}
+
+
+def charts(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every table that DVC draws in a pipeline, once for each run, with its axes."""
+    pipeline, params = (READER.load(folder / name) for name in ("dvc.yaml", "params.yaml"))
+    for stage in pipeline["stages"].values():
+        keys: Any = params
+        for part in stage.get("foreach", "").strip("${}").split("."):
+            keys = keys[part] if part else [""]
+        for entry in stage.get("do", stage).get("plots", []):
+            ((name, axes),) = entry.items()
+            if name.endswith(".csv"):
+                yield from ((name.replace("${key}", key), axes) for key in keys)
+    for chart in pipeline.get("plots", []):
+        for axes in chart.values():
+            yield from ((name, axes | {"y": column}) for name, column in axes["y"].items())
+
+
+def test_each_table_is_drawn_over_columns_that_it_has_by_a_template_that_exists() -> None:
+    used = set()
+    for folder in (ROOT, ROOT / "studies"):
+        found = list(charts(folder))
+        assert len(found) > 20
+        for name, axes in found:
+            columns, template = set(pd.read_csv(folder / name, nrows=1)), axes["template"]
+            assert {axes["x"], axes["y"], *COLUMNS.get(template, [])} <= columns, name
+            used.add(template)
+    templates = {path.stem: json.loads(path.read_text()) for path in ROOT.glob(".dvc/plots/*")}
+    assert set(templates) == used

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from typing import Any, get_args
 
 import numpy as np
@@ -14,9 +13,8 @@ from klayer.data.dataset import PIXELS, Dataset, Split
 from klayer.settings import StatisticsName
 from klayer.training import evaluation
 from klayer.training.evaluation import FLIPS_AND_SHIFTS, VIEWS, Evaluator, moved
-from klayer.training.loop import train
 from klayer.training.results import curves_table
-from klayer.training.trainer import Trainer
+from klayer.training.trainer import Trainer, train
 from plain import copied, forward
 
 STATISTICS = get_args(StatisticsName)
@@ -51,9 +49,9 @@ def test_the_size_of_the_chunks_changes_no_probability(
     dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     evaluator = Evaluator(some_training(dataset).network, dataset)
-    whole = evaluator.probabilities(dataset.train)
+    whole = evaluator.probabilities(dataset.train.images)
     monkeypatch.setattr(evaluation, "CHUNK", 7)
-    np.testing.assert_array_equal(evaluator.probabilities(dataset.train), whole)
+    np.testing.assert_array_equal(evaluator.probabilities(dataset.train.images), whole)
 
 
 @pytest.mark.parametrize("name", STATISTICS)
@@ -67,17 +65,17 @@ def test_statistics_are_of_all_rows_of_their_batches_and_go_after_use(
     trainer = some_training(dataset)
     before = copied(trainer.network)
     passes = [forward(before, batch, train=True)[1] for batch in batches]
-    within = ExitStack()
-    within.enter_context(Evaluator(trainer.network, dataset).statistics(name, dataset.test))
+    evaluator = Evaluator(trainer.network, dataset)
+    evaluator.measure(dataset.test, 0.0, name)
+    for array, values in trainer.network.arrays().items():
+        np.testing.assert_array_equal(values, before[array])
+    assert [layer.batches for layer in trainer.network.batch_norms] == [10, 10]
+    evaluator.collect(name, dataset.test.images)
     found = copied(trainer.network)
-    within.__exit__(RuntimeError, RuntimeError(), None)
     for k in (1, 2):
         s = np.concatenate([layers[k - 1][1] for layers in passes])  # scores
         np.testing.assert_allclose(found[f"batch_norm{k}.mean"], s.mean(0), rtol=1e-3, atol=1e-4)
         np.testing.assert_allclose(found[f"batch_norm{k}.variance"], s.var(0), rtol=1e-3)
-    for array, values in trainer.network.arrays().items():
-        np.testing.assert_array_equal(values, before[array])
-    assert [layer.batches for layer in trainer.network.batch_norms] == [10, 10]
 
 
 def test_a_run_measures_more_and_trains_the_same_network(dataset: Dataset) -> None:

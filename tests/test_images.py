@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import product
 from typing import Any
 from unittest import mock
@@ -12,20 +11,19 @@ import pytest
 
 from conftest import one, tiny_training
 from klayer.data.dataset import Dataset
-from klayer.kernels import threads
+from klayer.kernels import loops
 from klayer.training.images import Augmenter, Normaliser
-from klayer.training.loop import train
-from klayer.training.trainer import Trainer
+from klayer.training.trainer import Trainer, train
 
 
-def test_normalised_by_hand(dataset: Dataset) -> None:
+def test_normalised_by_hand() -> None:
     mean, deviation = np.array([10.0, 20.0, 0.0]), np.array([2.0, 4.0, 1.0])
     images = np.array([[10, 20, 0], [12, 16, 255], [0, 24, 1]], np.uint8)
     expected = np.array([[0, 0, 0], [1, -1, 255], [-5, 1, 1]])
     rows = np.array([2, 0, 1, 1, 0, 2, 1])
     for dtype, cores in product((np.float32, np.float64), (1, 2)):
-        normaliser = Normaliser(replace(dataset, mean=mean, deviation=deviation), dtype)
-        with mock.patch.multiple(threads, WORTHWHILE=1, THREADS=cores):
+        normaliser = Normaliser(mean, deviation, dtype)
+        with mock.patch.multiple(loops, WORTHWHILE=1, THREADS=cores):
             for some in (rows, rows[:1]):
                 out = normaliser.gather(images, some)
                 np.testing.assert_array_equal(out, expected[some])

@@ -11,8 +11,8 @@ import pytest
 from conftest import block
 from klayer import settings
 from klayer.data.corruptions import CORRUPTIONS
-from klayer.networks.initialisation import INITIALISATIONS
 from klayer.networks.layer import Mode
+from klayer.networks.layers import INITIALISATIONS
 from klayer.networks.network import LAYERS, Architecture, Network
 from klayer.networks.optimizers import OPTIMIZERS
 from klayer.networks.schedules import SCHEDULES

@@ -9,16 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ruamel.yaml import YAML
 
-from conftest import ROOT, block
-from klayer.networks.initialisation import INITIALISATIONS
-from klayer.networks.layer import Mode, Parameter, Weight
+from conftest import block
+from klayer.networks.layer import Mode, Parameter
+from klayer.networks.layers import INITIALISATIONS, Weight
 from klayer.networks.network import Architecture, Network
 from klayer.networks.optimizers import OPTIMIZERS, SGD
-from klayer.networks.schedules import SCHEDULES, triangular
-from klayer.settings import Coarse
-from klayer.stages.search_l2 import coarse_values
+from klayer.networks.schedules import SCHEDULES
 from plain import copied, descend
 
 ETA, L2 = 0.5, 0.25
@@ -95,26 +92,6 @@ def test_50_steps_are_those_of_the_plain_formulas(hidden: Any, batch_norm: bool,
         descend(expected, x, labels, l2, rate, keep=0.9 if step else 0.0)
     for name in expected:
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-8, atol=1e-10)
-
-
-@pytest.mark.parametrize("batch_norm", [False, True])
-def test_each_lambda_of_the_study_gives_another_network_in_float32(batch_norm: bool) -> None:
-    params = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
-    l2 = [*coarse_values(Coarse(**params["search"]["coarse"])), 0.0]
-    assert len(l2) == 51
-    trained = [
-        train(start((6, 5), batch_norm, np.float32), batches(100, np.float32), value, [0.1] * 100)
-        for value in l2
-    ]
-    for name in ("affine1.weight", "affine2.weight", "affine3.weight"):
-        assert len({p[name].tobytes() for p in trained}) == len(l2), name
-
-
-def test_the_schedule_of_the_study() -> None:
-    rates = [triangular(step, 9000, 2250, 1e-5, 1e-1) for step in range(9000)]
-    assert max(rates) == pytest.approx(1e-1)
-    assert rates.index(max(rates)) == 2250
-    assert min(rates) == rates[0] == rates[4500] == 1e-5
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import csv
 import math
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from statistics import fmean
 
@@ -31,6 +31,8 @@ REPORTED = {
     "sigma_1e-4_bn": 0.5289,
     "best_two_cycles": 0.5386,
 }
+ROWS = ("| 3 layers", "| 9 layers")
+Code = Callable[[list[int]], int]
 SIGMAS = ("sigma_1e-1", "sigma_1e-3", "sigma_1e-4")
 pytestmark = pytest.mark.skipif(
     "> **These results are from images" in REPORT, reason="the report has no comparison"
@@ -58,6 +60,7 @@ def stdev(values: Sequence[float]) -> float:
     return math.sqrt(sum((v - mean) ** 2 for v in values) / (len(values) - 1))
 
 
+@cache
 def column(run: str, name: str = "test_accuracy") -> dict[int, float]:
     """By seed."""
     with (ROOT / f"plots/seeds/{run}.csv").open() as file:
@@ -91,10 +94,6 @@ def sign(values: list[float]) -> int:
     return int(low > 0) - int(high < 0)
 
 
-def drawn(seeds: int) -> np.ndarray:
-    return np.random.default_rng(1).integers(0, seeds, (2000, seeds))
-
-
 def verdict(code: int, again: list[int]) -> tuple[str, str]:
     """How certain an answer is, and the share of draws that give it, as they are said."""
     share = again.count(code) / len(again)
@@ -102,10 +101,19 @@ def verdict(code: int, again: list[int]) -> tuple[str, str]:
     return ("uncertain" if share < 0.9 else "clear"), percent
 
 
+def of_seeds(code: Code, seeds: int) -> tuple[str, str]:
+    """That of a code of rows, the answer by a draw of seeds."""
+    drawn = np.random.default_rng(1).integers(0, seeds, (2000, seeds)).tolist()
+    return verdict(code(list(range(seeds))), [code(rows) for rows in drawn])
+
+
 def of_gains(values: list[float]) -> tuple[str, str]:
-    return verdict(
-        sign(values), [sign([values[i] for i in rows]) for rows in drawn(len(values)).tolist()]
-    )
+    return of_seeds(lambda rows: sign([values[i] for i in rows]), len(values))
+
+
+def stands_in(text: str, seeds: int, answer: tuple[str, str]) -> bool:
+    """Whether the verdict and its share stand there."""
+    return f"; {seeds} seeds; {answer[0]})" in text and answer[1] in text
 
 
 @pytest.mark.parametrize(
@@ -116,11 +124,9 @@ def of_gains(values: list[float]) -> tuple[str, str]:
     ],
 )
 def test_differences_of_two_runs(title: str, better: str, plain: str) -> None:
-    values = gains(better, plain)
-    assert all_in(section(title), mean_and_interval(values), len(values))
-    certainty, share = of_gains(values)
-    assert f"; {len(values)} seeds; {certainty})" in section(title)
-    assert share in section(title)
+    values, text = gains(better, plain), section(title)
+    assert all_in(text, mean_and_interval(values), len(values))
+    assert stands_in(text, len(values), of_gains(values))
 
 
 @pytest.mark.parametrize("pair", ["three_layer", "nine_layer", *SIGMAS])
@@ -137,22 +143,18 @@ def test_gains_of_all_pairs(pair: str) -> None:
 @pytest.mark.parametrize("better", ["nine_layer_bn", "nine_layer_he"])
 def test_networks_of_nine_layers(better: str) -> None:
     values = gains(better, "nine_layer")
-    learnt = [column(run, "learnt") for run in (better, "nine_layer")]
-    pairs = [(learnt[0][seed], learnt[1][seed]) for seed in sorted(learnt[0])]
+    learnt = [list(column(run, "learnt").values()) for run in (better, "nine_layer")]
 
     def code(rows: list[int]) -> int:
-        more = fmean(pairs[i][0] for i in rows) > 0.5 and fmean(pairs[i][1] for i in rows) <= 0.5
+        more, fewer = (fmean(of_run[i] for i in rows) for of_run in learnt)
         found = sign([values[i] for i in rows])
-        return 2 if found > 0 and more else found
+        return 2 if found > 0 and more > 0.5 >= fewer else found
 
     text = section("Does BN make the 9-layer network trainable?")
     assert all_in(text, mean_and_interval(values), len(values))
-    again = [code(rows) for rows in drawn(len(values)).tolist()]
-    certainty, share = verdict(code(list(range(len(values)))), again)
-    assert f"; {len(values)} seeds; {certainty})" in text
-    assert share in text
-    for found in learnt:
-        assert f"{sum(v == 0 for v in found.values())} of {len(found)}" in text
+    assert stands_in(text, len(values), of_seeds(code, len(values)))
+    for of_run in learnt:
+        assert f"{of_run.count(0)} of {len(of_run)}" in text
 
 
 def test_ranges_over_the_initial_weights() -> None:
@@ -163,48 +165,39 @@ def test_ranges_over_the_initial_weights() -> None:
     less = [plain - normalised for plain, normalised in zip(*ranges, strict=True)]
     text = section("Does BN make the initial weights matter less?")
     assert all_in(text, mean_and_interval(less), len(less))
-    certainty, share = of_gains(less)
-    assert f"; {len(less)} seeds; {certainty})" in text
-    assert share in text
+    assert stands_in(text, len(less), of_gains(less))
     plain, normalised = (f"{100 * fmean(values):.2f}" for values in ranges)
     assert f"over {normalised} points instead of {plain}" in text
 
 
-def deviation(runs: list[str], rows: list[int]) -> tuple[float, float, int]:
-    """D, its standard error and number of seeds, in points."""
-    tables = [column(run) for run in runs]
-    seeds = sorted(set.intersection(*(set(table) for table in tables)))
-    values = [[table[seeds[i]] for i in rows] for table in tables]
-    of_seeds = [fmean(of_seed) for of_seed in zip(*values, strict=True)]
-    d = fmean(of_seeds) - fmean(REPORTED[run] for run in runs)
+def deviation(runs: list[str], rows: list[int]) -> tuple[float, float]:
+    """D and its standard error, in points."""
+    values = [[column(run)[i + 1] for i in rows] for run in runs]  # seeds are counted from 1
+    by_seed = [fmean(of_seed) for of_seed in zip(*values, strict=True)]
+    d = fmean(by_seed) - fmean(REPORTED[run] for run in runs)
     own = sum(stdev(of_run) ** 2 for of_run in values)
-    shared = stdev(of_seeds) ** 2
-    return 100 * d, 100 * math.sqrt(shared / len(rows) + own / len(runs) ** 2), len(rows)
-
-
-def code_of(d: float, error: float, seeds: int) -> int:
-    half = student(seeds) * error
-    return int(d - half > 0) - int(d + half < 0)
+    return 100 * d, 100 * math.sqrt(stdev(by_seed) ** 2 / len(rows) + own / len(runs) ** 2)
 
 
 def test_all_reported_numbers_together() -> None:
     text, runs, everyone = section("Are the reported numbers reproduced?"), list(REPORTED), 8
+
+    def code(rows: list[int]) -> int:
+        d, error = deviation(runs, rows)
+        return int(d > student(everyone) * error) - int(d < -student(everyone) * error)
+
     for chosen in (runs, runs[:-1]):
-        d, error, seeds = deviation(chosen, list(range(everyone)))
-        half = student(seeds) * error
-        assert all_in(text, (d, d - half, d + half), seeds)
-    d, error, seeds = deviation(runs, list(range(everyone)))
-    p = 2 * stats.t.sf(abs(d) / error, seeds - 1)
+        d, error = deviation(chosen, list(range(everyone)))
+        half = student(everyone) * error
+        assert all_in(text, (d, d - half, d + half), everyone)
+    d, error = deviation(runs, list(range(everyone)))
+    p = 2 * stats.t.sf(abs(d) / error, everyone - 1)
     assert f"p = {p:.3f}" in text or (p < 0.001 and "p < 0.001" in text)
-    again = [code_of(*deviation(runs, rows)) for rows in drawn(everyone).tolist()]
-    certainty, share = verdict(code_of(d, error, seeds), again)
-    assert f"; {everyone} seeds; {certainty})" in text
-    assert share in text
+    assert stands_in(text, everyone, of_seeds(code, everyone))
 
 
 def test_every_reported_number_among_our_runs() -> None:
-    rows = [line.split("|") for line in REPORT.splitlines() if line.startswith("| 3 layers")]
-    rows += [line.split("|") for line in REPORT.splitlines() if line.startswith("| 9 layers")]
+    rows = [line.split("|") for line in REPORT.splitlines() if line[:10] in ROWS]
     found = {tuple(cell.strip() for cell in row[2:8]) for row in rows}
     inside = 0
     for run, reported in REPORTED.items():
@@ -218,9 +211,8 @@ def test_every_reported_number_among_our_runs() -> None:
         spread = f"{100 * fmean(ours):.2f} ± {100 * stdev(ours):.2f}"
         rank, word = f"{place:g} of {len(ours)}", "yes" if held else "no"
         assert (f"{100 * reported:.2f}", spread, str(len(ours)), away, rank, word) in found, run
-    assert f"{inside} of the {len(REPORTED)} lie where one more run" in section(
-        "Are the reported numbers reproduced?"
-    )
+    text = section("Are the reported numbers reproduced?")
+    assert f"{inside} of the {len(REPORTED)} lie where one more run" in text
 
 
 def may_be_best(means: np.ndarray, noise: float) -> np.ndarray:
@@ -278,14 +270,12 @@ def test_schedules_of_the_best_lambda(schedule: str) -> None:
         low, high = fmean(of_validation) + q * stdev(of_validation)
         return int(abs(fmean(of_test) - 0.5386) <= half) + 2 * int(low <= 0.547 <= high)
 
-    found = code(list(range(seeds)))
-    again = [code(rows) for rows in drawn(seeds).tolist()]
-    direction = ("neither", "test only", "validation only", "both")[found]
+    direction = ("neither", "test only", "validation only", "both")[code(list(range(seeds)))]
     cycles, half_cycle = ("3" if "three" in schedule else "2"), schedule.removeprefix("ns_")
     title = f"{cycles} cycles of n_s = {half_cycle if half_cycle.isdigit() else 900}"
     text = section("Which schedule explains the reported best λ?")
     row = next(line for line in text.splitlines() if line.startswith(f"| {title} "))
-    certainty, share = verdict(found, again)
+    certainty, share = of_seeds(code, seeds)
     assert re.search(rf"\| {direction} +\| {certainty} \({share[: share.index('%')]}%\)", row)
     of_validation = [v for _, v in pairs]
     low, high = fmean(of_validation) + q * stdev(of_validation)

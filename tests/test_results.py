@@ -14,7 +14,7 @@ from conftest import tiny_settings, write_settings
 from klayer.data.dataset import CLASSES
 from klayer.stages import train
 from klayer.training import results
-from klayer.training.job import Outcome, Row
+from klayer.training.trainer import Outcome, Row
 
 PARTS = ("train", "validation", "test")
 METRICS = ["test_accuracy", "test_accuracy_std", "validation_accuracy"]

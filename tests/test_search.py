@@ -17,7 +17,7 @@ from klayer.errors import KlayerError
 from klayer.settings import Coarse, Fine
 from klayer.stages import search_l2 as search
 from klayer.stages import train
-from klayer.training.job import Outcome, Row
+from klayer.training.trainer import Outcome, Row
 
 
 def test_coarse_values_are_those_of_the_report() -> None:

@@ -25,7 +25,7 @@ from klayer.report.study_results import Study, read_study
 from klayer.settings import Trial
 from klayer.stages.study import curves_table, networks_table, summary
 from klayer.training.evaluation import MEASURES
-from klayer.training.job import Outcome, Row
+from klayer.training.trainer import Outcome, Row
 
 SPREAD = np.array([-0.001, 0.0, 0.001, 0.0, -0.001, 0.001])
 Accuracies = dict[tuple[str, str], list[float]]

@@ -20,7 +20,7 @@ from klayer.params import stage_settings
 from klayer.settings import Random, Studies, Trial, Trials
 from klayer.stages import study, study_settings
 from klayer.stages.study_settings import SETTINGS, draws, labels, study_files, trials
-from klayer.training.job import Job
+from klayer.training.trainer import Job
 
 PLAIN = ["affine", "relu"]
 GRID = {"grid": {"l2": [0.1, 0.2]}}
@@ -163,7 +163,7 @@ def test_what_is_written_is_what_is_read(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("missing", "batch_size", "message"),
     [
-        ("data/processed/train_images.npy", 10, "does not hold the prepared images"),
+        ("data/processed/train_images.npy", 10, "No such file.*run `dvc repro"),
         ("", 301, "batch_size of studies.one should be at most the 300 images"),
     ],
 )

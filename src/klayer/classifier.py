@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numbers
-import warnings
 from typing import Any, Self
 
 import numpy as np
@@ -19,11 +18,13 @@ from tqdm import tqdm
 from klayer.data.dataset import Dataset, Split, measure
 from klayer.networks.network import Network
 from klayer.settings import Training
-from klayer.training.evaluation import Evaluator
+from klayer.training.evaluation import probabilities
+from klayer.training.images import Normaliser
 from klayer.training.trainer import Trainer, architecture, learning_rate
 
 RATES = {"sgd": 0.1, "momentum": 0.01, "adam": 0.001}  # of learning_rate_init "auto"
-AS_IN_STUDY: dict[str, Any] = {"epsilon": 2.0**-52, "bn_momentum": 0.9, "sigma": 0.01}
+AS_IN_STUDY: dict[str, Any] = {"epsilon": 2.0**-52, "bn_momentum": 0.9}
+AS_IN_STUDY |= {"sigma": 0.01, "evaluation_interval": 1}  # which nothing here uses
 SAME = ("l2", "dropout", "optimizer", "momentum", "schedule", "initialisation")
 RENAMED = {"hidden": "hidden_layer_sizes", "seeds": "random_state"}
 RENAMED |= {f"learning_rate_{end}": "learning_rate_init" for end in ("min", "max")}
@@ -41,7 +42,7 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     learning_rate_init  the largest, 10,000 times the smallest; auto: 0.1, momentum 0.01, adam 0.001
     schedule            triangular or cosine in each of the `cycles`, constant, step or one_cycle
     max_iter            epochs; all of them are trained
-    batch_size          rows of a mini-batch; auto: min(100, n_samples). Every epoch is shuffled,
+    batch_size          rows of a mini-batch, at most n_samples; auto: 100. Every epoch is shuffled,
                         and leaves out the last rows where they make no whole batch
     initialisation      initial weights: xavier, uniform (within 1/sqrt(fan in)) or he
     standardize         whether each feature gets mean 0 and deviation 1 by the training data
@@ -103,10 +104,14 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         X, y = validate_data(self, X, y, order="C")
         check_classification_targets(y)
-        self.classes_, labels = np.unique(y, return_inverse=True)
+        names_and_labels: Any = np.unique(y, return_inverse=True)
+        self.classes_, labels = names_and_labels
         self._training = self._settings(len(X))
         self._scale: Any = _measure(X) if self.standardize else (0.0, 1.0)
-        trainer = Trainer(self._training, self._training.seeds[0], self._dataset(X, labels))
+        X, mean, deviation = self._standardised(X)
+        part = Split(X, labels)
+        dataset = Dataset(part, part, part, mean, deviation, tuple(map(str, self.classes_)))
+        trainer = Trainer(self._training, self._training.seeds[0], dataset)
         epochs = tqdm(range(self.max_iter), "epochs", disable=not self.verbose)
         with np.errstate(all="ignore"):  # what is not finite is looked for
             self.history_ = pd.DataFrame([self._epoch(trainer, epoch) for epoch in epochs])
@@ -125,26 +130,23 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Probabilities (n, C), float32, of `classes_`; those of a row depend on no other row."""
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, order="C")
-        dataset = self._dataset(X, np.zeros(len(X), np.uint8))
         network = Network(architecture(self._training, self.n_features_in_, len(self.classes_)))
         network.load(self.arrays_)
-        probabilities = Evaluator(network, dataset).probabilities(dataset.test)
-        if np.isnan(probabilities).any():
+        X, mean, deviation = self._standardised(X)
+        found = probabilities(network, Normaliser(mean, deviation), X)
+        if np.isnan(found).any():
             raise ValueError("the network overflowed: X has values that are too large")
-        return probabilities
+        return found
 
     def predict_log_proba(self, X: Any) -> NDArray[Any]:
         return np.asarray(np.log(self.predict_proba(X)))
 
     def _settings(self, samples: int) -> Training:
-        batch: Any = min(100, samples) if self.batch_size == "auto" else self.batch_size
-        check_scalar(self.max_iter, "max_iter", numbers.Integral, min_val=1)
-        check_scalar(self.cycles, "cycles", numbers.Integral, min_val=1)
-        check_scalar(batch, "batch_size", numbers.Integral, min_val=1)
-        if batch > samples:
-            warnings.warn(f"batch_size {batch} is cut to the {samples} samples", stacklevel=3)
-            batch = samples
-        given, seed = self.learning_rate_init, self.random_state
+        size: Any = 100 if self.batch_size == "auto" else self.batch_size
+        whole = {"max_iter": self.max_iter, "cycles": self.cycles, "batch_size": size}
+        for name, value in whole.items():
+            check_scalar(value, name, numbers.Integral, min_val=1)
+        size, given, seed = min(int(size), samples), self.learning_rate_init, self.random_state
         rate = float(RATES.get(self.optimizer, 1) if given == "auto" else given)
         if not isinstance(seed, numbers.Integral):
             seed = check_random_state(seed).randint(2**31)
@@ -153,13 +155,12 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return Training(
                 hidden=np.atleast_1d(self.hidden_layer_sizes).tolist(),
                 block=block + ["dropout"] * bool(self.dropout),
-                batch_size=int(batch),
+                batch_size=size,
                 learning_rate_min=rate / 1e4,
                 learning_rate_max=rate,
                 cycles=int(self.cycles),
-                half_cycle=int(-(-self.max_iter * (samples // batch) // (2 * self.cycles))),
+                half_cycle=int(-(-self.max_iter * (samples // size) // (2 * self.cycles))),
                 seeds=(int(seed),),
-                evaluation_interval=1,
                 **AS_IN_STUDY | {name: getattr(self, name) for name in SAME},
             )
         except ValidationError as error:
@@ -180,14 +181,15 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         n, rate = trainer.batches * size, learning_rate(self._training, step)
         return {"epoch": epoch + 1, "learning_rate": rate, "loss": loss / n, "accuracy": hits / n}
 
-    def _dataset(self, X: NDArray[Any], labels: Any) -> Dataset:
-        """X for the trainer, which standardises 8-bit images, in float32; all else is done here."""
+    def _standardised(self, X: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+        """X, mean and deviation for a `Normaliser`, which computes in float32: 8-bit images as they
+        are; all else is standardised here, in float64.
+        """
         mean, deviation = (np.full(X.shape[1], value) for value in self._scale)
-        if X.dtype != np.uint8:
-            X = ((X - mean) / deviation).astype(np.float32)
-            mean, deviation = np.zeros_like(mean), np.ones_like(deviation)
-        part = Split(X, labels)
-        return Dataset(part, part, part, mean, deviation, tuple(map(str, self.classes_)))
+        if X.dtype == np.uint8:
+            return X, mean, deviation
+        X = ((X - mean) / deviation).astype(np.float32)
+        return X, np.zeros_like(mean), np.ones_like(deviation)
 
 
 def _measure(X: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from klayer.kernels.compiled import compiled
+from klayer.kernels.loops import compiled
 
 LOG2_E = 1.4426950408889634  # log2(e)
 # ln 2 in two parts, the first with 21 zeros at its end, so that k * LN2_HIGH is exact.

@@ -14,19 +14,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from klayer.kernels.compiled import compiled
-from klayer.kernels.threads import both, cut, two_threads
-from klayer.kernels.tiles import (
-    BITS,
-    DOTS,
-    FEATURES,
-    LANES,
-    OUTER,
-    check_types,
-    dots,
-    outer,
-    sum_of_lanes,
-)
+from klayer.kernels.loops import both, compiled, cut, two_threads
+from klayer.kernels.tiles import BITS, DOTS, FEATURES, LANES, OUTER, dots, outer, sum_of_lanes
 
 Array = NDArray[np.floating]
 
@@ -44,8 +33,8 @@ _outer, _outer_row, _outer_column, _outer_one = (
 )
 
 
-def matrix(rows: int, columns: int, dtype: np.dtype | type) -> Array:
-    """An array (rows, columns) of zeros at an address that is a multiple of 64.
+def padded_matrix(rows: int, columns: int, dtype: np.dtype | type) -> Array:
+    """An array (rows, columns or more) of zeros at an address that is a multiple of 64.
 
     A row whose bytes are a multiple of 1,024 is followed by 64 bytes of room: the same columns of
     all rows would else share few places of the processor's first-level cache.
@@ -55,15 +44,7 @@ def matrix(rows: int, columns: int, dtype: np.dtype | type) -> Array:
     stride = columns + line if columns * size % 1024 == 0 else columns
     memory = np.zeros(rows * stride + line, dtype)
     start = -memory.ctypes.data // size % line
-    return memory[start : start + rows * stride].reshape(rows, stride)[:, :columns]
-
-
-def with_room(array: Array) -> Array:
-    """An array of `matrix` with the room behind its rows, (rows, columns and room): contiguous, so
-    that loops over it are compiled to operations on whole registers.
-    """
-    stride = array.strides[0] // array.itemsize
-    return np.lib.stride_tricks.as_strided(array, (len(array), stride))
+    return memory[start : start + rows * stride].reshape(rows, stride)
 
 
 def scores(x: Array, w: Array, b: Array, out: Array) -> None:
@@ -82,7 +63,6 @@ def scores(x: Array, w: Array, b: Array, out: Array) -> None:
 
 @compiled
 def _scores(x: Array, w: Array, b: Array, out: Array) -> None:
-    check_types(x, w, b, out)
     n, d = x.shape
     units = w.shape[0]
     if w.shape[1] != d or b.size != units or out.shape[0] != n or out.shape[1] != units:
@@ -92,7 +72,7 @@ def _scores(x: Array, w: Array, b: Array, out: Array) -> None:
     rest = d % LANES
     whole = d - rest
     w_rest = np.zeros((units, LANES), x.dtype)
-    w_rest[:, :rest] = w[:, whole:]
+    _copy(w, whole, w_rest, 0, rest)
     x_rest = np.zeros((min(n, GROUP), LANES), x.dtype)
     part = np.empty((min(n, GROUP), units, LANES), x.dtype)
     for start in range(0, n, GROUP):
@@ -101,11 +81,19 @@ def _scores(x: Array, w: Array, b: Array, out: Array) -> None:
             blocks = min(FEATURES, whole - f) // LANES
             _add_dots(x[start : start + rows], w, part, f, blocks, f == 0)
         if rest:
-            x_rest[:rows, :rest] = x[start : start + rows, whole:]
+            _copy(x[start : start + rows], whole, x_rest, 0, rest)
             _add_dots(x_rest[:rows], w_rest, part, 0, 1, whole == 0)
         for i in range(rows):
             for j in range(units):
                 out[start + i, j] = sum_of_lanes(part, i, j) + b[j]
+
+
+@compiled
+def _copy(source: Array, first: int, target: Array, at: int, columns: int) -> None:
+    """Some columns of all rows of the source, into the target."""
+    for i in range(source.shape[0]):
+        for j in range(columns):
+            target[i, at + j] = source[i, first + j]
 
 
 @compiled
@@ -179,10 +167,10 @@ def _sum_rows_of(a: Array, x: Array, out: Array, updates: bool, rate: float, dec
     _sum_columns(a, x, out, whole, updates, *rates)
     if whole < d:
         x_rest, out_rest = np.zeros((count, width), x.dtype), np.zeros((rows, width), x.dtype)
-        x_rest[:, : d - whole] = x[:, whole:]
-        out_rest[:, : d - whole] = out[:, whole:]
+        _copy(x, whole, x_rest, 0, d - whole)
+        _copy(out, whole, out_rest, 0, d - whole)
         _sum_columns(a, x_rest, out_rest, width, updates, *rates)
-        out[:, whole:] = out_rest[:, : d - whole]
+        _copy(out_rest, 0, out, whole, d - whole)
 
 
 @compiled

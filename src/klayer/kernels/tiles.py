@@ -7,7 +7,7 @@ same operations in the same order in a tile of any size.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numba.extending
@@ -21,16 +21,10 @@ intrinsic: Any = numba.extending.intrinsic
 LANES = 16  # sums that `dots` keeps side by side
 INT = ir.IntType(64)
 
-
-def _register_bits() -> int:
-    """Of the largest vector registers for which code is made: those of the processor, unless
-    NUMBA_CPU_FEATURES says otherwise.
-    """
-    features = cpu_target.target_context.codegen().magic_tuple()[2]
-    return 512 if "+avx512f" in features else 256 if "+avx2" in features else 128
-
-
-BITS = _register_bits()
+# Of the largest vector registers for which code is made: those of the processor, unless
+# NUMBA_CPU_FEATURES says otherwise.
+_PROCESSOR = cpu_target.target_context.codegen().magic_tuple()[2]
+BITS = 512 if "+avx512f" in _PROCESSOR else 256 if "+avx2" in _PROCESSOR else 128
 # Sizes of tiles: rows and columns of `dots`, rows and registers of `outer`; and the features of a
 # row that `dots` takes at a time, so that the rows of a tile stay in the first-level cache.
 # 32 registers of 512 bits, 16 of 256, 32 of 128 (Arm; SSE2 has 16, and no fused multiply-add).
@@ -41,7 +35,7 @@ DOTS, OUTER, FEATURES = {
 }[BITS]
 
 
-def dots(rows: int, columns: int) -> Any:
+def dots(rows: int, columns: int):
     """Makes the function dot(x, w, part, i, j, f, blocks, first).
 
     part[i + r, j + c, lane] = (0 if first, else itself) + sum over blocks of
@@ -49,12 +43,10 @@ def dots(rows: int, columns: int) -> Any:
     """
 
     @intrinsic
-    def dot(
-        context: Any, x: Any, w: Any, part: Any, i: Any, j: Any, f: Any, blocks: Any, first: Any
-    ) -> Any:
+    def dot(context, x, w, part, i, j, f, blocks, first):
         dtype = common_type(x, w, part)
 
-        def build(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        def build(context, b, signature, arguments):
             i, j, f, blocks, first = arguments[3:]
             v = Vectors(context, b, dtype)
             x, w, part = (v.array(signature.args[k], arguments[k]) for k in range(3))
@@ -62,10 +54,10 @@ def dots(rows: int, columns: int) -> Any:
             def add_lanes(lane: int) -> None:
                 """A part of the lanes, as many as a register holds."""
 
-                def feature(block: Any) -> Any:
+                def feature(block):
                     return v.add(b.add(f, b.mul(block, INT(LANES))), lane)
 
-                def sums(r: int, c: int) -> Any:
+                def sums(r: int, c: int):
                     return part(v.add(i, r), v.add(j, c), INT(lane))
 
                 v.tile(
@@ -87,7 +79,7 @@ def dots(rows: int, columns: int) -> Any:
     return dot
 
 
-def outer(rows: int, vectors: int) -> Any:
+def outer(rows: int, vectors: int):
     """Makes the function outer(a, x, out, row, f, updates, rate, decay).
 
     Sums a[row + r, k] * x[k, column] over all rows k = 0, 1, ... of x, for r < rows and the columns
@@ -96,26 +88,24 @@ def outer(rows: int, vectors: int) -> Any:
     """
 
     @intrinsic
-    def product(
-        context: Any, a: Any, x: Any, out: Any, row: Any, f: Any, updates: Any, rate: Any,
-        decay: Any,
-    ) -> Any:  # fmt: skip
+    def product(context, a, x, out, row, f, updates, rate, decay):
         dtype = common_type(a, x, out)
 
-        def build(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        def build(context, b, signature, arguments):
             row, f, updates, rate, decay = arguments[3:]
             v = Vectors(context, b, dtype)
             a, x, out = (v.array(signature.args[k], arguments[k]) for k in range(3))
-            count = b.extract_value(v.shape(signature.args[1], arguments[1]), 0)
+            images = context.make_array(signature.args[1])(context, b, arguments[1])
+            count = b.extract_value(images.shape, 0)
             rates, decays = v.broadcast(b.fneg(rate)), v.broadcast(decay)
 
-            def place(r: int, c: int) -> Any:
+            def place(r: int, c: int):
                 return out(v.add(row, r), v.add(f, c * v.width))
 
-            def begin(r: int, c: int) -> Any:
+            def begin(r: int, c: int):
                 return b.select(updates, b.fmul(decays, v.load(place(r, c))), v.zeros())
 
-            def end(r: int, c: int, total: Any) -> None:
+            def end(r: int, c: int, total) -> None:
                 updated = v.fma(rates, total, v.load(place(r, c)))
                 v.store(b.select(updates, updated, total), place(r, c))
 
@@ -137,50 +127,45 @@ def outer(rows: int, vectors: int) -> Any:
 
 
 class Vectors:
-    """Vectors of `width` floats, by default as many as a register holds but at most 16."""
+    """Vectors of `width` floats, by default as many as a register holds."""
 
-    def __init__(self, context: Any, builder: Any, dtype: Any, width: int = 0) -> None:
+    def __init__(self, context, builder, dtype, width: int = 0) -> None:
         self.context, self.b, self.size = context, builder, dtype.bitwidth // 8
-        self.width = width or min(BITS // 8 // self.size, LANES)
+        self.width = width or BITS // dtype.bitwidth
         number = ir.FloatType() if self.size == 4 else ir.DoubleType()
         self.type = ir.VectorType(number, self.width)
 
-    def add(self, index: Any, offset: int) -> Any:
+    def add(self, index, offset: int):
         return self.b.add(index, INT(offset))
 
-    def array(self, kind: Any, value: Any) -> Callable[..., Any]:
+    def array(self, kind, value) -> Callable[..., Any]:
         """Gives the address of an element by its indices."""
         array = self.context.make_array(kind)(self.context, self.b, value)
         return lambda *at: cgutils.get_item_pointer(self.context, self.b, kind, array, at)
 
-    def shape(self, kind: Any, value: Any) -> Any:
-        return self.context.make_array(kind)(self.context, self.b, value).shape
-
-    def load(self, address: Any) -> Any:
+    def load(self, address):
         value = self.b.load(self.b.bitcast(address, self.type.as_pointer()))
         value.align = self.size
         return value
 
-    def store(self, value: Any, address: Any) -> None:
+    def store(self, value, address) -> None:
         pointer = self.b.bitcast(address, self.type.as_pointer())
         self.b.store(value, pointer).align = self.size
 
-    def zeros(self) -> Any:
+    def zeros(self):
         return ir.Constant(self.type, [0.0] * self.width)
 
-    def broadcast(self, number: Any) -> Any:
+    def broadcast(self, number):
         empty = ir.Constant(self.type, ir.Undefined)
         first = self.b.insert_element(empty, number, ir.IntType(32)(0))
         return self._shuffled(first, [0] * self.width)
 
-    def fma(self, x: Any, y: Any, z: Any) -> Any:
+    def fma(self, x, y, z):
         name = f"llvm.fma.v{self.width}f{8 * self.size}"
         kind = ir.FunctionType(self.type, [self.type] * 3)
         return self.b.call(cgutils.get_or_insert_function(self.b.module, kind, name), [x, y, z])
 
-    def tile(
-        self, rows: int, columns: int, count: Any, left: Any, right: Any, begin: Any, end: Any
-    ) -> None:
+    def tile(self, rows: int, columns: int, count, left, right, begin, end) -> None:
         """rows x columns sums in registers: sum = begin(r, c), then for k = 0, 1, ..., count - 1
         sum = fma(left(r, k), right(c, k), sum), at last end(r, c, sum).
         """
@@ -196,22 +181,20 @@ class Vectors:
         for r, c in cells:
             end(r, c, self.b.load(sums[r, c]))
 
-    def sum(self, vector: Any) -> Any:
+    def sum(self, vector):
         """The sum of all lanes: lane l + lane l + half, halving until one is left."""
-        width = self.width
-        while width > 1:
-            width //= 2
-            halves = [self._shuffled(vector, range(s, s + width)) for s in (0, width)]
-            vector = self.b.fadd(*halves)
+        half = self.width // 2
+        while half:
+            lower, upper = (self._shuffled(vector, range(s, s + half)) for s in (0, half))
+            vector, half = self.b.fadd(lower, upper), half // 2
         return self.b.extract_element(vector, ir.IntType(32)(0))
 
-    def _shuffled(self, vector: Any, lanes: Any) -> Any:
-        lanes = list(lanes)
-        mask = ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes)
+    def _shuffled(self, vector, lanes: Sequence[int]):
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), list(lanes))
         return self.b.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), mask)
 
 
-def common_type(*arrays: Any) -> Any:
+def common_type(*arrays):
     """The type of the numbers of all arrays."""
     dtype = arrays[0].dtype
     if dtype not in (types.float32, types.float64) or any(a.dtype != dtype for a in arrays):
@@ -221,22 +204,15 @@ def common_type(*arrays: Any) -> Any:
 
 
 @intrinsic
-def sum_of_lanes(context: Any, part: Any, i: Any, j: Any) -> Any:
+def sum_of_lanes(context, part, i, j):
     """The sum of part[i, j, :], of 16 lanes: s[l] = p[l] + p[l + 8] for l < 8, t[l] = s[l] +
     s[l + 4] for l < 4, u[l] = t[l] + t[l + 2] for l < 2, then u[0] + u[1].
     """
     dtype = common_type(part)
 
-    def build(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+    def build(context, b, signature, arguments):
         v = Vectors(context, b, dtype, LANES)
         part = v.array(signature.args[0], arguments[0])
-        return v.sum(v.load(part(arguments[1], arguments[2], INT(0))))
+        return v.sum(v.load(part(*arguments[1:], INT(0))))
 
     return dtype(part, types.int64, types.int64), build
-
-
-@intrinsic
-def check_types(context: Any, x: Any, w: Any, b: Any, out: Any) -> Any:
-    """Raises TypingError, when it is compiled, unless all arrays hold the same type."""
-    common_type(x, w, b, out)
-    return types.void(x, w, b, out), lambda context, *_: context.get_dummy_value()

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from klayer.kernels.compiled import compiled
+from klayer.kernels.loops import compiled
 from klayer.networks.layer import Array, Buffer, Layer, Mode, Parameter, Start
 
 Number = np.floating
@@ -35,12 +35,15 @@ class BatchNorm(Layer):
         dtype = start.dtype
         self.gamma = Parameter(np.ones(inputs, dtype))
         self.beta = Parameter(np.zeros(inputs, dtype))
-        self.mean, self.variance = np.zeros(inputs, dtype), np.ones(inputs, dtype)
         self.parameters = {"gamma": self.gamma, "beta": self.beta}
+        self.averages = np.zeros((2, inputs), dtype)
+        self.mean, self.variance = self.averages
+        self.variance[:] = 1
         self.state = {"mean": self.mean, "variance": self.variance}
-        self.restart()
-        self.batch_mean, self.batch_variance, self.inv_std = np.zeros((3, inputs), dtype)
+        self.batch = np.zeros((3, inputs), dtype)  # its mean, its variance and inv_std
+        self.inv_std = self.batch[2]
         self._normalised, self._out = Buffer(inputs, dtype), Buffer(inputs, dtype)
+        self.restart()
         return inputs
 
     def restart(self) -> None:
@@ -51,30 +54,18 @@ class BatchNorm(Layer):
         out, epsilon = self._out(len(x)), x.dtype.type(self.epsilon)
         gamma, beta = self.gamma.value, self.beta.value
         if mode is Mode.EVALUATE:
-            _normalise_with(x, self.mean, self.variance, gamma, beta, epsilon, out)
+            _normalise_with(x, self.averages, epsilon, gamma, beta, out)
             return out
         self.normalised = self._normalised(len(x))
-        statistics = (self.batch_mean, self.batch_variance, self.inv_std)
-        _normalise(x, epsilon, gamma, beta, *statistics, self.normalised, out)
-        self._average(mode)
+        _normalise(x, epsilon, gamma, beta, self.batch, self.normalised, out)
+        if self.batches == 0:
+            self.averages[:] = self.batch[:2]
+        elif mode is Mode.TRAIN:
+            _follow(self.averages, self.batch, x.dtype.type(self.momentum))
+        else:
+            _merge(self.averages, self.batch, x.dtype.type(1 / (self.batches + 1)))
         self.batches += 1
         return out
-
-    def _average(self, mode: Mode) -> None:
-        """new = momentum * old + (1 - momentum) * batch; the first batch starts them.
-
-        Or over all batches the mean of the mean, and of the variance around that mean: Wu and
-        Johnson (2021), "Rethinking 'Batch' in BatchNorm", section 3.1, for batches of equal size,
-        written as a step towards the new batch: Chan et al. (1983).
-        """
-        number = self.mean.dtype.type
-        averages = (self.mean, self.variance, self.batch_mean, self.batch_variance)
-        if self.batches == 0:
-            self.mean[:], self.variance[:] = self.batch_mean, self.batch_variance
-        elif mode is Mode.TRAIN:
-            _follow(*averages, number(self.momentum))
-        else:
-            _merge(*averages, number(1 / (self.batches + 1)))
 
     def backward(self, grad: Array) -> Array:
         gamma, beta = self.gamma, self.beta
@@ -87,24 +78,17 @@ class BatchNorm(Layer):
 
 @compiled
 def _normalise(
-    x: Array,
-    epsilon: Number,
-    gamma: Array,
-    beta: Array,
-    mean: Array,
-    variance: Array,
-    inv_std: Array,
-    u: Array,
-    out: Array,
+    x: Array, epsilon: Number, gamma: Array, beta: Array, batch: Array, u: Array, out: Array
 ) -> None:
     """u = (x - mean) / sqrt(variance + epsilon), with mean and variance of the columns of x (n, d);
-    out = gamma u + beta.
+    out = gamma u + beta. The rows of `batch` (3, d) become mean, variance and the inverse root.
 
     They are taken of the differences from the first row: those of a constant column are exactly 0,
     while the rounded mean of such a column would leave its own error, divided by itself.
     """
     n, d = x.shape
     share = x.dtype.type(1 / n)
+    mean, variance, inv_std = batch[0], batch[1], batch[2]
     mean[:] = 0
     for i in range(n):
         for j in range(d):
@@ -126,11 +110,11 @@ def _normalise(
 
 @compiled
 def _normalise_with(
-    x: Array, mean: Array, variance: Array, gamma: Array, beta: Array, epsilon: Number, out: Array
+    x: Array, averages: Array, epsilon: Number, gamma: Array, beta: Array, out: Array
 ) -> None:
-    """out = gamma (x - mean) / sqrt(variance + epsilon) + beta, for mean and variance (d,)."""
+    """out = gamma (x - mean) / sqrt(variance + epsilon) + beta, for the averages (2, d) of both."""
     n, d = x.shape
-    scale = np.empty_like(mean)
+    mean, variance, scale = averages[0], averages[1], np.empty_like(gamma)
     for j in range(d):
         scale[j] = gamma[j] / np.sqrt(variance[j] + epsilon) if variance[j] != 0 else 0
     for i in range(n):
@@ -139,25 +123,29 @@ def _normalise_with(
 
 
 @compiled
-def _follow(
-    mean: Array, variance: Array, batch_mean: Array, batch_variance: Array, keep: Number
-) -> None:
-    """Written as a step towards the batch: an average that has arrived stays."""
-    for j in range(mean.size):
-        mean[j] += (1 - keep) * (batch_mean[j] - mean[j])
-        variance[j] += (1 - keep) * (batch_variance[j] - variance[j])
+def _follow(averages: Array, batch: Array, momentum: Number) -> None:
+    """new = momentum * old + (1 - momentum) * batch, of mean and variance.
+
+    Written as a step towards the batch: an average that has arrived stays.
+    """
+    for k in range(2):
+        for j in range(averages.shape[1]):
+            averages[k, j] += (1 - momentum) * (batch[k, j] - averages[k, j])
 
 
 @compiled
-def _merge(
-    mean: Array, variance: Array, batch_mean: Array, batch_variance: Array, share: Number
-) -> None:
-    """The mean and variance of all rows, of which the batch is this share."""
-    for j in range(mean.size):
-        step = batch_mean[j] - mean[j]
-        spread = batch_variance[j] - variance[j] + (1 - share) * (step * step)
-        mean[j] += share * step
-        variance[j] += share * spread
+def _merge(averages: Array, batch: Array, share: Number) -> None:
+    """The mean and variance of all rows, of which the batch is this share.
+
+    Over all batches the mean of the mean, and of the variance around that mean: Wu and Johnson
+    (2021), "Rethinking 'Batch' in BatchNorm", section 3.1, for batches of equal size, written as a
+    step towards the new batch: Chan et al. (1983).
+    """
+    for j in range(averages.shape[1]):
+        step = batch[0, j] - averages[0, j]
+        spread = batch[1, j] - averages[1, j] + (1 - share) * (step * step)
+        averages[0, j] += share * step
+        averages[1, j] += share * spread
 
 
 @compiled

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -79,63 +79,56 @@ class Derivative:
     """The check of one derivative of a layer."""
 
     name: str  # "the input", or that of a parameter, such as "gamma"
-    relative: float  # as in GradientError
+    is_right: bool  # whether the analytic gradient agrees with the numerical one
     sentence: str  # the result in words
 
-    @property
-    def is_right(self) -> bool:
-        """Whether the analytic gradient agrees with the numerical one."""
-        return self.relative <= TOLERANCE  # False for NaN
 
-
-def check_layer(
-    layer: Layer, generator: np.random.Generator, inputs: int = 5, rows: int = 8
-) -> list[Derivative]:
+def check_layer(layer: Layer, generator: np.random.Generator) -> list[Derivative]:
     """Checks the backward pass of one layer that is not built yet: for its input and each of its
     parameters, in this order.
 
-    The layer is built for so many inputs, in float64. With random numbers x (rows, inputs) and r
-    (rows, units) the cost is sum(r * output), so that r is the gradient of the output. Both passes
-    run twice: a gradient is that of the last pass, not a sum over passes. Raises ValueError where
-    an array is missing or has a wrong shape.
+    The layer is built for 5 inputs, in float64. With random numbers x (8, 5) and r (8, units) the
+    cost is sum(r * output), so that r is the gradient of the output. Both passes run twice: a
+    gradient is that of the last pass, not a sum over passes. Raises ValueError where an array is
+    missing or has a wrong shape.
     """
     masks = generator.spawn(1)[0]
     start = masks.bit_generator.state
-    x = generator.normal(0, 1, (rows, inputs))
+    x = generator.normal(0, 1, (8, 5))
     draw = Start(x.dtype, lambda shape: generator.normal(0, 0.5, shape), masks)
-    units = layer.build(inputs, draw)
+    units = layer.build(5, draw)
     for p in layer.parameters.values():
         p.value += generator.normal(0, 0.5, p.value.shape)
-    r = generator.normal(0, 1, (rows, units))
+    r = generator.normal(0, 1, (8, units))
 
-    def forward() -> Array:
+    def weighted_output() -> Array:
         masks.bit_generator.state = start
-        return _checked("forward", layer.forward(x.copy(), Mode.TRAIN), r.shape)
+        return r * _checked("forward", layer.forward(x.copy(), Mode.TRAIN), r.shape)
 
     def cost() -> float:
-        return float((r * forward()).sum())
+        return float(weighted_output().sum())
 
     for _ in range(2):
-        output = forward().copy()
+        weighted = weighted_output()
         grad = _checked("backward", layer.backward(r.copy()), x.shape).copy()
     gradients: dict[str, tuple[Array, Array]] = {"the input": (x, grad)}
     for name, p in layer.parameters.items():
         analytic = _checked(f"the gradient of {name}", p.grad, p.value.shape)
         gradients[name] = p.value, analytic.copy()
-    derivatives, size = [], float(np.abs(r * output).sum())
+    derivatives = []
     for name, (values, analytic) in gradients.items():
-        relative, _, _ = _difference(cost, size, values, analytic)
-        derivative = Derivative(name, relative, f"the gradient of {name} is right")
-        if not derivative.is_right:
+        relative, _, _ = _difference(cost, float(np.abs(weighted).sum()), values, analytic)
+        is_right = relative <= TOLERANCE  # False for NaN
+        sentence = f"the gradient of {name} is right"
+        if not is_right:
             numerical = _numerical(cost, values, STEP)
             at = np.unravel_index(np.abs(analytic - numerical).argmax(), values.shape)
-            wrong = (
+            sentence = (
                 f"the gradient of {name} is wrong: at {tuple(map(int, at))} it is "
                 f"{analytic[at]:.6g}, the numerical gradient {numerical[at]:.6g}"
-                f"{_hint(analytic, numerical, x, r * output)}"
+                f"{_hint(analytic, numerical, x, weighted)}"
             )
-            derivative = replace(derivative, sentence=wrong)
-        derivatives.append(derivative)
+        derivatives.append(Derivative(name, is_right, sentence))
     return derivatives
 
 
@@ -152,20 +145,19 @@ def _hint(analytic: Array, numerical: Array, x: Array, weighted: Array) -> str:
     def near(a: Array, b: Array) -> bool:
         return np.allclose(a, b, rtol=1e-5, atol=1e-6)
 
-    error, centred = analytic - numerical, x - x.mean(axis=0)
+    error, centred = analytic - numerical, x - x.mean(axis=0)  # of the layer's input x
     factor = float((analytic * numerical).sum() / max((numerical**2).sum(), SMALL**2))
     if not analytic.any():
         return "; it is 0 everywhere"
     if near(analytic, factor * numerical):
         return f"; it is {factor:.4g} times the right one"
-    if error.shape != x.shape:
-        is_sum = analytic.shape == weighted.shape[1:] and near(analytic, weighted.sum(axis=0))
-        text = "; it is the sum of the output times its gradient, not of what the parameter scales"
-        return text if is_sum else ""
-    if near(error, error[:1]):
-        return "; it looks as if the mean of the batch is taken for a constant"
-    if near(error, centred * (error * centred).sum(axis=0) / (centred**2).sum(axis=0)):
-        return "; it looks as if the variance of the batch is taken for a constant"
+    if analytic.shape == weighted.shape[1:] and near(analytic, weighted.sum(axis=0)):
+        return "; it is the sum of the output times its gradient, not of what the parameter scales"
+    if error.shape == x.shape:
+        if near(error, error[:1]):
+            return "; it looks as if the mean of the batch is taken for a constant"
+        if near(error, centred * (error * centred).sum(axis=0) / (centred**2).sum(axis=0)):
+            return "; it looks as if the variance of the batch is taken for a constant"
     return ""
 
 

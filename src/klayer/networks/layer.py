@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from klayer.kernels.compiled import compiled
-from klayer.kernels.products import descend, gradient, matrix, with_room
+from klayer.kernels.loops import compiled
+from klayer.kernels.products import padded_matrix
 
 Array = NDArray[np.floating]
 Labels = NDArray[np.integer]
@@ -38,40 +38,8 @@ class Parameter:
         self.grad: Array = np.zeros_like(value)
 
     def descend(self, rate: float, decay: float) -> None:
-        """value <- value - rate (grad + decay value), where it decays."""
+        """value <- value - rate (grad + decay value); decay is 0 where it does not decay."""
         _descend(self.value, self.grad, self.value.dtype.type(rate))
-
-
-class Weight(Parameter):
-    """The weights (units, inputs) of an affine layer, as PyTorch's Linear has them.
-
-    The gradient is g^T x, of the layer's input x (n, inputs) and the gradient g (n, units) of its
-    scores. It is as large as the weights, so it is computed when it is asked for, and gradient
-    descent adds it to the weights while it makes it.
-    """
-
-    decays = True
-
-    def __init__(self, value: Array) -> None:
-        self.value = value
-        self._grad = np.empty((0, 0), value.dtype)
-        self._is_new = False
-
-    def keep(self, g: Array, x: Array) -> None:
-        """Takes the two factors of the gradient, which stay as they are until the next pass."""
-        self._g, self._x, self._is_new = g, x, True
-
-    @property
-    def grad(self) -> Array:  # type: ignore[override]
-        if not self._grad.size:
-            self._grad = np.zeros_like(self.value)
-        if self._is_new:
-            gradient(self._g, self._x, self._grad)
-            self._is_new = False
-        return self._grad
-
-    def descend(self, rate: float, decay: float) -> None:
-        descend(self.value, self._g, self._x, rate, decay)
 
 
 @compiled
@@ -84,18 +52,19 @@ class Buffer:
     """Memory for an array of a layer's own, used again by the next pass."""
 
     def __init__(self, columns: int, dtype: np.dtype) -> None:
-        self._memory = self._with_room = matrix(0, columns, dtype)
+        self.columns, self._memory = columns, padded_matrix(0, columns, dtype)
 
     def __call__(self, rows: int) -> Array:
         """An array (rows, columns), which holds whatever was there."""
         if rows > len(self._memory):
-            self._memory = matrix(rows, self._memory.shape[1], self._memory.dtype)
-            self._with_room = with_room(self._memory)
-        return self._memory[:rows]
+            self._memory = padded_matrix(rows, self.columns, self._memory.dtype)
+        return self._memory[:rows, : self.columns]
 
-    def with_room(self, rows: int) -> Array:
-        """The array of the last call with the room behind its rows, which is contiguous."""
-        return self._with_room[:rows]
+    def padded(self, rows: int) -> Array:
+        """The array of the last call with the room behind its rows: contiguous, so that loops over
+        it are compiled to operations on whole registers.
+        """
+        return self._memory[:rows]
 
 
 @dataclass(frozen=True)

@@ -5,25 +5,89 @@ Batch normalisation and the loss have modules of their own.
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable
 
-from klayer.kernels.compiled import compiled
-from klayer.kernels.products import input_gradient, matrix, scores
-from klayer.networks.layer import Array, Buffer, Layer, Mode, Parameter, Start, Weight
+import numpy as np
+from numpy.random import Generator
+
+from klayer.kernels.loops import compiled
+from klayer.kernels.products import descend, gradient, input_gradient, padded_matrix, scores
+from klayer.networks.layer import Array, Buffer, Layer, Mode, Parameter, Start
+
+Shape = tuple[int, int]  # of weights, (units, inputs): the fan out and the fan in
+
+
+def uniform(generator: Generator, sigma: float, shape: Shape) -> Array:
+    """Within +-1/sqrt(fan in)."""
+    bound = 1 / np.sqrt(shape[1])
+    return generator.uniform(-bound, bound, shape)
+
+
+def xavier(generator: Generator, sigma: float, shape: Shape) -> Array:
+    """Within +-sqrt(6 / (fan in + fan out)): Glorot and Bengio (2010), equation 16."""
+    bound = np.sqrt(6 / sum(shape))
+    return generator.uniform(-bound, bound, shape)
+
+
+def he(generator: Generator, sigma: float, shape: Shape) -> Array:
+    """Normal with standard deviation sqrt(2 / fan in): He et al. (2015)."""
+    return generator.normal(0, np.sqrt(2 / shape[1]), shape)
+
+
+def normal(generator: Generator, sigma: float, shape: Shape) -> Array:
+    """Normal with standard deviation sigma, in every layer."""
+    return generator.normal(0, sigma, shape)
+
+
+# A function for each name that `initialisation` in params.yaml may use.
+INITIALISATIONS: dict[str, Callable[[Generator, float, Shape], Array]] = {
+    "uniform": uniform,
+    "xavier": xavier,
+    "he": he,
+    "normal": normal,
+}
+
+
+class Weight(Parameter):
+    """The weights (units, inputs) of an affine layer, as PyTorch's Linear has them.
+
+    The gradient is g^T x, of the layer's input x (n, inputs) and the gradient g (n, units) of its
+    scores. It is as large as the weights, so it is computed when it is asked for, and gradient
+    descent adds it to the weights while it makes it.
+    """
+
+    decays = True
+
+    def __init__(self, value: Array) -> None:
+        self.value = value
+        self._grad = np.zeros(value.shape, value.dtype)
+
+    def keep(self, g: Array, x: Array) -> None:
+        """Takes the two factors of the gradient, which stay as they are until the next pass."""
+        self._g, self._x = g, x
+
+    @property
+    def grad(self) -> Array:  # type: ignore[override]
+        gradient(self._g, self._x, self._grad)
+        return self._grad
+
+    def descend(self, rate: float, decay: float) -> None:
+        descend(self.value, self._g, self._x, rate, decay)
 
 
 class Affine(Layer):
     """scores = x W^T + b, for W (units, inputs) and b (units,)."""
 
     kind = "affine"
+    reads_images = False  # as the first layer, which makes no gradient of its input
 
-    def __init__(self, units: int, reads_images: bool = False) -> None:
+    def __init__(self, units: int) -> None:
         super().__init__()
-        self.units, self.reads_images = units, reads_images
+        self.units = units
 
     def build(self, inputs: int, start: Start) -> int:
         """Draws the initial weights; the biases are 0."""
-        weight = matrix(self.units, inputs, start.dtype)
+        weight = padded_matrix(self.units, inputs, start.dtype)[:, :inputs]
         weight[:] = start.initial_weights(weight.shape)
         self.weight = Weight(weight)
         self.bias = Parameter(np.zeros(self.units, start.dtype))
@@ -37,7 +101,7 @@ class Affine(Layer):
         return self.scores
 
     def backward(self, grad: Array) -> Array:
-        """Gradient (n, inputs) of x. Images need none: a layer that reads them returns `grad`."""
+        """Gradient (n, inputs) of x; of images none, then it returns `grad`."""
         _sum_rows(grad, self.bias.grad)
         self.weight.keep(grad, self.x)
         if self.reads_images:

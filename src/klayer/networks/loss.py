@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from klayer.kernels.compiled import compiled
 from klayer.kernels.elementary import exp, log
+from klayer.kernels.loops import compiled
 from klayer.networks.layer import Array, Buffer, Labels
 
 
@@ -34,7 +34,10 @@ class SoftmaxCrossEntropy:
         smoothing (1 - s) of it and s times the mean of -log p.
         """
         losses = np.empty(len(labels))
-        _cross_entropy(self.shifted, self.totals, labels, smoothing, losses)
+        _cross_entropy(self.shifted, self.totals, labels, losses)
+        if smoothing:
+            of_labels = self.shifted[np.arange(len(labels)), labels]
+            losses += smoothing * (of_labels - self.shifted.mean(axis=1))
         return losses
 
     def predictions(self) -> Labels:
@@ -58,10 +61,7 @@ def _softmax(
             largest = max(largest, scores[i, c])
         for c in range(classes):
             shifted[i, c] = scores[i, c] - largest
-    for i in range(n):
-        for c in range(classes):
             probabilities[i, c] = exp(shifted[i, c])
-    for i in range(n):
         totals[i] = 0.0
         for c in range(classes):
             totals[i] += probabilities[i, c]
@@ -71,22 +71,10 @@ def _softmax(
 
 @compiled
 def _cross_entropy(
-    shifted: Array,
-    totals: NDArray[np.float64],
-    labels: Labels,
-    smoothing: float,
-    losses: NDArray[np.float64],
+    shifted: Array, totals: NDArray[np.float64], labels: Labels, losses: NDArray[np.float64]
 ) -> None:
-    n, classes = shifted.shape
-    for i in range(n):
-        log_total = log(totals[i])
-        losses[i] = log_total - shifted[i, labels[i]]
-        if smoothing != 0.0:
-            mean = 0.0
-            for c in range(classes):
-                mean += shifted[i, c]
-            of_all = log_total - mean / classes
-            losses[i] = (1.0 - smoothing) * losses[i] + smoothing * of_all
+    for i in range(labels.size):
+        losses[i] = log(totals[i]) - shifted[i, labels[i]]
 
 
 @compiled

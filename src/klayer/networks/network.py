@@ -60,11 +60,10 @@ class Network:
         dropout: np.random.Generator | None = None,
         dtype: type = np.float32,
     ) -> None:
-        self.architecture, self.dtype = architecture, np.dtype(dtype)
         self.body = Sequential(_layers(architecture))
-        start = Start(self.dtype, initial_weights, dropout or np.random.default_rng(0))
+        start = Start(np.dtype(dtype), initial_weights, dropout or np.random.default_rng(0))
         classes = self.body.build(architecture.inputs, start)
-        self.output = SoftmaxCrossEntropy(classes, self.dtype, architecture.label_smoothing)
+        self.output = SoftmaxCrossEntropy(classes, start.dtype, architecture.label_smoothing)
         self.parameters: dict[str, Parameter] = {}  # affine1.weight, affine1.bias, ...
         self.state: dict[str, Array] = {}  # batch_norm1.mean, batch_norm1.variance, ...
         layers, counts = list(self.body.all()), Counter[str]()
@@ -126,13 +125,13 @@ def _layers(architecture: Architecture) -> list[Layer]:
         [LAYERS[name](units, architecture) for name in architecture.block]
         for units in architecture.hidden
     ]
-    first, last = (hidden or [[]])[0], Affine(architecture.classes, reads_images=not hidden)
-    if hidden:
-        first[0] = Affine(architecture.hidden[0], reads_images=True)
-    skip = architecture.skip
-    for start in reversed(range(1, len(hidden) - skip + 1, skip) if skip else ()):
-        hidden[start : start + skip] = [_skip(hidden[start : start + skip])]
-    return [*chain.from_iterable(hidden), last]
+    if skip := architecture.skip:
+        for start in reversed(range(1, len(hidden) - skip + 1, skip)):
+            hidden[start : start + skip] = [_skip(hidden[start : start + skip])]
+    layers = [*chain.from_iterable(hidden), Affine(architecture.classes)]
+    if isinstance(layers[0], Affine):
+        layers[0].reads_images = True
+    return layers
 
 
 def _skip(blocks: Sequence[Sequence[Layer]]) -> list[Layer]:

@@ -14,35 +14,36 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from klayer.kernels.compiled import compiled
+from klayer.kernels.loops import compiled
 from klayer.networks.layer import Array, Parameter
+
+BETA_2, EPSILON = 0.999, 1e-8  # of Adam, as in the paper
 
 
 class Optimizer(ABC):
     """`momentum` is that of the gradients, where the optimiser has one."""
 
+    averages = 0  # how many it keeps of each parameter's gradients, of its shape
+
     def __init__(self, parameters: Iterable[Parameter], l2: float, momentum: float) -> None:
-        self.parameters, self.l2, self.momentum = list(parameters), l2, momentum
+        self.momentum = momentum
+        self.parameters: list[tuple[Parameter, float, Array]] = []  # with decay and averages
+        for p in parameters:
+            decay = 2 * l2 if p.decays else 0.0  # the factor of W in the gradient of the L2 term
+            averages = np.zeros((self.averages, *p.value.shape), p.value.dtype)
+            self.parameters.append((p, decay, averages))
 
     @abstractmethod
     def step(self, learning_rate: float) -> None:
         """One update from the gradients of the last backward pass."""
-
-    def _decay(self, parameter: Parameter) -> float:
-        """2 lambda, the factor of W in the gradient of the L2 term."""
-        return 2 * self.l2 if parameter.decays else 0.0
-
-    def _zeros(self) -> list[Array]:
-        """Of each parameter's shape."""
-        return [np.zeros(p.value.shape, p.value.dtype) for p in self.parameters]
 
 
 class SGD(Optimizer):
     """W <- W - eta (dW + 2 lambda W): mini-batch gradient descent."""
 
     def step(self, learning_rate: float) -> None:
-        for parameter in self.parameters:
-            parameter.descend(learning_rate, self._decay(parameter))
+        for parameter, decay, _ in self.parameters:
+            parameter.descend(learning_rate, decay)
 
 
 class Momentum(Optimizer):
@@ -52,14 +53,12 @@ class Momentum(Optimizer):
     of Sutskever et al. (2013) that PyTorch takes.
     """
 
-    def __init__(self, parameters: Iterable[Parameter], l2: float, momentum: float) -> None:
-        super().__init__(parameters, l2, momentum)
-        self.velocities = self._zeros()
+    averages = 1
 
     def step(self, learning_rate: float) -> None:
-        for p, velocity in zip(self.parameters, self.velocities, strict=True):
+        for p, decay, (velocity,) in self.parameters:
             w, g, v = map(np.atleast_2d, (p.value, p.grad, velocity))
-            _roll(w, g, v, self._decay(p), self.momentum, learning_rate)
+            _roll(w, g, v, decay, self.momentum, learning_rate)
 
 
 class Adam(Optimizer):
@@ -70,21 +69,17 @@ class Adam(Optimizer):
     Regularization", algorithm 2. `momentum` is the paper's beta_1.
     """
 
-    SQUARES, EPSILON = 0.999, 1e-8  # beta_2 and epsilon of the paper
-
-    def __init__(self, parameters: Iterable[Parameter], l2: float, momentum: float) -> None:
-        super().__init__(parameters, l2, momentum)
-        self.means, self.squares = self._zeros(), self._zeros()
-        self.powers = np.ones(2)  # beta_1^t, beta_2^t
+    averages = 2
+    powers = np.ones(2)  # beta_1^t, beta_2^t after t steps
 
     def step(self, learning_rate: float) -> None:
-        betas = np.array([self.momentum, self.SQUARES])
-        self.powers *= betas
+        betas = np.array([self.momentum, BETA_2])
+        self.powers = self.powers * betas
         corrections = 1 / (1 - self.powers)
-        for p, mean, square in zip(self.parameters, self.means, self.squares, strict=True):
-            kept = 1 - learning_rate * self._decay(p)
-            w, g, m, v = map(np.atleast_2d, (p.value, p.grad, mean, square))
-            _adapt(w, g, m, v, kept, learning_rate, betas, corrections, self.EPSILON)
+        for p, decay, averages in self.parameters:
+            kept = 1 - learning_rate * decay
+            w, g, m, v = map(np.atleast_2d, (p.value, p.grad, *averages))
+            _adapt(w, g, m, v, kept, learning_rate, betas, corrections)
 
 
 @compiled
@@ -109,7 +104,6 @@ def _adapt(
     eta: float,
     betas: NDArray[np.float64],
     corrections: NDArray[np.float64],
-    epsilon: float,
 ) -> None:
     """The update of `Adam`, in float64, rounded once."""
     for i in range(values.shape[0]):
@@ -118,7 +112,7 @@ def _adapt(
             first = betas[0] * mean[i, j] + (1 - betas[0]) * g
             second = betas[1] * square[i, j] + (1 - betas[1]) * (g * g)
             mean[i, j], square[i, j] = first, second
-            size = np.sqrt(corrections[1] * second) + epsilon
+            size = np.sqrt(corrections[1] * second) + EPSILON
             values[i, j] = kept * values[i, j] - eta * (corrections[0] * first / size)
 
 

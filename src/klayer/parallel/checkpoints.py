@@ -21,7 +21,7 @@ import numpy as np
 import klayer
 from klayer.data.dataset import PROCESSED
 from klayer.files import whole_file
-from klayer.training.job import Job, Outcome
+from klayer.training.trainer import Job, Outcome
 
 CHECKPOINTS = Path(".klayer/checkpoints")
 GROUPS = ("curves", "layers", "predictions", "network")  # of the arrays of an outcome

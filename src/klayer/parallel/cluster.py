@@ -21,8 +21,7 @@ from klayer.data.dataset import Dataset
 from klayer.errors import KlayerError, one_line
 from klayer.parallel.checkpoints import identity
 from klayer.parallel.runner import CLUSTER, GO_ON, Result
-from klayer.training.job import Job
-from klayer.training.loop import train
+from klayer.training.trainer import Job, train
 
 TIMEOUT = 15  # seconds to wait for the scheduler's answer
 

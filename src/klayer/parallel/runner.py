@@ -21,8 +21,7 @@ from klayer.data.dataset import PROCESSED, Dataset, open_dataset
 from klayer.environment import end_with
 from klayer.errors import KlayerError
 from klayer.parallel import checkpoints
-from klayer.training.job import Job, Outcome
-from klayer.training.loop import train
+from klayer.training.trainer import Job, Outcome, train
 
 CLUSTER = "DASK_SCHEDULER_ADDRESS"
 GO_ON = "what was finished is kept: run the same command again"

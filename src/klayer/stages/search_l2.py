@@ -29,8 +29,8 @@ from klayer.kernels.elementary import exp, log
 from klayer.parallel.runner import checkpointed
 from klayer.params import read_settings, stage_settings
 from klayer.settings import Coarse, Fine, Search, Training
-from klayer.training.job import Job, Outcome
 from klayer.training.results import deviation
+from klayer.training.trainer import Job, Outcome
 
 STAGE = "search_l2"
 NEIGHBOURS = 5  # values of the coarse search that are averaged: about half a decade in the study

@@ -18,8 +18,8 @@ from klayer.report.stability import FRESH, SEARCH
 from klayer.stages import search_l2
 from klayer.stages.settings import check
 from klayer.stages.verify import training_of
-from klayer.training.job import one_for_each_seed
 from klayer.training.results import seeds_table
+from klayer.training.trainer import one_for_each_seed
 
 
 def run(seeds: Sequence[int]) -> None:

@@ -13,7 +13,7 @@ from klayer.parallel.runner import checkpointed
 from klayer.params import stage_settings
 from klayer.settings import Trial, Trials
 from klayer.training import results
-from klayer.training.job import Job, Outcome
+from klayer.training.trainer import Job, Outcome
 
 
 def run(name: str) -> None:

@@ -13,8 +13,8 @@ from klayer.errors import KlayerError
 from klayer.parallel.runner import checkpointed
 from klayer.params import stage_settings
 from klayer.settings import BEST, Training
-from klayer.training.job import one_for_each_seed
 from klayer.training.results import write_run
+from klayer.training.trainer import one_for_each_seed
 
 SEARCH = Path("metrics/search_l2.json")
 

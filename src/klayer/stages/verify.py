@@ -16,8 +16,8 @@ from klayer.parallel.runner import train_jobs
 from klayer.settings import Training
 from klayer.stages.settings import check
 from klayer.stages.train import best_l2
-from klayer.training.job import Job
 from klayer.training.results import seeds_table
+from klayer.training.trainer import Job
 
 
 def training_of(run: str) -> Training:

@@ -1,16 +1,17 @@
-"""Loss, accuracy and cost of a network on a part of the data, with other statistics for inference,
+"""Loss, accuracy and cost of a network on parts of the data, with other statistics for inference,
 and over several views of each image.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from klayer.data.corruptions import CORRUPTIONS, corrupted
 from klayer.data.dataset import Dataset, Split
 from klayer.kernels.elementary import log
 from klayer.networks.layer import Array, Mode
@@ -24,94 +25,108 @@ SHIFTS = ((0, 0), (FAR, 0), (-FAR, 0), (0, FAR), (0, -FAR))  # down, right
 FLIPS_AND_SHIFTS = tuple(product((False, True), SHIFTS))
 
 Measures = dict[str, float]
+Parts = list[tuple[str, tuple[str, ...]]]  # of the data, each with ways to evaluate it
 MEASURES = ("cost", "loss", "accuracy")  # of each part of the data
 VIEWS = "views"  # see `Evaluator.measure`
 
 
-def named(part: str, way: str, measures: Measures) -> Measures:
-    """Measures as all tables name them: validation_loss, test_accuracy_own, ..."""
-    ending = f"_{way}" if way else ""
-    return {f"{part}_{name}{ending}": value for name, value in measures.items()}
+def chance_level(classes: int, way: str) -> Measures:
+    """The measures of equal probabilities: loss and cost ln C, accuracy 1/C."""
+    measures = {"loss": log(classes), "accuracy": 1 / classes}
+    return measures if way == VIEWS else measures | {"cost": log(classes)}
 
 
-def chance_level(classes: int, way: str = "") -> Measures:
-    """The measures of equal probabilities, which a diverged network counts with: loss ln C,
-    accuracy 1/C.
-    """
-    loss, accuracy = log(classes), 1 / classes
-    measures = {"loss": loss, "accuracy": accuracy}
-    return measures if way == VIEWS else measures | {"cost": loss}
+def probabilities(network: Network, normaliser: Normaliser, images: NDArray[Any]) -> Array:
+    """Probabilities (N, C), N > 0, of images (N, d)."""
+    return np.concatenate([p.copy() for _, p in _passes(network, normaliser, images)])
+
+
+def _passes(
+    network: Network, normaliser: Normaliser, images: NDArray[Any]
+) -> Iterator[tuple[slice, Array]]:
+    """Places and probabilities, a chunk of the images at a time."""
+    for start in range(0, len(images), CHUNK):
+        part = slice(start, start + CHUNK)
+        rows = np.arange(len(images[part]))
+        yield part, network.forward(normaliser.gather(images[part], rows), Mode.EVALUATE)
 
 
 class Evaluator:
-    """Evaluates a network, and changes nothing."""
+    """Evaluates a network, and leaves it as it was."""
 
     def __init__(self, network: Network, dataset: Dataset) -> None:
         self.network, self.dataset = network, dataset
-        self.images = Normaliser(dataset)
+        self.images = Normaliser(dataset.mean, dataset.deviation)
+
+    def measures(self, parts: Parts, l2: float, has_diverged: bool = False) -> Measures:
+        """Of each part and way, as all tables name them: validation_loss, test_accuracy_own, ...
+
+        A network that has diverged counts with the chance level.
+        """
+        measures, classes = Measures(), len(self.dataset.classes)
+        for part, ways in parts:
+            split = self.split(part)
+            for way in ways:
+                level = chance_level(classes, way)
+                found = level if has_diverged else self.measure(split, l2, way)
+                for name, value in found.items():
+                    measures["_".join(filter(None, (part, name, way)))] = value
+        return measures
+
+    def split(self, part: str) -> Split:
+        """A part is train, always the same images and as many as validation has; validation; test;
+        or a name of CORRUPTIONS, of test.
+        """
+        if part == "train":
+            return self.dataset.train.head(len(self.dataset.validation))
+        if part in CORRUPTIONS:
+            return corrupted(part, self.dataset.test)
+        return {"validation": self.dataset.validation, "test": self.dataset.test}[part]
 
     def measure(self, split: Split, l2: float, way: str = "") -> Measures:
         """loss, mean cross-entropy; accuracy, share of right answers; cost, loss + lambda sum W^2.
 
-        `way` is one of `statistics`, or VIEWS: of the mean over views, which has no cost. A value
-        that overflows comes out as infinity or NaN.
+        `way` is one of `collect`, after which all is as before, or VIEWS: of the mean over views,
+        which has no cost. A value that overflows comes out as infinity or NaN.
         """
         if way == VIEWS:
             return self._over_views(split)
-        losses, hits = 0.0, 0
-        with self.statistics(way, split):
-            for labels, _ in self._passes(split):
-                losses += float(self.network.output.losses(labels).sum())
-                hits += int((self.network.output.predictions() == labels).sum())
+        layers, losses, hits = self.network.batch_norms, 0.0, 0
+        before = [(layer.averages.copy(), layer.batches) for layer in layers]
+        self.collect(way, split.images)
+        for part, _ in _passes(self.network, self.images, split.images):
+            labels, output = split.labels[part], self.network.output
+            losses += float(output.losses(labels).sum())
+            hits += int((output.predictions() == labels).sum())
+        for layer, (averages, batches) in zip(layers, before, strict=True):
+            layer.averages[:], layer.batches = averages, batches
         loss = losses / len(split)
         cost = loss + l2 * self.network.squared_norm()
         return {"loss": loss, "accuracy": hits / len(split), "cost": cost}
 
-    def probabilities(self, split: Split) -> Array:
-        """Probabilities (N, C) of a part of the data."""
-        return np.concatenate([part.copy() for _, part in self._passes(split)])
+    def collect(self, way: str, evaluated: NDArray[np.uint8]) -> None:
+        """Puts other means and variances into batch norm, made of images without their labels.
 
-    def _passes(self, split: Split) -> Iterator[tuple[NDArray[np.uint8], Array]]:
-        """Labels and probabilities, a chunk of the images at a time."""
-        for start in range(0, len(split), CHUNK):
-            part = split.part(start, CHUNK)
-            yield part.labels, self._forward(part, Mode.EVALUATE)
-
-    def _forward(self, part: Split, mode: Mode) -> Array:
-        images = self.images.gather(part.images, np.arange(len(part)))
-        return self.network.forward(images, mode)
-
-    @contextmanager
-    def statistics(self, name: str, evaluated: Split) -> Iterator[None]:
-        """Within, batch norm evaluates with other means and variances than the running averages,
-        made of images without their labels; afterwards all is as before.
-
-        ""       the running averages
+        ""       none: the running averages stay
         own      of the set that is evaluated, as one batch, as the report's own code has it
         precise  of a pass over the first 10,000 training images in batches of 1,000, each
                  normalised by itself: PreciseBN, Wu and Johnson (2021), "Rethinking 'Batch' in
                  BatchNorm"
         """
-        layers = self.network.batch_norms if name else []
-        before = [(layer.mean.copy(), layer.variance.copy(), layer.batches) for layer in layers]
-        try:
-            for layer in layers:
-                layer.restart()
-            for part in self._batches(name, evaluated):
-                self._forward(part, Mode.COLLECT)
-            yield
-        finally:
-            for layer, (mean, variance, batches) in zip(layers, before, strict=True):
-                layer.mean[:], layer.variance[:], layer.batches = mean, variance, batches
+        batches = [evaluated] if way == "own" else []
+        if way == "precise":
+            train = self.dataset.train.images[:PRECISE_IMAGES]
+            size = min(PRECISE_BATCH, len(train))
+            batches = [train[i : i + size] for i in range(0, len(train) - size + 1, size)]
+        for layer in self.network.batch_norms if batches else ():
+            layer.restart()
+        for batch in batches:
+            images = self.images.gather(batch, np.arange(len(batch)))
+            self.network.forward(images, Mode.COLLECT)
 
-    def _batches(self, name: str, evaluated: Split) -> Iterator[Split]:
-        if name == "own":
-            yield evaluated
-        elif name == "precise":
-            images = self.dataset.train.head(PRECISE_IMAGES)
-            size = min(PRECISE_BATCH, len(images))
-            for start in range(0, len(images) - size + 1, size):
-                yield images.part(start, size)
+    def probabilities(self, images: NDArray[np.uint8]) -> Array:
+        """Probabilities (N, C) of images (N, 3072)."""
+        return probabilities(self.network, self.images, images)
 
     def _over_views(self, split: Split) -> Measures:
         """Loss and accuracy of the probabilities' mean over the image, shifts of it by 2 pixels to
@@ -122,8 +137,7 @@ class Evaluator:
         """
         total = np.zeros((len(split), len(self.dataset.classes)))
         for flip, shift in FLIPS_AND_SHIFTS:
-            view = moved(split.images, flip, *shift, self.dataset.mean)
-            total += self.probabilities(Split(view, split.labels))
+            total += self.probabilities(moved(split.images, flip, *shift, self.dataset.mean))
         mean = total / len(FLIPS_AND_SHIFTS)
         right = mean[np.arange(len(split)), split.labels].clip(np.finfo(np.float32).tiny)
         loss = -sum(log(probability) for probability in right.tolist()) / len(split)

@@ -12,7 +12,6 @@ arrays; and `training`, the settings by which the networks were trained, among t
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,14 +23,14 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save
 
-from klayer.data.dataset import PIXELS, Dataset, Split
+from klayer.data.dataset import PIXELS, Dataset
 from klayer.errors import KlayerError
 from klayer.files import whole_file
 from klayer.networks.network import Network
 from klayer.settings import Training
-from klayer.training.evaluation import Evaluator
-from klayer.training.job import Arrays
-from klayer.training.trainer import architecture
+from klayer.training.evaluation import probabilities
+from klayer.training.images import Normaliser
+from klayer.training.trainer import Arrays, architecture
 
 IMAGE = (32, 32, 3)  # rows, columns, colours
 
@@ -59,13 +58,9 @@ class Networks:
         PyTorch has images, becomes that by `images.reshape(N, 3072)`. Raises KlayerError for other
         shapes and types.
         """
-        rows = _rows(images)
-        if not len(rows):
-            return np.empty((0, len(self.seeds), len(self.classes)), np.float32)
-        part = Split(rows, np.zeros(len(rows), np.uint8))
-        dataset = Dataset(part, part, part, self.mean, self.deviation, self.classes)
+        rows, normaliser = _rows(images), Normaliser(self.mean, self.deviation)
         networks = map(self._network, range(len(self.seeds)))
-        return np.stack([Evaluator(n, dataset).probabilities(part) for n in networks], axis=1)
+        return np.stack([probabilities(n, normaliser, rows) for n in networks], axis=1)
 
     def _network(self, m: int) -> Network:
         """Raises KeyError or ValueError where arrays are missing or do not fit."""
@@ -97,12 +92,13 @@ def save_networks(
         "layers": network.description(),
         "training": training.model_dump(exclude_defaults=True),
     }
-    tensors = {name: np.stack([named[name] for named in networks]) for name in networks[0]}
-    tensors |= {"mean": dataset.mean, "deviation": dataset.deviation}
     # safetensors writes arrays that are not contiguous in another order, without a word.
-    contiguous = {name: np.ascontiguousarray(values) for name, values in tensors.items()}
+    tensors = {
+        name: np.ascontiguousarray([arrays[name] for arrays in networks]) for name in networks[0]
+    }
+    tensors |= {"mean": dataset.mean, "deviation": dataset.deviation}
     with whole_file(path) as partial:
-        content = save(contiguous, {"klayer": json.dumps(metadata, sort_keys=True)})
+        content = save(tensors, {"klayer": json.dumps(metadata, sort_keys=True)})
         partial.write_bytes(content)  # safetensors' own writer hides what the disk says
 
 
@@ -110,37 +106,13 @@ def load_networks(path: str | PathLike[str]) -> Networks:
     """The networks of a file of `save_networks`. Raises KlayerError when there are none."""
     try:
         with safe_open(path, framework="np") as file:
-            metadata = json.loads((file.metadata() or {}).get("klayer", "null"))
-            if not isinstance(metadata, dict):
-                raise ValueError("the file is not one of klayer's")
+            metadata = json.loads(file.metadata()["klayer"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
         mean, deviation = tensors.pop("mean"), tensors.pop("deviation")
-        if not mean.shape == deviation.shape == (PIXELS,):
-            raise ValueError(f"mean and deviation have the shapes {mean.shape}, {deviation.shape}")
         classes, training = tuple(metadata["classes"]), Training(**metadata["training"])
-        if {len(values) for values in tensors.values()} != {len(training.seeds)}:
-            raise ValueError(f"it has to hold {len(training.seeds)} networks")
         networks = Networks(classes, training, tensors, mean, deviation)
-        networks._network(0)  # raises where an array is missing or does not fit
+        networks._network(len(training.seeds) - 1)  # raises where an array is missing or wrong
         return networks
     except Exception as error:  # a file of another kind makes the reader raise almost anything
         reason = " ".join(str(error).split()) or type(error).__name__
         raise KlayerError(f"{path} holds no networks ({reason}): run `dvc repro`") from error
-
-
-def parameters_sha256(arrays: Arrays) -> str:
-    """The SHA-256 of a network's trained parameters, as `plots/seeds/NAME.csv` has it.
-
-    It is that of: for each array, in the order of their names in ASCII (affine1.bias,
-    affine1.weight, ...), its name in ASCII, then its values, row by row, as little-endian float32.
-    From the file NAME.safetensors, for network m:
-
-        digest = hashlib.sha256()
-        for name in sorted(set(file.keys()) - {"mean", "deviation"}):
-            digest.update(name.encode() + file.get_tensor(name)[m].astype("<f4").tobytes())
-        digest.hexdigest()
-    """
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        digest.update(name.encode() + arrays[name].astype("<f4").tobytes())
-    return digest.hexdigest()

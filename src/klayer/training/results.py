@@ -14,8 +14,8 @@ from klayer.data.dataset import Dataset
 from klayer.files import write_metrics, write_picture, write_table
 from klayer.settings import Training
 from klayer.training.evaluation import MEASURES
-from klayer.training.job import Arrays, Outcome
 from klayer.training.models import save_networks
+from klayer.training.trainer import Arrays, Outcome
 
 TILES = 10  # units in a row of the picture of the weights
 
@@ -59,15 +59,11 @@ def seeds_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
 
 def layers_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     """A row for each probed step and layer (from 1): score_std, gradient_norm, means over seeds."""
-    steps = outcomes[0].layers["step"]
-    means = {
-        name: np.stack([o.layers[name] for o in outcomes]).mean(axis=0)  # (Q, L)
-        for name in ("score_std", "gradient_norm")
-    }
+    steps, names = outcomes[0].layers["step"], ("score_std", "gradient_norm")
+    means = {name: np.mean([o.layers[name] for o in outcomes], axis=0) for name in names}  # (Q, L)
     depth = means["score_std"].shape[1]
-    layers = np.tile(np.arange(1, depth + 1), len(steps))
-    columns = {name: values.ravel() for name, values in means.items()}
-    return pd.DataFrame({"step": np.repeat(steps, depth), "layer": layers, **columns})
+    table = {"step": np.repeat(steps, depth), "layer": np.tile(range(1, depth + 1), len(steps))}
+    return pd.DataFrame(table | {name: values.ravel() for name, values in means.items()})
 
 
 def weights_picture(network: Arrays) -> Image.Image:
@@ -79,38 +75,38 @@ def weights_picture(network: Arrays) -> Image.Image:
     largest = np.abs(weights).max(axis=(1, 2, 3), keepdims=True)
     scaled = np.divide(weights, largest, out=np.zeros_like(weights), where=largest > 0)
     tiles = np.round(127.5 + 127.5 * scaled).astype(np.uint8)
-    rows = -(-len(tiles) // TILES)
-    sheet = np.full((rows * 33 + 1, TILES * 33 + 1, 3), 255, np.uint8)
-    for i, tile in enumerate(tiles):
-        y, x = 33 * (i // TILES) + 1, 33 * (i % TILES) + 1
-        sheet[y : y + 32, x : x + 32] = tile
-    return Image.fromarray(sheet)
+    rest = -len(tiles) % TILES
+    framed = np.pad(tiles, [(0, rest), (1, 0), (1, 0), (0, 0)], constant_values=255)
+    sheet = framed.reshape(-1, TILES, 33, 33, 3).swapaxes(1, 2).reshape(-1, TILES * 33, 3)
+    return Image.fromarray(np.pad(sheet, [(0, 1), (0, 1), (0, 0)], constant_values=255))
 
 
-def _predictions(outcomes: Sequence[Outcome], name: str) -> NDArray[np.float64]:
-    """The mean over networks."""
-    predictions = np.stack([o.predictions[name] for o in outcomes])
-    return np.asarray(predictions.mean(axis=0, dtype=np.float64))
+def _mean(outcomes: Sequence[Outcome], name: str) -> NDArray[np.float64]:
+    """Of predictions, over networks."""
+    predictions = [outcome.predictions[name] for outcome in outcomes]
+    return np.asarray(np.mean(predictions, axis=0, dtype=np.float64))
 
 
 def confusion_table(outcomes: Sequence[Outcome], classes: Sequence[str]) -> pd.DataFrame:
     """A row for each actual and predicted class: how many test images, the mean over networks."""
-    counts = _predictions(outcomes, "confusion")  # (C, C)
-    rows = [(a, p, counts[i, j]) for i, a in enumerate(classes) for j, p in enumerate(classes)]
-    return pd.DataFrame(rows, columns=["actual", "predicted", "count"])
+    counts, number = _mean(outcomes, "confusion"), len(classes)  # (C, C)
+    names = {"actual": np.repeat(classes, number), "predicted": np.tile(classes, number)}
+    return pd.DataFrame(names | {"count": counts.ravel()})
 
 
 def examples_table(
     outcomes: Sequence[Outcome], labels: NDArray[np.uint8], classes: Sequence[str]
 ) -> pd.DataFrame:
     """A row for each of the first test images and each class: probability, mean over networks."""
-    probabilities = _predictions(outcomes, "examples")  # (12, C)
-    rows = [
-        (image, classes[label], name, probability)
-        for image, (label, row) in enumerate(zip(labels, probabilities, strict=False))
-        for name, probability in zip(classes, row, strict=True)
-    ]
-    return pd.DataFrame(rows, columns=["image", "actual", "class", "probability"])
+    probabilities = _mean(outcomes, "examples")  # (12, C)
+    images, number = probabilities.shape
+    table = {
+        "image": np.repeat(np.arange(images), number),
+        "actual": np.repeat(np.array(classes)[labels[:images]], number),
+        "class": np.tile(classes, images),
+        "probability": probabilities.ravel(),
+    }
+    return pd.DataFrame(table)
 
 
 def write_run(name: str, training: Training, outcomes: Sequence[Outcome], dataset: Dataset) -> None:
