@@ -2,14 +2,14 @@
 # Paths are relative, so that the folder may have a space in its path.
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-# What would bring other packages than those of the environment into it, or end pip and DVC.
+# Variables that would add packages to the environment, or make pip and DVC fail.
 # (A PYTHONPATH comes before the environment's packages; plain `dvc repro` keeps it behind src.)
 unexport PYTHONHOME PYTHONPATH PYTHONWARNINGS PYTHONOPTIMIZE PYTHONINSPECT PIP_TARGET PIP_PREFIX
 export PIP_USER := 0
-# DVC asks for the user's name, and ends where the user id has none, as in a container.
+# DVC needs the user's name, and fails when the user id has none, as in a container.
 export LOGNAME := $(or $(LOGNAME),$(USER),$(shell id -un 2>/dev/null || id -u))
 
-# An environment names its folder and its Python: where either has gone, it is made anew.
+# An environment is made again when its folder was moved or its Python is gone.
 $(shell test ! -s .venv/ready || { test "$$(cat .venv/ready)" = "$$(pwd -P)" && test -x .venv/bin/python; } || rm -rf .venv)
 
 .PHONY: repro studies quick test lint verify benchmark lock clean
@@ -17,12 +17,12 @@ $(shell test ! -s .venv/ready || { test "$$(cat .venv/ready)" = "$$(pwd -P)" && 
 repro: .venv/ready
 	@sh tools/repro.sh
 
-# The studies beside the report, on the images that it prepared.
+# The studies, on the images that the pipeline of the report prepared.
 studies: .venv/ready
 	@SHELL=/bin/sh dvc repro --quiet preprocess
 	@cd studies && SHELL=/bin/sh dvc repro
 
-# A first result in under a minute, in a copy: params.yaml and committed results are left alone.
+# A first result in under a minute, in a copy: params.yaml and committed results do not change.
 quick: .venv/ready
 	@python tools/quick.py
 
@@ -35,18 +35,18 @@ lint: .venv/dev
 	mypy
 	lint-imports --no-logo
 
-# Trains a few networks of the study again, drawn at random, and compares them with what is committed.
+# Trains a few networks of the study again, drawn at random, and compares them with their rows.
 verify: .venv/ready
 	@SHELL=/bin/sh dvc repro --quiet preprocess
 	@klayer verify
 
-# Its environment has PyTorch, JAX and scikit-learn besides.
+# In an environment with PyTorch, JAX and scikit-learn.
 benchmark: .benchmark-venv/ready
 	.benchmark-venv/bin/python -m benchmarks
 	.benchmark-venv/bin/python -m benchmarks --classifier
 
-# One version of each library for all Pythons, with hashes. Keeps the versions at hand where
-# pyproject.toml allows them; to renew all, remove both locks first.
+# One version of each library for all Pythons, with hashes. Present versions are kept if
+# pyproject.toml allows them; to update all, remove both locks first.
 lock: .lock-venv/ready
 	$(COMPILE) --extra build --output-file requirements.lock pyproject.toml
 	$(COMPILE) --extra build --extra dev --constraint requirements.lock \
@@ -67,7 +67,7 @@ clean:
 	.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@pwd -P >$@
 
-# What tests and linters need besides.
+# The packages of tests and linters.
 .venv/dev: .venv/ready requirements-dev.lock
 	.venv/bin/python -m pip install --quiet --require-hashes --requirement requirements-dev.lock
 	@touch $@

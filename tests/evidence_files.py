@@ -47,11 +47,11 @@ ACCURACIES = {  # mean over seeds, as the reference has them, but for luck
 }
 SEEDS = (1, 2, 3, 4, 5, 6, 7, 8)
 LUCK = np.array([0.0, 0.002, -0.002, 0.001, -0.001, 0.003, -0.003, 0.0])  # by seed
-OWN = 0.0005  # how far what a run has by itself moves its accuracies
+OWN = 0.0005  # scatter of a run that other runs do not share
 
 
 def read() -> Evidence:
-    """What was written here, by the settings of params.yaml."""
+    """The results in the working folder, by its params.yaml."""
     return Evidence(json.loads(Path("params.yaml").read_text()))
 
 
@@ -97,7 +97,7 @@ def write_run(
     seeds: Sequence[int],
     depth: int = 3,
 ) -> None:
-    """All files of a run whose networks have these test accuracies; 0.105 and less is a guess."""
+    """All files of a run whose networks have these test accuracies; up to 0.105 is chance level."""
     test = np.asarray(accuracies, np.float64)
     learnt = test > 0.105
     test = np.where(learnt, test, 0.1).round(4)
@@ -109,18 +109,18 @@ def write_run(
     for part in ("train", "validation"):
         for measure, values in (("loss", 1 / steps), ("accuracy", steps / 800)):
             curves |= {f"{part}_{measure}": values, f"{part}_{measure}_std": np.full(4, 0.01)}
-    of_steps = list(zip(*curves.values(), strict=True))
-    _table(folder / f"plots/train/{name}.csv", " ".join(curves), of_steps)
+    points = list(zip(*curves.values(), strict=True))
+    _table(folder / f"plots/train/{name}.csv", " ".join(curves), points)
     layers = [(step, layer, 0.5**layer, 0.1) for step in (0, 399) for layer in range(1, depth + 1)]
-    of_run = folder / "plots/runs" / name
-    _table(of_run / "layers.csv", "step layer score_std gradient_norm", layers)
+    run = folder / "plots/runs" / name
+    _table(run / "layers.csv", "step layer score_std gradient_norm", layers)
     confusion = [(a, p, 550.0 if a == p else 50.0) for a in CLASSES for p in CLASSES]
-    _table(of_run / "confusion.csv", "actual predicted count", confusion)
+    _table(run / "confusion.csv", "actual predicted count", confusion)
     examples = [
         (i, CLASSES[i], c, 0.1 + 0.01 * (c == CLASSES[i])) for i in range(4) for c in CLASSES
     ]
-    _table(of_run / "examples.csv", "image actual class probability", examples)
-    Image.new("RGB", (331, 166), "grey").save(of_run / "weights.png")
+    _table(run / "examples.csv", "image actual class probability", examples)
+    Image.new("RGB", (331, 166), "grey").save(run / "weights.png")
 
 
 def write_search(
@@ -132,9 +132,9 @@ def write_search(
     count: int = 12,
     coarse: int = 50,
 ) -> None:
-    """A search in which one fine λ, or every λ but 0, is better by so much than luck moves it.
+    """A search in which the fifth fine λ gains `gain_of_best`, and every λ > 0 `gain_of_any`.
 
-    Of 12 fine values from 1e-2 to 1e-3 the fifth is the better one.
+    The `count` fine values go from 1e-2 to 1e-3.
     """
     luck, values = np.random.default_rng(5), np.logspace(-2, -3, count)
     rows = [

@@ -56,7 +56,7 @@ def cost(p: Any, x: Any, labels: Any, l2: float, train: bool) -> Any:
 def gradients(p: Any, x: Any, labels: Any, l2: float = 0.0, epsilon: float = EPSILON) -> Any:
     """Of the cost, layer by layer; BN by the chain of Ioffe and Szegedy (2015), section 3."""
     probabilities, caches = forward(p, x, True, epsilon)
-    n, found = len(x), {}
+    n, grads = len(x), {}
     g = (probabilities - np.eye(probabilities.shape[1])[labels]) / n
     for k in range(len(caches), 0, -1):
         inputs, s, mean, variance, u, out = caches[k - 1]
@@ -64,16 +64,16 @@ def gradients(p: Any, x: Any, labels: Any, l2: float = 0.0, epsilon: float = EPS
             g = g * (out > 0)
         if u is not None:
             bn = f"batch_norm{k}."
-            found[bn + "gamma"], found[bn + "beta"] = (g * u).sum(0), g.sum(0)
+            grads[bn + "gamma"], grads[bn + "beta"] = (g * u).sum(0), g.sum(0)
             gu, std = g * p[bn + "gamma"], np.sqrt(variance + epsilon)
             g_variance = (gu * (s - mean)).sum(0) * -0.5 / std**3
             g_mean = -gu.sum(0) / std - 2 * g_variance * (s - mean).mean(0)
             g = gu / std + 2 * g_variance * (s - mean) / n + g_mean / n
         w = p[f"affine{k}.weight"]
-        found[f"affine{k}.weight"] = g.T @ inputs + 2 * l2 * w
-        found[f"affine{k}.bias"] = g.sum(0)
+        grads[f"affine{k}.weight"] = g.T @ inputs + 2 * l2 * w
+        grads[f"affine{k}.bias"] = g.sum(0)
         g = g @ w
-    return found
+    return grads
 
 
 def descend(
@@ -82,12 +82,12 @@ def descend(
     """One step of gradient descent in place; `keep` is the momentum of the running averages, 0 in
     the first step.
     """
-    found = gradients(p, x, labels, l2, epsilon)
+    grads = gradients(p, x, labels, l2, epsilon)
     _, caches = forward(p, x, True, epsilon)
     for k, (_, _, mean, variance, u, _) in enumerate(caches, 1):
         if u is not None:
             for name, batch in (("mean", mean), ("variance", variance)):
                 old = p[f"batch_norm{k}.{name}"]
                 p[f"batch_norm{k}.{name}"] = keep * old + (1 - keep) * batch
-    for name, g in found.items():
+    for name, g in grads.items():
         p[name] = p[name] - rate * g

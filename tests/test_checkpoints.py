@@ -187,7 +187,7 @@ def test_a_terminal_has_one_bar_over_the_networks(
 
 
 @pytest.mark.skipif(joblib.cpu_count() < 2, reason="needs a worker process")
-def test_a_worker_that_dies_is_told_and_others_take_its_place() -> None:
+def test_a_worker_that_dies_is_named_and_others_take_its_place() -> None:
     with pytest.raises(KlayerError, match=r"worker process was killed.*run the same"):
         list(map_tasks(os._exit, [1, 2]))
     assert sorted(map_tasks(operator.neg, [2, 3])) == [-3, -2]

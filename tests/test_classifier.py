@@ -112,7 +112,7 @@ def test_a_batch_larger_than_the_data_is_cut() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "message"),
     [
         ({"max_iter": 1.5}, "max_iter"),
         ({"batch_size": "all"}, "batch_size"),
@@ -124,8 +124,8 @@ def test_a_batch_larger_than_the_data_is_cut() -> None:
         ({"random_state": -1}, "random_state is wrong"),
     ],
 )
-def test_a_wrong_parameter_is_named(changes: dict[str, Any], says: str) -> None:
-    with pytest.raises((ValueError, TypeError), match=says):
+def test_a_wrong_parameter_is_named(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=message):
         network(**changes).fit(*IRIS)
 
 

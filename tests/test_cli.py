@@ -1,4 +1,4 @@
-"""The command line: help, exit statuses, and what a stop leaves behind."""
+"""The command line: exit statuses, messages, stops and kills."""
 
 from __future__ import annotations
 
@@ -35,13 +35,6 @@ def _signals_of_pytest() -> Iterator[None]:
     signal.signal(signal.SIGTERM, before)
 
 
-@pytest.mark.parametrize("command", sorted(main.commands))
-def test_every_command_has_help(command: str) -> None:
-    result = CliRunner().invoke(main, [command, "--help"])
-    assert result.exit_code == 0
-    assert (main.commands[command].help or "").strip().endswith(".")
-
-
 @pytest.mark.parametrize(
     "wrong", [["train"], ["trian", "plain"], ["studies", "train"], ["stability", "--seeds", "9-3"]]
 )
@@ -72,9 +65,9 @@ def test_a_wrong_setting_stops_every_stage_at_once(project: Path) -> None:
 
 @pytest.mark.parametrize("name", ["nobody", "../x"])
 def test_an_unknown_experiment(project: Path, name: str) -> None:
-    says = refusal("train", name)
-    assert f"train@{name}.json is missing: run `dvc repro`" in says
-    assert "train@bn, train@plain, train_best@long, train_best@short)" in says
+    text = refusal("train", name)
+    assert f"train@{name}.json is missing: run `dvc repro`" in text
+    assert "train@bn, train@plain, train_best@long, train_best@short)" in text
 
 
 def test_what_a_stage_needs_is_missing(project: Path) -> None:

@@ -106,7 +106,7 @@ def test_workers_that_come_late_give_the_same_bytes(
 def test_a_task_that_kills_its_workers_is_named(
     cluster: LocalCluster, expected: list[Outcome], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where more may die of it, others do it."""
+    """Unless other workers may repeat it."""
     run_in_workers(cluster, die_of_any_task)
     monkeypatch.setattr(cluster.scheduler, "allowed_failures", 0)
     with pytest.raises(KlayerError, match=r"^stage, seed \d, l2 0.005.*: 1 workers died of this"):
@@ -142,9 +142,7 @@ def test_a_scheduler_that_goes_loses_nothing(
     assert are_same(train_jobs("stage", JOBS, kept=True), expected)
 
 
-def test_without_dask_it_is_said_how_to_get_it(
-    expected: object, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_dask_the_fix_is_named(expected: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CLUSTER, "tcp://here:1")
     monkeypatch.setitem(sys.modules, "distributed", None)
     monkeypatch.delitem(sys.modules, "klayer.parallel.cluster")

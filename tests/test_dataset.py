@@ -1,4 +1,4 @@
-"""The files of `preprocess`, opened by any path; a fault in one is told by its name."""
+"""The files of `preprocess`: opened, or the faulty one is named."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_opens_a_folder_whose_path_is_a_text_and_maps_images_into_memory(folder: Path) -> None:
+def test_images_are_mapped_into_memory(folder: Path) -> None:
     data = open_dataset(str(folder))
     for part, count in COUNTS.items():
         split = getattr(data, part)

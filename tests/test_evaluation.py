@@ -21,7 +21,7 @@ STATISTICS = get_args(StatisticsName)
 MEASURES = ("loss", "accuracy", "cost")
 
 
-def some_training(dataset: Dataset) -> Trainer:
+def briefly_trained(dataset: Dataset) -> Trainer:
     trainer = Trainer(tiny_training(block=BATCH_NORM), 1, dataset)
     for step in range(10):
         trainer.passes(step)
@@ -34,21 +34,21 @@ def normalised(dataset: Dataset, images: Any) -> Any:
 
 
 def test_measures_are_those_of_the_plain_formulas(dataset: Dataset) -> None:
-    trainer, test = some_training(dataset), dataset.test
-    found = Evaluator(trainer.network, dataset).measure(test, 0.1)
+    trainer, test = briefly_trained(dataset), dataset.test
+    measured = Evaluator(trainer.network, dataset).measure(test, 0.1)
     p = copied(trainer.network)
     probabilities, _ = forward(p, normalised(dataset, test.images), train=False)
     right = probabilities[np.arange(100), test.labels]
     squares = sum((p[f"affine{k}.weight"] ** 2).sum() for k in (1, 2, 3))
-    assert found["loss"] == pytest.approx(-np.log(right).mean(), rel=1e-5)
-    assert found["accuracy"] == (probabilities.argmax(axis=1) == test.labels).mean()
-    assert found["cost"] == pytest.approx(found["loss"] + 0.1 * squares, rel=1e-6)
+    assert measured["loss"] == pytest.approx(-np.log(right).mean(), rel=1e-5)
+    assert measured["accuracy"] == (probabilities.argmax(axis=1) == test.labels).mean()
+    assert measured["cost"] == pytest.approx(measured["loss"] + 0.1 * squares, rel=1e-6)
 
 
 def test_the_size_of_the_chunks_changes_no_probability(
     dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    evaluator = Evaluator(some_training(dataset).network, dataset)
+    evaluator = Evaluator(briefly_trained(dataset).network, dataset)
     whole = evaluator.probabilities(dataset.train.images)
     monkeypatch.setattr(evaluation, "CHUNK", 7)
     np.testing.assert_array_equal(evaluator.probabilities(dataset.train.images), whole)
@@ -62,7 +62,7 @@ def test_statistics_are_of_all_rows_of_their_batches_and_go_after_use(
     monkeypatch.setattr(evaluation, "PRECISE_BATCH", 60)  # two batches: the last 10 make none
     images = dataset.test.images if name == "own" else dataset.train.images[:120]
     batches = np.split(normalised(dataset, images), 1 if name == "own" else 2)
-    trainer = some_training(dataset)
+    trainer = briefly_trained(dataset)
     before = copied(trainer.network)
     passes = [forward(before, batch, train=True)[1] for batch in batches]
     evaluator = Evaluator(trainer.network, dataset)
@@ -71,11 +71,11 @@ def test_statistics_are_of_all_rows_of_their_batches_and_go_after_use(
         np.testing.assert_array_equal(values, before[array])
     assert [layer.batches for layer in trainer.network.batch_norms] == [10, 10]
     evaluator.collect(name, dataset.test.images)
-    found = copied(trainer.network)
+    measured = copied(trainer.network)
     for k in (1, 2):
         s = np.concatenate([layers[k - 1][1] for layers in passes])  # scores
-        np.testing.assert_allclose(found[f"batch_norm{k}.mean"], s.mean(0), rtol=1e-3, atol=1e-4)
-        np.testing.assert_allclose(found[f"batch_norm{k}.variance"], s.var(0), rtol=1e-3)
+        np.testing.assert_allclose(measured[f"batch_norm{k}.mean"], s.mean(0), rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(measured[f"batch_norm{k}.variance"], s.var(0), rtol=1e-3)
 
 
 def test_a_run_measures_more_and_trains_the_same_network(dataset: Dataset) -> None:
@@ -94,9 +94,9 @@ def test_a_run_measures_more_and_trains_the_same_network(dataset: Dataset) -> No
     for part in parts:
         losses = [more.row[f"{part}_loss{s}"] for s in ("", "_own", "_precise")]
         assert len(set(losses)) == 3, part
-    each = {f"{p}_{m}{s}" for p in parts for m in MEASURES for s in ("", "_own", "_precise")}
+    measures = {f"{p}_{m}{s}" for p in parts for m in MEASURES for s in ("", "_own", "_precise")}
     views = {f"{p}_{m}_views" for p in parts[:2] for m in MEASURES[:2]}
-    assert set(more.row) - set(usual.row) == (each | views) - set(usual.row)
+    assert set(more.row) - set(usual.row) == (measures | views) - set(usual.row)
 
 
 def test_corruptions_by_hand() -> None:
@@ -135,12 +135,12 @@ def test_a_pixel_of_a_view_comes_where_it_belongs(
 
 
 def test_measures_over_views_are_those_of_the_mean_probabilities(dataset: Dataset) -> None:
-    trainer, test = some_training(dataset), dataset.test
-    found = Evaluator(trainer.network, dataset).measure(test, 0.1, VIEWS)
+    trainer, test = briefly_trained(dataset), dataset.test
+    measured = Evaluator(trainer.network, dataset).measure(test, 0.1, VIEWS)
     assert len(set(FLIPS_AND_SHIFTS)) == 10
     views = [moved(test.images, flip, *shift, dataset.mean) for flip, shift in FLIPS_AND_SHIFTS]
     p = copied(trainer.network)
     mean = np.mean([forward(p, normalised(dataset, v), train=False)[0] for v in views], axis=0)
-    assert found["accuracy"] == (mean.argmax(axis=1) == test.labels).mean()
+    assert measured["accuracy"] == (mean.argmax(axis=1) == test.labels).mean()
     right = mean[np.arange(100), test.labels]
-    assert found["loss"] == pytest.approx(-np.log(right).mean(), rel=1e-5)
+    assert measured["loss"] == pytest.approx(-np.log(right).mean(), rel=1e-5)

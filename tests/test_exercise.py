@@ -55,7 +55,7 @@ def test_a_usual_mistake_is_named_in_plain_words(
     assert output.count("is right") == 2
 
 
-def test_a_gap_an_error_and_a_wrong_name_are_told_in_a_sentence(tmp_path: Path) -> None:
+def test_a_gap_an_error_and_a_wrong_name_are_named(tmp_path: Path) -> None:
     path = tmp_path / "my_layers.py"
     path.write_text(TEMPLATE)
     for address, message in (

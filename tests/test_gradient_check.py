@@ -157,10 +157,10 @@ MISTAKES = [
 
 @pytest.mark.parametrize(("mistake", "wrong", "hint"), MISTAKES)
 def test_a_student_s_layer(mistake: str, wrong: list[str], hint: str) -> None:
-    found = check_layer(StudentsBatchNorm(mistake), np.random.default_rng(1))
-    assert [derivative.name for derivative in found] == ["the input", "gamma", "beta"]
-    assert [derivative.name for derivative in found if not derivative.is_right] == wrong
-    for derivative in found:
+    derivatives = check_layer(StudentsBatchNorm(mistake), np.random.default_rng(1))
+    assert [derivative.name for derivative in derivatives] == ["the input", "gamma", "beta"]
+    assert [derivative.name for derivative in derivatives if not derivative.is_right] == wrong
+    for derivative in derivatives:
         kind = "right" if derivative.is_right else "wrong"
         assert derivative.sentence.startswith(f"the gradient of {derivative.name} is {kind}")
         assert derivative.is_right or hint in derivative.sentence
@@ -175,9 +175,9 @@ def test_a_derivative_of_a_wrong_shape_is_named() -> None:
     "layer", [Affine(3), ReLU(), Dropout(0.4), BatchNorm(1e-3, 0.9), Residual([Affine(5), ReLU()])]
 )
 def test_layers_of_klayer_are_right(layer: Layer) -> None:
-    found = check_layer(layer, np.random.default_rng(1))
-    assert all(derivative.is_right for derivative in found)
-    assert len(found) == 1 + len(layer.parameters)
+    derivatives = check_layer(layer, np.random.default_rng(1))
+    assert all(derivative.is_right for derivative in derivatives)
+    assert len(derivatives) == 1 + len(layer.parameters)
 
 
 def test_the_stage_writes_a_row_for_each_parameter(project: Path) -> None:
@@ -201,13 +201,13 @@ def test_the_stage_fails_and_names_layer_and_parameter(
 
 
 @pytest.mark.parametrize("plants", [False, True])
-def test_what_rounding_may_do_is_told_beside_an_error(
+def test_an_error_is_named_with_the_effect_of_rounding(
     project: Path, monkeypatch: pytest.MonkeyPatch, plants: bool
 ) -> None:
     params = tiny_settings()
     params["check_gradients"]["tolerance"] = 1e-14
     write_settings(params)
-    message = "allowed are 1e-14, and rounding may do"
+    message = "the tolerance is 1e-14, and rounding may cause"
     if plants:
         monkeypatch.setattr(BatchNorm, "backward", wrong_gamma(BatchNorm.backward))
         message = r"gradient of gamma in layer \d is wrong"

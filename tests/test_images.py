@@ -24,9 +24,9 @@ def test_normalised_by_hand() -> None:
     for dtype, cores in product((np.float32, np.float64), (1, 2)):
         normaliser = Normaliser(mean, deviation, dtype)
         with mock.patch.multiple(loops, WORTHWHILE=1, THREADS=cores):
-            for some in (rows, rows[:1]):
-                out = normaliser.gather(images, some)
-                np.testing.assert_array_equal(out, expected[some])
+            for selected in (rows, rows[:1]):
+                out = normaliser.gather(images, selected)
+                np.testing.assert_array_equal(out, expected[selected])
                 assert out.dtype == dtype
 
 
@@ -46,7 +46,7 @@ def test_moved_images_are_those_of_a_plain_implementation(
 ) -> None:
     rows = np.arange(100, 160)
     augmenter = Augmenter(dataset, flip, shift, np.random.default_rng(1))
-    found = augmenter.gather(dataset.train.images, rows)
+    moved = augmenter.gather(dataset.train.images, rows)
     generator = np.random.default_rng(1)
     down, right = generator.integers(-shift, shift + 1, (2, 60))
     flipped = generator.integers(0, 2, 60) * flip
@@ -54,7 +54,7 @@ def test_moved_images_are_those_of_a_plain_implementation(
     for i, row in enumerate(rows):
         image = dataset.train.images[row]
         expected = plain(dataset, image, down[i], right[i], flipped[i])
-        np.testing.assert_allclose(found[i], expected, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(moved[i], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_training_takes_them_where_asked_and_repeats_by_its_seed(dataset: Dataset) -> None:

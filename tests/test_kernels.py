@@ -36,12 +36,12 @@ DTYPES = [np.float32, np.float64]
 def fma(a: Any, b: Any, c: Any) -> Any:
     """a b + c in the type of c, rounded once."""
     exact = Fraction(float(a)) * Fraction(float(b)) + Fraction(float(c))
-    found = float(exact)  # Python rounds it right, to float64
-    is_even = np.float64(found).view(np.int64) % 2 == 0
-    if isinstance(c, np.float32) and is_even and Fraction(found) != exact:
+    nearest = float(exact)  # Python rounds it right, to float64
+    is_even = np.float64(nearest).view(np.int64) % 2 == 0
+    if isinstance(c, np.float32) and is_even and Fraction(nearest) != exact:
         # The odd neighbour instead: a second rounding of it does what one of the sum would do.
-        found = math.nextafter(found, math.inf if exact > Fraction(found) else -math.inf)
-    return type(c)(found)
+        nearest = math.nextafter(nearest, math.inf if exact > Fraction(nearest) else -math.inf)
+    return type(c)(nearest)
 
 
 def sum_of(begin: Any, factors: Any) -> Any:
@@ -82,11 +82,11 @@ def exact_descent(w: Any, g: Any, x: Any, rate: float, decay: float) -> Any:
 
 def numbers(generator: np.random.Generator, dtype: Any, *shapes: Any) -> list[Any]:
     """Arrays of random numbers of various sizes, a tenth of them 0."""
-    found = []
+    arrays = []
     for shape in shapes:
         values = generator.normal(size=shape) * 2.0 ** generator.integers(-9, 9, shape)
-        found.append((values * (generator.random(shape) > 0.1)).astype(dtype))
-    return found
+        arrays.append((values * (generator.random(shape) > 0.1)).astype(dtype))
+    return arrays
 
 
 SIZES = st.tuples(
@@ -217,8 +217,8 @@ def test_a_matrix_is_aligned_and_holds_zeros(columns: int, dtype: Any) -> None:
 PRECISE = Context(prec=50, Emin=-(10**6), Emax=10**6)
 
 
-def error_in_ulps(found: float, exact: Decimal) -> Any:
-    return abs(Decimal(found) - exact) / Decimal(math.ulp(found))
+def error_in_ulps(value: float, exact: Decimal) -> Any:
+    return abs(Decimal(value) - exact) / Decimal(math.ulp(value))
 
 
 def every_size(low: float, high: float, seed: int = 1) -> list[float]:
@@ -264,8 +264,8 @@ def test_exp_and_log_of_float32_are_rounded_once() -> None:
         pairs = [(exp(x), PRECISE.exp(Decimal(float(x))))]
         if x > 0:
             pairs.append((log(x), PRECISE.ln(Decimal(float(x)))))
-        for found, exact in pairs:
-            rounded = np.float32(found)
+        for value, exact in pairs:
+            rounded = np.float32(value)
             half = Decimal(float(abs(np.spacing(rounded)))) / 2
             assert abs(Decimal(float(rounded)) - exact) <= half * Decimal("1.000001"), x
 

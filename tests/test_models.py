@@ -50,13 +50,13 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 def described(layers: Any, t: dict[str, Any], x: Any, m: int) -> Any:
     """What the layers of the metadata make of x (n, d), by the plain formulas."""
     for layer in layers:
-        of = {key: t[f"{layer.get('name')}.{key}"][m] for key in keys(layer)}
+        p = {key: t[f"{layer.get('name')}.{key}"][m] for key in keys(layer)}
         match layer["layer"]:
             case "affine":
-                x = x @ of["weight"].astype(float).T + of["bias"]
+                x = x @ p["weight"].astype(float).T + p["bias"]
             case "batch_norm":
-                std = np.sqrt(of["variance"] + layer["epsilon"])
-                x = of["gamma"] * (x - of["mean"]) / std + of["beta"]
+                std = np.sqrt(p["variance"] + layer["epsilon"])
+                x = p["gamma"] * (x - p["mean"]) / std + p["beta"]
             case "relu":
                 x = np.maximum(x, 0)
             case "residual":
@@ -69,8 +69,8 @@ def described(layers: Any, t: dict[str, Any], x: Any, m: int) -> Any:
 
 
 def keys(layer: dict[str, Any]) -> list[str]:
-    of = {"affine": ["weight", "bias"], "batch_norm": ["gamma", "beta", "mean", "variance"]}
-    return of.get(layer["layer"], [])
+    arrays = {"affine": ["weight", "bias"], "batch_norm": ["gamma", "beta", "mean", "variance"]}
+    return arrays.get(layer["layer"], [])
 
 
 @pytest.mark.parametrize(
@@ -84,9 +84,9 @@ def test_a_file_gives_back_its_networks_and_says_how_to_classify(
     networks = klayer.load_networks(str(path))
     assert (networks.seeds, networks.classes) == ((1, 2), CLASSES)
     assert networks.training == training
-    tensors, about = read(path)
-    found = networks.probabilities(dataset.test.images)
-    assert found.shape == (100, 2, 10)
+    tensors, header = read(path)
+    probabilities = networks.probabilities(dataset.test.images)
+    assert probabilities.shape == (100, 2, 10)
     images = (dataset.test.images - tensors["mean"]) / tensors["deviation"]
     for m, outcome in enumerate(outcomes):
         assert networks.arrays.keys() == outcome.network.keys()
@@ -95,12 +95,12 @@ def test_a_file_gives_back_its_networks_and_says_how_to_classify(
             np.testing.assert_array_equal(networks.arrays[name][m], outcome.network[name])
             digest.update(name.encode() + tensors[name][m].astype("<f4").tobytes())
         assert digest.hexdigest() == outcome.row["parameters_sha256"]
-        np.testing.assert_array_equal(found[:12, m], outcome.predictions["examples"])
-        right = found[:, m].argmax(axis=1) == dataset.test.labels
+        np.testing.assert_array_equal(probabilities[:12, m], outcome.predictions["examples"])
+        right = probabilities[:, m].argmax(axis=1) == dataset.test.labels
         assert right.mean() == outcome.row["test_accuracy"]
-        powers = np.exp(described(about["layers"], tensors, images, m))
+        powers = np.exp(described(header["layers"], tensors, images, m))
         expected = powers / powers.sum(axis=1, keepdims=True)
-        np.testing.assert_allclose(found[:, m], expected, rtol=1e-3, atol=1e-6)
+        np.testing.assert_allclose(probabilities[:, m], expected, rtol=1e-3, atol=1e-6)
 
 
 def test_arrays_with_padded_rows_are_written_as_they_are(dataset: Dataset, tmp_path: Path) -> None:
@@ -131,17 +131,17 @@ def test_the_example_of_the_readme_gives_the_same_in_pytorch(
     write_processed(PROCESSED)
     dataset = open_dataset()
     trained(dataset, EXAMPLE, tiny_training(**changes))
-    tensors, about = read(EXAMPLE)
+    tensors, header = read(EXAMPLE)
     for name in tensors:  # a unit that was never active has no variance, and gives beta
         if name.endswith(".variance"):
             tensors[name][:, 0] = 0
-    save_file(tensors, EXAMPLE, metadata={"klayer": json.dumps(about)})
+    save_file(tensors, EXAMPLE, metadata={"klayer": json.dumps(header)})
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     variables: dict[str, Any] = {}
     exec(next(block for block in blocks if "torch" in block), variables)
     ours = klayer.load_networks(EXAMPLE).probabilities(np.array(dataset.test.images))[:, 0]
-    found = variables["scores"].softmax(dim=1).detach().numpy()
-    np.testing.assert_allclose(found, ours, rtol=0, atol=1e-5)
+    probabilities = variables["scores"].softmax(dim=1).detach().numpy()
+    np.testing.assert_allclose(probabilities, ours, rtol=0, atol=1e-5)
 
 
 def test_the_order_of_the_numbers_of_an_image(dataset: Dataset, saved: Path) -> None:
@@ -165,8 +165,9 @@ def test_the_order_of_the_numbers_of_an_image(dataset: Dataset, saved: Path) -> 
     ],
 )
 def test_wrong_images(saved: Path, images: Any) -> None:
-    says = rf"are {images.dtype} of the shape {re.escape(str(images.shape))}, they have to be uint8"
-    with pytest.raises(KlayerError, match=says):
+    shape = re.escape(str(images.shape))
+    message = rf"are {images.dtype} of the shape {shape}, they have to be uint8"
+    with pytest.raises(KlayerError, match=message):
         klayer.load_networks(saved).probabilities(images)
 
 
@@ -188,7 +189,7 @@ def test_one_bit_of_any_array_changes_the_digest(saved: Path) -> None:
 
 
 def test_a_file_that_holds_no_networks_ends_in_a_sentence(saved: Path, tmp_path: Path) -> None:
-    path, whole, (tensors, about) = tmp_path / "other.safetensors", saved.read_bytes(), read(saved)
+    path, whole, (tensors, header) = tmp_path / "other.safetensors", saved.read_bytes(), read(saved)
 
     def refused(reason: str = "") -> None:
         with pytest.raises(KlayerError, match=f"{path} holds no networks.*run `dvc repro`") as e:
@@ -198,7 +199,7 @@ def test_a_file_that_holds_no_networks_ends_in_a_sentence(saved: Path, tmp_path:
 
     def refused_with(changed: Any, training: Any, reason: str) -> None:
         contiguous = {n: np.ascontiguousarray(v) for n, v in changed.items()}
-        metadata = {"klayer": json.dumps(about | {"training": training})}
+        metadata = {"klayer": json.dumps(header | {"training": training})}
         save_file(contiguous, path, metadata=metadata)
         refused(reason)
 
@@ -208,7 +209,7 @@ def test_a_file_that_holds_no_networks_ends_in_a_sentence(saved: Path, tmp_path:
         refused()
     save_file(tensors, path)
     refused()
-    training = about["training"]
+    training = header["training"]
     refused_with(tensors, training | {"hidden": [8]}, "affine2")
     short = {"affine1.weight": tensors["affine1.weight"][..., :9]}
     refused_with(tensors | short, training, "affine1")

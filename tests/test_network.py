@@ -48,8 +48,8 @@ def test_both_passes_are_those_of_the_plain_formulas(
     for mode in (Mode.EVALUATE, Mode.TRAIN):
         expected, _ = forward(p := copied(network), images, mode is Mode.TRAIN)
         np.testing.assert_allclose(network.forward(images, mode), expected, rtol=1e-9)
-    found = network.output.losses(labels).mean() + 0.1 * network.squared_norm()
-    np.testing.assert_allclose(found, cost(p, images, labels, 0.1, train=True), rtol=1e-12)
+    computed = network.output.losses(labels).mean() + 0.1 * network.squared_norm()
+    np.testing.assert_allclose(computed, cost(p, images, labels, 0.1, train=True), rtol=1e-12)
     network.backward(labels)
     wanted = gradients(p, images, labels)
     assert set(network.parameters) == set(wanted)
@@ -75,11 +75,13 @@ def test_the_order_of_the_layers_in_a_block_counts(batch: Any) -> None:
     order = ("affine", "relu", "batch_norm")
     network = Network(Architecture(7, (6,), 4, order, 1e-12), draw, dtype=np.float64)
     p = copied(network)
-    found = network.forward(batch[0], Mode.TRAIN)
+    probabilities = network.forward(batch[0], Mode.TRAIN)
     rectified = np.maximum(batch[0] @ p["affine1.weight"].T + p["affine1.bias"], 0)
     u = (rectified - rectified.mean(0)) / np.sqrt(rectified.var(0) + 1e-12)
     exponentials = np.exp(u @ p["affine2.weight"].T + p["affine2.bias"])
-    np.testing.assert_allclose(found, exponentials / exponentials.sum(1, keepdims=True), rtol=1e-9)
+    np.testing.assert_allclose(
+        probabilities, exponentials / exponentials.sum(1, keepdims=True), rtol=1e-9
+    )
 
 
 def test_arrays_are_numbered_layer_by_layer() -> None:

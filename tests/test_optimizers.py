@@ -86,12 +86,12 @@ def test_two_steps_of_adam_by_hand(decays: bool, kept: float) -> None:
 @pytest.mark.parametrize("l2", [0.0, 0.003, 0.1, 2.0])
 def test_50_steps_are_those_of_the_plain_formulas(hidden: Any, batch_norm: bool, l2: float) -> None:
     rates = list(np.linspace(0.001, 0.1, 50))
-    found = train(start(hidden, batch_norm), batches(50), l2, rates)
+    trained = train(start(hidden, batch_norm), batches(50), l2, rates)
     expected = copied(start(hidden, batch_norm))
     for step, ((x, labels), rate) in enumerate(zip(batches(50), rates, strict=True)):
         descend(expected, x, labels, l2, rate, keep=0.9 if step else 0.0)
     for name in expected:
-        np.testing.assert_allclose(found[name], expected[name], rtol=1e-8, atol=1e-10)
+        np.testing.assert_allclose(trained[name], expected[name], rtol=1e-8, atol=1e-10)
 
 
 @pytest.mark.parametrize(
@@ -104,8 +104,8 @@ def test_50_steps_are_those_of_the_plain_formulas(hidden: Any, batch_norm: bool,
     ],
 )
 def test_a_schedule_of_8_steps_in_2_cycles(name: str, rates: list[float]) -> None:
-    found = [SCHEDULES[name](step, 8, 2, 0.0, 1.0) for step in range(8)]
-    assert found == pytest.approx(rates, abs=1e-12)
+    computed = [SCHEDULES[name](step, 8, 2, 0.0, 1.0) for step in range(8)]
+    assert computed == pytest.approx(rates, abs=1e-12)
 
 
 @given(st.sampled_from([*SCHEDULES]), st.integers(1, 500), st.integers(1, 5), st.integers(0))
@@ -126,12 +126,12 @@ def test_one_cycle_and_cosine_are_those_of_pytorch() -> None:
         else:
             ends = {"div_factor": 200, "final_div_factor": 1}
             scheduler = schedulers.OneCycleLR(optimizer, 0.2, 120, **ends)
-        found = []
+        learning_rates = []
         for _ in range(120):
-            found.append(optimizer.param_groups[0]["lr"])
+            learning_rates.append(optimizer.param_groups[0]["lr"])
             optimizer.step()
             scheduler.step()
-        return found
+        return learning_rates
 
     for name in ("cosine", "one_cycle"):
         ours = [SCHEDULES[name](step, 120, 30, 0.001, 0.2) for step in range(120)]

@@ -117,17 +117,17 @@ def test_he_initialisation_is_judged_where_it_was_run(
 
 
 @pytest.mark.parametrize(
-    ("of_best", "of_any", "answer", "certainty"),
+    ("gain_of_best", "gain_of_any", "answer", "certainty"),
     [
         (0.05, 0.03, "Some L2 is better than none", "clear"),
         (0, 0, "No: λ = 0 cannot be told from the best; which value hardly matters", "uncertain"),
     ],
 )
 def test_the_search_sees_a_gain_that_is_there(
-    project: Path, of_best: float, of_any: float, answer: str, certainty: str
+    project: Path, gain_of_best: float, gain_of_any: float, answer: str, certainty: str
 ) -> None:
     write_evidence(project)
-    write_search(project, of_best, of_any)
+    write_search(project, gain_of_best, gain_of_any)
     Path("metrics/search_l2.json").write_text('{"best_l2": 0.01}')
     question = section("l2")
     assert (question.answer, question.certainty) == (answer, certainty)

@@ -79,9 +79,9 @@ def test_predictions_are_means_over_networks_with_the_names_of_the_data() -> Non
     table = results.examples_table(outcomes, np.array([5, 5, 5, 5], np.uint8), names)
     assert table["image"].tolist() == [0] * 10 + [1] * 10
     assert set(table["actual"]) == {"a dog"}
-    of_first = table[table["image"] == 0].set_index("class")["probability"]
-    assert of_first["a cat"] == of_first["a dog"] == 0.5
-    assert of_first.sum() == 1
+    first_image = table[table["image"] == 0].set_index("class")["probability"]
+    assert first_image["a cat"] == first_image["a dog"] == 0.5
+    assert first_image.sum() == 1
 
 
 def test_weights_picture_shows_signs_and_grey_for_nothing() -> None:
@@ -100,12 +100,12 @@ def test_every_run_has_the_same_files_and_keys_all_finite(project: Path) -> None
     params = tiny_settings()
     params["experiments"]["failing"] = {"initialisation": "normal", "sigma": 1e-12}
     write_settings(params)
-    found, more = {}, ["confusion.csv", "examples.csv", "layers.csv", "weights.png"]
+    metrics, more = {}, ["confusion.csv", "examples.csv", "layers.csv", "weights.png"]
     for name in params["experiments"]:
         train.run(name)
-        found[name] = json.loads(Path(f"metrics/train/{name}.json").read_text())
-        assert list(found[name]) == METRICS
-        assert np.isfinite(list(found[name].values())).all()
+        metrics[name] = json.loads(Path(f"metrics/train/{name}.json").read_text())
+        assert list(metrics[name]) == METRICS
+        assert np.isfinite(list(metrics[name].values())).all()
         curves = pd.read_csv(f"plots/train/{name}.csv")
         assert curves["step"].tolist() == [10, 20, 30, 40]
         assert np.isfinite(curves.to_numpy()).all()
@@ -115,13 +115,13 @@ def test_every_run_has_the_same_files_and_keys_all_finite(project: Path) -> None
 
     rows = pd.read_csv("plots/seeds/bn.csv")
     assert rows["seed"].tolist() == [1, 2]
-    assert found["bn"]["test_accuracy"] == pytest.approx(rows["test_accuracy"].mean())
-    assert found["bn"]["validation_accuracy"] == pytest.approx(rows["validation_accuracy"].mean())
+    assert metrics["bn"]["test_accuracy"] == pytest.approx(rows["test_accuracy"].mean())
+    assert metrics["bn"]["validation_accuracy"] == pytest.approx(rows["validation_accuracy"].mean())
     networks = klayer.load_networks("data/models/bn.safetensors")
     confusion = pd.read_csv("plots/runs/bn/confusion.csv")
     right = confusion[confusion["actual"] == confusion["predicted"]]["count"].sum()
     assert confusion["count"].sum() == 100  # every test image once
-    assert right / 100 == pytest.approx(found["bn"]["test_accuracy"])
+    assert right / 100 == pytest.approx(metrics["bn"]["test_accuracy"])
     examples = pd.read_csv("plots/runs/bn/examples.csv")
     probabilities = networks.probabilities(np.load("data/processed/test_images.npy")[:12])
     expected = probabilities.mean(axis=1).ravel()

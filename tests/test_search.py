@@ -40,11 +40,6 @@ def test_a_network_for_each_value_and_seed_without_a_look_at_test_images() -> No
     assert not any(job.test or job.keep for job in jobs)
 
 
-def coarse_runs(l2: np.ndarray, accuracy: np.ndarray) -> pd.DataFrame:
-    runs = pd.DataFrame({"l2": l2, "validation_loss": 2 - accuracy})
-    return runs.sample(frac=1, random_state=1)
-
-
 def test_the_centre_is_the_middle_of_the_best_neighbours_of_equal_ones_the_larger() -> None:
     """And not a single value that was lucky, such as the first."""
     runs = pd.DataFrame({"l2": np.logspace(-8, -2, 20), "validation_loss": 1.5})
@@ -118,13 +113,10 @@ def test_the_stages_from_search_to_the_best(project: Path, monkeypatch: pytest.M
         assert trained.block == ("affine", "batch_norm", "relu")
 
 
-@pytest.fixture
-def _one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_best_by_a_schedule_equals_an_experiment_of_the_same_settings(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("joblib.cpu_count", lambda: 1)
-
-
-@pytest.mark.usefixtures("_one_process")
-def test_the_best_by_a_schedule_equals_an_experiment_of_the_same_settings(project: Path) -> None:
     Path("metrics").mkdir()
     Path("metrics/search_l2.json").write_text('{"best_l2": 0.002}')
     sections = tiny_settings()
@@ -133,8 +125,8 @@ def test_the_best_by_a_schedule_equals_an_experiment_of_the_same_settings(projec
     train.run_best("long")
     train.run("same")
     for name in ("metrics/train/{}.json", "plots/train/{}.csv", "plots/seeds/{}.csv"):
-        of_best, of_same = (Path(name.format(n)).read_bytes() for n in ("best_long", "same"))
-        assert of_best == of_same
+        actual, expected = (Path(name.format(n)).read_bytes() for n in ("best_long", "same"))
+        assert actual == expected
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"best_l2": null}'])

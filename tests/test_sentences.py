@@ -1,4 +1,4 @@
-"""No sentence about a number that does not exist: every question over evidence of every size."""
+"""No sentence has a missing number: every question over results of every size."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_it_can_all_be_drawn(project: Path, changes: dict[str, Any]) -> None:
     stage.run()
 
 
-def test_no_seed_in_common_is_said(project: Path) -> None:
+def test_runs_without_a_common_seed_are_not_compared(project: Path) -> None:
     write()
     for number, path in enumerate(sorted(Path("plots/seeds").glob("*.csv"))):
         runs = pd.read_csv(path)
@@ -172,4 +172,6 @@ def test_the_settings_of_the_report_are_those_of_the_project() -> None:
     assert {key: value for key, value in optional.items() if key not in words.WATCHED} == words.OFF
     for row in reference.RUNS:
         assert row.unlike(settings["training"] | settings["experiments"][row.run]) == "", row.run
-    assert reference.files(settings["data"]["sha256"]) == reference.files(evidence.IMAGES["sha256"])
+    assert reference.digests(settings["data"]["sha256"]) == reference.digests(
+        evidence.IMAGES["sha256"]
+    )

@@ -11,10 +11,10 @@ import pytest
 
 from conftest import tiny_settings, write_params
 from klayer.errors import KlayerError
-from klayer.params import of_stage, read_settings
+from klayer.params import read_settings, stage_settings
 from klayer.settings import Params, Training
 from klayer.stages import settings
-from klayer.stages.settings import LIBRARIES, of_stages
+from klayer.stages.settings import LIBRARIES, stage_files
 
 EXPERIMENTS = {"train@plain", "train@bn"}
 SHORT = "train_best@short"
@@ -23,7 +23,7 @@ BEST = {SHORT, "train_best@long"}
 
 def test_every_setting_reaches_a_stage() -> None:
     params = tiny_settings()
-    files = of_stages(params)
+    files = stage_files(params)
     assert set(params) == set(Params.model_fields)
     assert set(params["data"]) - set(files["data"]) == set(files["mirrors"])
     assert set(files["mirrors"]) == {"mirrors", "timeout"}  # how, which changes no image
@@ -56,7 +56,7 @@ def test_a_change_reaches_the_stages_that_it_changes(
     section: str, values: dict[str, Any], stages: set[str]
 ) -> None:
     params = tiny_settings()
-    before, after = of_stages(params), of_stages({**params, section: params[section] | values})
+    before, after = stage_files(params), stage_files({**params, section: params[section] | values})
     assert before.keys() == after.keys()
     assert {stage for stage in before if before[stage] != after[stage]} - {"report"} == stages
 
@@ -72,15 +72,15 @@ def test_the_files_are_those_of_the_stages(tmp_path: Path, monkeypatch: pytest.M
     files = {path.stem: json.loads(path.read_text()) for path in Path("data/settings").iterdir()}
     for settings_of_stage in files.values():
         assert settings_of_stage.pop("libraries") == dict.fromkeys(LIBRARIES, "1.2.post1")
-    assert files == json.loads(json.dumps(of_stages(params)))
+    assert files == json.loads(json.dumps(stage_files(params)))
 
 
 def test_a_stage_reads_what_was_written_for_it(project: Path) -> None:
-    training = of_stage("train@bn", Training)
+    training = stage_settings("train@bn", Training)
     write_params({})  # which it does not read
-    assert of_stage("train@bn", Training) == training
+    assert stage_settings("train@bn", Training) == training
     assert (training.block, training.hidden) == (("affine", "batch_norm", "relu"), (8, 6))
-    assert of_stage("train_best@long", Training, l2=0.25).l2 == 0.25
+    assert stage_settings("train_best@long", Training, l2=0.25).l2 == 0.25
 
 
 @pytest.mark.parametrize("text", ["", "{}", "\xff"])
@@ -93,7 +93,7 @@ def test_settings_that_are_missing_or_damaged_are_named(project: Path, text: str
         read_settings("train@bn")
     path.write_text('{"libraries": {}, "l3": 1}')
     with pytest.raises(KlayerError, match=r"was written by other code: run `dvc repro --force"):
-        of_stage("train@bn", Training)
+        stage_settings("train@bn", Training)
 
 
 def test_results_of_runs_that_are_gone_are_named(

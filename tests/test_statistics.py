@@ -162,8 +162,8 @@ def table_of(values: Values) -> pd.DataFrame:
     return pd.DataFrame([("coarse", 1e-3, 0, 0.5), *rows], columns=columns)
 
 
-def search_of(gain_of_others: float, of_seeds: Sequence[float] = (0, 0.01, 0.02)) -> Search:
-    values = 0.52 + np.random.default_rng(3).normal(0, 0.003, (13, 3)) + np.array(of_seeds)
+def search_of(gain_of_others: float, seed_effects: Sequence[float] = (0, 0.01, 0.02)) -> Search:
+    values = 0.52 + np.random.default_rng(3).normal(0, 0.003, (13, 3)) + np.array(seed_effects)
     values[1:] += gain_of_others
     return Search(table_of(values))
 

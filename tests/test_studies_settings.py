@@ -16,10 +16,10 @@ from conftest import ROOT, tiny_settings, write_params, write_processed
 from klayer import params
 from klayer.cli import main
 from klayer.errors import KlayerError
-from klayer.params import of_stage
+from klayer.params import stage_settings
 from klayer.settings import Random, Studies, Trial, Trials
 from klayer.stages import study, study_settings
-from klayer.stages.study_settings import SETTINGS, draws, labels, of_stages, trials
+from klayer.stages.study_settings import SETTINGS, draws, labels, study_files, trials
 from klayer.training.trainer import Job
 
 PLAIN = ["affine", "relu"]
@@ -52,7 +52,7 @@ def shown(trials: list[Trial]) -> list[tuple[str, str, int]]:
 
 def test_the_studies_of_the_project_are_sound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT / "studies")
-    counts = {name: len(file.get("networks", ())) for name, file in of_stages().items()}
+    counts = {name: len(file.get("networks", ())) for name, file in study_files().items()}
     assert counts["learning_rate"] == 6 * 2 * 8
     assert counts["search"] == 2 * 16 * 8
 
@@ -124,9 +124,9 @@ def test_values_that_differ_are_shown_differently(values: list[Any], texts: list
         (BEST | {"across": {"flip": [False, True]}}, "best_value compares numbers above 0"),
         ({"ask": "statistics", "variants": {"a": {}}}, "training: statistics needs"),
         ({"ask": "statistics"}, "variants: statistics takes one alone"),
-        ({"variants": {"a": {}, "b": GRID}}, "values of its own, which gain cannot compare"),
+        ({"variants": {"a": {}, "b": GRID}}, "has a grid or random, which gain cannot"),
         (level_of({"random": {"count": 2, "ranges": {"l2": [1, 0.1]}}}), "ranges.l2 should go"),
-        (level_of(RANDOM | GRID), "variants.a.grid is not for one with random"),
+        (level_of(RANDOM | GRID), "variants.a.grid and random exclude each"),
     ],
 )
 def test_a_mistake_is_named_with_its_place(study: dict[str, Any], message: str) -> None:
@@ -154,8 +154,8 @@ def test_what_is_written_is_what_is_read(folder: Path) -> None:
     across = {"sigma": [0.1, 0.2], "batch_size": [10, 20]}
     Path("params.yaml").write_text(json.dumps(sections(across=across)))  # as YAML, in this order
     study_settings.run()
-    written = of_stage("one", Trials, SETTINGS)
-    assert written.model_dump(mode="json", exclude_defaults=True) == of_stages()["one"]
+    written = stage_settings("one", Trials, SETTINGS)
+    assert written.model_dump(mode="json", exclude_defaults=True) == study_files()["one"]
     assert [*written.networks[0].varied] == [*across]
     assert "numpy" in json.loads(Path("settings/one.json").read_text())["libraries"]
 
@@ -204,7 +204,7 @@ def test_by_hand_a_study_takes_the_present_settings(
     write_params(sections(training={"half_cycle": 11}))
     monkeypatch.setattr("klayer.stages.study.run", lambda name: None)
     assert CliRunner().invoke(main, ["studies", "train", "one"]).exit_code == 0
-    assert of_stage("one", Trials, SETTINGS).networks[0].training.half_cycle == 11
+    assert stage_settings("one", Trials, SETTINGS).networks[0].training.half_cycle == 11
 
 
 def test_files_of_a_study_that_is_gone_are_named(

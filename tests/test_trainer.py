@@ -64,8 +64,8 @@ def test_a_seed_decides_start_and_order_and_lambda_neither(dataset: Dataset) -> 
     for trainer in trainers:
         trainer.passes(0)
     orders = [t.order.tobytes() for t in trainers]
-    for of_each in (starts, orders):
-        assert of_each[0] == of_each[1] != of_each[2]
+    for by_seed in (starts, orders):
+        assert by_seed[0] == by_seed[1] != by_seed[2]
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])

@@ -1,7 +1,7 @@
-"""`make quick`: every stage of the pipeline, small, in a copy of the working tree.
+"""`make quick`: a small run of every stage, in a copy of the working tree.
 
-The copy lies in .klayer/quick, so that params.yaml and the committed results are left alone. The
-images are those at hand (CIFAR10_ARCHIVE or data/); nothing is downloaded, synthetic ones are made.
+The copy is in .klayer/quick, so params.yaml and the committed results do not change. The images are
+those of CIFAR10_ARCHIVE or data/, else synthetic ones; nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from klayer.errors import KlayerError
 from klayer.stages.settings import RESULTS, check
 
 FOLDER = Path(".klayer/quick")
-LENGTHS = ("seeds", "half_cycle", "cycles", "evaluation_interval")  # of a run's own
+LENGTHS = ("seeds", "half_cycle", "cycles", "evaluation_interval")  # no run changes these
 EXPERIMENTS = ("three_layer", "three_layer_bn", "nine_layer", "nine_layer_bn")
 
 
 def main() -> None:
-    """Copies, runs the pipeline there, and says where the report is."""
+    """Copies the working tree, runs the pipeline in the copy, and prints where the report is."""
     start = time.monotonic()
     check()
     shutil.rmtree(FOLDER, ignore_errors=True)
     copy_tree(Path(), FOLDER)
     for path in [path for pattern in RESULTS for path in FOLDER.glob(pattern)]:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()  # of experiments it does not train
-    shutil.rmtree(FOLDER / "src")  # the project's own, where compiled code is kept, takes its place
+        shutil.rmtree(path) if path.is_dir() else path.unlink()  # of experiments that are not run
+    shutil.rmtree(FOLDER / "src")  # replaced by a link: the compiled code is kept in src
     (FOLDER / "src").symlink_to(Path("src").absolute())
-    # DVC gives stages to the user's shell, which may be none; to start workers takes longer.
+    # DVC runs stages in the user's shell, which may not exist. Starting workers would take longer.
     environment = os.environ | {"SHELL": "/bin/sh", "LOKY_MAX_CPU_COUNT": "1"}
     params = YAML()
     settings = params.load(FOLDER / "params.yaml")
@@ -61,7 +61,7 @@ def copy_tree(source: Path, target: Path) -> None:
     """
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=source, stdout=subprocess.PIPE, check=False)
-    if listed.returncode:  # Git has said why
+    if listed.returncode:  # Git has printed why
         raise KlayerError("`make quick` needs a Git repository: clone the project (a ZIP has none)")
     compiled = source.glob("src/klayer/**/__pycache__/*.nb?")
     names = os.fsdecode(listed.stdout).split("\0")
@@ -73,7 +73,7 @@ def copy_tree(source: Path, target: Path) -> None:
 
 
 def shrink(settings: dict[str, Any]) -> None:
-    """Makes the settings of params.yaml those of a run of seconds, in place."""
+    """Changes the settings of params.yaml, in place, so that a run takes seconds."""
     lengths = {"half_cycle": 50, "cycles": 1, "seeds": [1, 2], "evaluation_interval": 20}
     settings["training"] |= lengths
     settings["check_gradients"]["hidden"] = [[6], [6, 5]]
@@ -83,7 +83,7 @@ def shrink(settings: dict[str, Any]) -> None:
     search["training"] |= {"half_cycle": 25, "evaluation_interval": 50}
     search["coarse"]["count"], search["fine"]["count"] = 6, 3
     search["fine"]["seeds"] = [1, 2]
-    first = next(iter(search["schedules"]))  # the one whose networks the report looks into
+    first = next(iter(search["schedules"]))  # the report shows the networks of this one
     search["schedules"] = {first: _short(search["schedules"][first])}
 
 

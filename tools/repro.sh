@@ -1,11 +1,11 @@
 #!/bin/sh
-# The pipeline, for `make repro`: on synthetic images where no copy of CIFAR-10 is to be had.
-# The stage `download` says so by an exit status of its own, which dvc hides: so it runs here first.
-# Every other failure ends here with its own message.
+# The pipeline, for `make repro`, with synthetic images as a fallback when there is no CIFAR-10.
+# `klayer download` then exits with status 3, which dvc hides: so the command runs here first.
+# Any other failure ends the script with its message.
 NO_COPY=3
 images=data/cifar-10-batches-py
 
-export SHELL=/bin/sh  # DVC gives stages to the user's shell, which may be none, or speak otherwise
+export SHELL=/bin/sh  # DVC runs stages in the user's shell, which may not exist or not be POSIX
 if ! git rev-parse --git-dir >/dev/null && ! dvc config core.no_scm 2>/dev/null | grep -qi true; then
   [ -e .git ] || echo "DVC needs a Git repository, and this folder is none (a ZIP has no .git): clone" \
     "the project, run \`git init && git add . && git commit -m start\` here, or tell DVC that there is" \
@@ -15,8 +15,8 @@ fi
 
 locks=.dvc/tmp/rwlock
 cut_short() { [ -f "$locks" ] && ! python -m json.tool "$locks" >/dev/null 2>&1; }
-if cut_short && sleep 1 && cut_short; then  # a dvc at work writes it whole at once
-  echo "a dvc that was stopped left $locks cut short, which no dvc would read: it is removed"
+if cut_short && sleep 1 && cut_short; then  # a running dvc completes the file at once
+  echo "a dvc that was stopped left $locks cut short, which dvc cannot read: it is removed"
   rm -f "$locks"
 fi
 
@@ -36,6 +36,6 @@ elif [ ! -d "$images" ] && ! dvc checkout --quiet "$images" 2>/dev/null; then
     echo
   elif [ "$status" != 0 ]; then
     exit "$status"
-  fi  # otherwise the stage finds sound files and keeps them
+  fi  # otherwise the stage of the pipeline finds the files
 fi
 exec dvc repro

@@ -21,7 +21,7 @@ SCHEMAS: dict[Path, type[Params | Studies]] = {
 def schema(kind: type[Params | Studies]) -> dict[str, Any]:
     """The JSON schema of params.yaml, of the class that checks it.
 
-    The class has trainings with all their settings, where the file has what a run changes.
+    A run has all settings of `training` in the class, and only its changes in the file.
     """
     text = json.dumps(kind.model_json_schema())
     whole: dict[str, Any] = json.loads(text.replace("#/$defs/Training", "#/$defs/Changes"))

@@ -14,8 +14,8 @@ MODULES = {"KLayerClassifier": "klayer.classifier", "load_networks": "klayer.tra
 
 
 def __getattr__(name: str) -> Any:
-    """What `__all__` names, when it is asked for: what it imports takes a second, and
-    KLayerClassifier needs scikit-learn.
+    """Imports what `__all__` names at the first use: it takes a second, and KLayerClassifier needs
+    scikit-learn.
     """
     if name in MODULES:
         return getattr(import_module(MODULES[name]), name)

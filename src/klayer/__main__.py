@@ -4,7 +4,7 @@ import os
 import sys
 
 if __name__ == "__main__" and not sys.flags.safe_path:
-    del sys.path[0]  # the working folder: a file of the user there may have a library's name
+    del sys.path[0]  # the working folder, where a user's file may have the name of a library
     os.environ["PYTHONSAFEPATH"] = "1"  # for workers
 
 try:

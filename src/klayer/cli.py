@@ -14,7 +14,7 @@ import click
 from klayer.environment import check_folder, end_with, projects_around, unchanged
 from klayer.errors import KlayerError, one_line
 
-PARENT = os.getppid()  # asked for early: it may end while the rest is imported
+PARENT = os.getppid()  # read early: the parent may end during the imports below
 STOPPED = (
     "stopped: nothing is left half-written, and networks that were finished are kept: run the same "
     "command again to go on"
@@ -32,7 +32,7 @@ class _Group(click.Group):
             message, status = str(error), error.exit_status
         except KeyboardInterrupt:
             message, status = STOPPED, 1
-            threading.excepthook = lambda _: None  # loky's threads would print what they miss
+            threading.excepthook = lambda _: None  # threads of loky would print tracebacks
         except (OSError, MemoryError) as error:
             message, status = one_line(error), 1
         except Exception as error:
@@ -55,17 +55,17 @@ def main() -> None:
 
 @main.group()
 def studies() -> None:
-    """The stages of the pipeline in studies/, where these run."""
+    """The stages of the pipeline in studies/; run them there."""
 
 
 def _call(function: str, *arguments: Any) -> None:
-    """Calls `module:function` of klayer.stages, which is loaded only now."""
+    """Calls `module:function` of klayer.stages; the module is imported here, as it may be slow."""
     module, _, name = function.partition(":")
     getattr(import_module(f"klayer.stages.{module}"), name)(*arguments)
 
 
 def _begin() -> str | None:
-    """Before any work; the stage that DVC runs, if it does."""
+    """Checks the folder. Returns the name of the stage when DVC runs the command."""
     check_folder()
     if stage := os.environ.get("DVC_STAGE"):
         end_with(PARENT)
@@ -73,22 +73,21 @@ def _begin() -> str | None:
 
 
 def _run(group: click.Group, function: str, *names: str) -> None:
-    """Runs a stage with the settings that were written of params.yaml.
-
-    By hand they are written now. DVC has done so, and what the stage depends on must not change
-    while it runs.
+    """Runs a stage. Run by hand, it takes the present params.yaml. Run by DVC, it takes the
+    settings that DVC has written before, and nothing it depends on may change meanwhile.
     """
-    stage, settings = _begin(), "study_settings:run" if group is studies else "settings:run"
+    stage = _begin()
+    settings = "study_settings:run" if group is studies else "settings:run"
     if not stage and function != settings:
         _call(settings)
     with unchanged(stage) if stage else nullcontext():
         _call(function, *names)
 
 
-# The command of each stage, with its argument; its function in klayer.stages; its help.
+# For each stage its command with the argument, its function in klayer.stages, and its help.
 STAGES = (
     ("settings", "settings:run", "Check params.yaml and write the settings of each stage."),
-    ("download", "download:run", "Fetch CIFAR-10's files, unless they are there, and check them."),
+    ("download", "download:run", "Fetch CIFAR-10's files, unless they exist, and check them."),
     ("preprocess", "preprocess:run", "Write images, labels, mean and deviation of CIFAR-10."),
     ("train NAME", "train:run", "Train and test the experiment NAME, a network for each seed."),
     ("search-l2", "search_l2:run", "Search the L2 strength, coarse and then fine."),
@@ -131,10 +130,10 @@ def check_gradients(layer: str | None) -> None:
 @click.argument("network", nargs=2, type=(str, int), required=False, metavar="[RUN SEED]")
 @click.option("--networks", default=3, type=click.IntRange(min=1), help="How many are drawn.")
 def verify(network: tuple[str, int] | None, networks: int) -> None:
-    """Audit the results at hand: train networks again and compare every digit.
+    """Audit the results: train networks again and compare every digit.
 
-    They are drawn at random from all experiments and from the best L2 strength's schedules. Or RUN
-    (such as three_layer_bn, best_two_cycles) and SEED name one.
+    The networks are drawn at random from all runs. To choose one, give its RUN (such as
+    three_layer_bn or best_two_cycles) and its SEED.
     """
     _begin()
     if network:

@@ -1,5 +1,5 @@
-"""What could change or lose a result without a word: other code, a shallow clone, an edit of what a
-stage depends on while it runs, a lost parent.
+"""Guards against results that would be silently wrong or lost: code of another folder, a shallow
+clone, an edit while a stage runs, a process whose parent has ended.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from ruamel.yaml import YAML
 import klayer
 from klayer.errors import KlayerError
 
-EDITED = (".yaml", ".json", ".lock")  # of settings
+SETTINGS = (".yaml", ".json", ".lock")  # endings of files with settings
 
 
 def check_folder() -> None:
-    """Before any work. Raises KlayerError in two folders:
+    """Checks the working folder before any work. Raises KlayerError in two cases:
 
-    - with code of klayer that is not the one that runs, as in a second clone: an environment holds
-      klayer at one place, and results belong to the code of their folder;
-    - of an experiment in a shallow clone: DVC hands its results over by a fetch, which Git refuses
-      there, and says nothing.
+    - The folder has code of klayer, but other code runs, as in a second clone: an environment knows
+      one folder of klayer, and results belong to the code of their folder.
+    - DVC runs an experiment of a shallow clone: it fetches the results with Git, which refuses, and
+      prints no error.
     """
     here, running = Path("src/klayer"), Path(klayer.__file__).parent
     if here.is_dir() and not here.samefile(running):
@@ -41,18 +41,19 @@ def check_folder() -> None:
 
 
 def projects_around() -> list[Path]:
-    """Of an experiment's temporary folder, below `.dvc`, the project's own one; else none."""
+    """The project's folder, when DVC runs an experiment in a temporary folder below `.dvc`; else
+    empty.
+    """
     return [path.parent for path in Path.cwd().parents if path.name == ".dvc"]
 
 
 @contextmanager
 def unchanged(stage: str) -> Iterator[None]:
-    """Around a stage of dvc.yaml, by the address that DVC gives it: train@NAME, or
-    folder/dvc.yaml:train@NAME.
+    """Wraps a stage of dvc.yaml. DVC calls it train@NAME or folder/dvc.yaml:train@NAME.
 
-    DVC records the dependencies of a stage after its command has ended: what is edited meanwhile
-    would be recorded for a result of what was there before, which then counts as up to date.
-    Raises KlayerError at the end when code or settings on which the stage depends are others.
+    DVC records the dependencies of a stage when its command has ended. After an edit in between, a
+    result of the old files would count as up to date with the new ones. Raises KlayerError at the
+    end when code or settings that the stage depends on have changed.
     """
     before = _contents(stage)
     yield
@@ -60,28 +61,28 @@ def unchanged(stage: str) -> Iterator[None]:
     for path in sorted(before.keys() | after.keys()):
         if before.get(path) != after.get(path):
             raise KlayerError(
-                f"{path} was changed while {stage} ran, and DVC would record it for a result of "
-                "what was there before: run `dvc repro` again"
+                f"{path} was changed while {stage} ran, and DVC would record the new file for the "
+                "old result: run `dvc repro` again"
             )
 
 
 def _contents(stage: str) -> dict[Path, bytes]:
-    """Every file of code and settings among a stage's dependencies. What stages write is left
-    alone by DVC meanwhile.
+    """The files of code and settings among a stage's dependencies. Outputs of other stages are not
+    read: DVC locks them.
     """
-    if not (pipeline := Path("dvc.yaml")).exists():  # a stage of the user's own, elsewhere
+    if not (pipeline := Path("dvc.yaml")).exists():  # a stage of another project
         return {}
     stages = YAML(typ="safe", pure=True).load(pipeline)["stages"]
     entry = stages.get(stage.rpartition(":")[2].partition("@")[0], {})
-    named = [Path(path) for path in entry.get("do", entry).get("deps", [])]
-    edited = [path for path in named if path.parts[0] == "src" or path.suffix in EDITED]
-    files = [file for path in edited for file in (path, *path.rglob("*"))]
-    code = [file for file in files if file.is_file() and "__pycache__" not in file.parts]
-    return {file: file.read_bytes() for file in code}
+    deps = [Path(path) for path in entry.get("do", entry).get("deps", [])]
+    deps = [path for path in deps if path.parts[0] == "src" or path.suffix in SETTINGS]
+    files = [file for path in deps for file in (path, *path.rglob("*"))]
+    files = [file for file in files if file.is_file() and "__pycache__" not in file.parts]
+    return {file: file.read_bytes() for file in files}
 
 
 def end_with(parent: int) -> None:
-    """Ends this process within a second of its parent, so that nothing is left running."""
+    """Ends this process within a second after its parent, so that no process keeps running."""
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 
 class KlayerError(Exception):
-    """An error the user can fix. Its text is one sentence or a few plain lines: what is wrong, with
-    its name, and the fix. The command line prints it and exits with `exit_status`.
+    """An error the user can fix. Its text names what is wrong, and the fix. The command line prints
+    it and exits with `exit_status`.
     """
 
     exit_status = 1
 
 
 class NoArchiveError(KlayerError):
-    """CIFAR-10 was found nowhere: the one failure that synthetic images can answer."""
+    """No source has CIFAR-10. tools/repro.sh then falls back to synthetic images."""
 
     exit_status = 3
 
 
 def one_line(error: BaseException) -> str:
-    """What a library says of an error, in one line."""
+    """The class and the message of an error, in one line."""
     return " ".join(f"{type(error).__name__}: {error}".split())

@@ -1,4 +1,4 @@
-"""Writes files whole or not at all: first under another name, then renamed."""
+"""Writes files whole or not at all: under a temporary name, which is then changed."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ import numpy as np
 
 from klayer.errors import KlayerError
 
-if TYPE_CHECKING:  # slow to import, and most workers write neither tables nor pictures
+if TYPE_CHECKING:  # slow to import; workers write neither tables nor pictures
     import pandas as pd
     from PIL import Image
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Gives a temporary path beside `path`; on success it becomes `path`, on failure it is removed.
+    """Yields a temporary path. On success the file becomes `path`, on failure it is removed.
 
     Raises KlayerError when the disk is full or the folder cannot be written.
     """
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")  # of this writer alone
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")  # a unique name
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
@@ -43,7 +43,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Writes all files of a folder, by name, and removes what other files it has."""
+    """Writes the files of a folder, by name, and removes all other files in it."""
     for name, content in files.items():
         with whole_file(folder / name) as partial:
             partial.write_bytes(content)

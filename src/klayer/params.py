@@ -1,7 +1,7 @@
-"""Reads params.yaml and what the stage `settings` made of it, and names the key that is wrong.
+"""Reads params.yaml, and the file of settings that each stage gets from it; names a wrong key.
 
-A stage that trains does not read params.yaml: it reads the file that `settings` wrote for it, on
-which it depends. So DVC records the settings that it ran with, whatever is edited meanwhile.
+A stage does not read params.yaml, but the file that the stage `settings` wrote for it. DVC records
+this file, so it records the settings of the run, even when params.yaml is edited meanwhile.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 from klayer.errors import KlayerError, one_line
 
 PARAMS = Path("params.yaml")
-SETTINGS = Path("data/settings")  # a file for each stage, of the stage `settings`
+SETTINGS = Path("data/settings")  # the stage `settings` writes a file for each stage
 REWRITE = "run `dvc repro --force --single-item settings`"
 S = TypeVar("S", bound=BaseModel)
 
@@ -32,58 +32,53 @@ def read(path: Path = PARAMS) -> dict[str, Any]:
         params = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise KlayerError(f"{path} is missing here: run klayer in the project's folder") from None
-    except Exception as error:  # a text that is not YAML makes the reader raise almost anything
+    except Exception as error:  # for a text that is not YAML, the reader raises almost anything
         raise KlayerError(f"{path} cannot be read as YAML: {one_line(error)}") from error
     if not isinstance(params, dict):
         raise KlayerError(f"{path} has to hold sections such as `training:`, not {params!r:.50}")
     return params
 
 
-def names(params: Mapping[str, Any], path: str) -> list[str]:
-    """The keys of the section at a dotted path."""
-    for key in path.split("."):
-        params = params[key]
-    return list(params)
-
-
 def check(kind: type[S], sections: Mapping[str, Any], path: str = "") -> S:
-    """The sections of params.yaml, or of its section `path`, as a class has them.
+    """The sections of params.yaml, or those of its section `path`, as an object of a class.
 
-    Raises KlayerError with a line for each key that is wrong.
+    Raises KlayerError with a line for each wrong key.
     """
     try:
         return kind.model_validate(sections)
     except ValidationError as error:
-        problems = error.errors()  # a list with a wrong value is too short besides
+        problems = error.errors()
+        # Consequences are not named: a list with a wrong value is also too short, and a wrong value
+        # of `training` is wrong in every experiment, which lies deeper.
         problems = [p for p in problems if p["type"] != "too_short"] or problems
-        first = min(len(p["loc"]) for p in problems)  # as defaults make wrong what changes them
-        lines = [_explain(p, path) for p in problems if len(p["loc"]) == first]
+        depth = min(len(p["loc"]) for p in problems)
+        lines = [_explain(p, path) for p in problems if len(p["loc"]) == depth]
         raise KlayerError("\n".join(lines)) from None
 
 
 def read_settings(stage: str, folder: Path = SETTINGS) -> dict[str, Any]:
-    """What the stage `settings` wrote for a stage, without the versions of libraries.
+    """The settings that were written for a stage, without the versions of libraries.
 
     Raises KlayerError when it is missing or damaged.
     """
     path = folder / f"{stage}.json"
     try:
         settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        settings.pop("libraries")  # which are there for DVC to compare
+        settings.pop("libraries")  # only DVC compares them
     except FileNotFoundError:
         known = ", ".join(sorted(other.stem for other in folder.glob("*.json")))
         raise KlayerError(
-            f"{path} is missing: run `dvc repro`, which writes it of params.yaml (known: {known})"
+            f"{path} is missing: run `dvc repro`, which writes it from params.yaml (known: {known})"
         ) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise KlayerError(f"{path} is damaged ({error!r}): {REWRITE}") from None
     return settings
 
 
-def of_stage(stage: str, kind: type[S], folder: Path = SETTINGS, **known: Any) -> S:
-    """The settings of a stage, as `read_settings` reads them, with what else is known.
+def stage_settings(stage: str, kind: type[S], folder: Path = SETTINGS, **known: Any) -> S:
+    """The settings of a stage, see `read_settings`, with `known` ones, as an object of a class.
 
-    Raises KlayerError also when they are not those that klayer would write now.
+    Raises KlayerError also when the file has other keys or values than the class allows.
     """
     try:
         return kind.model_validate(read_settings(stage, folder) | known)
@@ -92,11 +87,11 @@ def of_stage(stage: str, kind: type[S], folder: Path = SETTINGS, **known: Any) -
 
 
 def _explain(problem: Any, path: str) -> str:
-    """A line on a wrong key: where it stands, its value, and what pydantic says of it."""
+    """A line on a wrong key: its path, its value, and pydantic's message."""
     keys = [path, *map(str, problem["loc"])] if path else [*map(str, problem["loc"])]
     message, value = problem["msg"].removeprefix("Value error, "), problem["input"]
     if problem["type"] == "value_error" and isinstance(value, dict):
-        return f"params.yaml: {'.'.join([*keys, message])}"  # it begins with the key
+        return f"params.yaml: {'.'.join([*keys, message])}"  # the message begins with the key
     where = ".".join(keys).removesuffix(".[key]")
     if problem["type"] == "missing":
         return f"params.yaml: {where} is missing: add it"

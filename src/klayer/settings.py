@@ -1,4 +1,6 @@
-"""Every class of params.yaml, the project's and that of studies/: keys, types, limits, meaning."""
+"""The classes of params.yaml, that of the project and that of studies/: keys, types, limits and
+meanings. tools/schema.py writes the meanings to params.schema.json, which editors show.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-# The names of the tables of klayer.networks and klayer.data (tests hold them equal): to import
-# those takes half a second, which commands that train nothing do without.
+# The keys of tables in klayer.networks and klayer.data; tests keep them equal. Importing the tables
+# would take commands that do not train half a second.
 LayerName = Literal["affine", "batch_norm", "relu", "dropout"]
 InitialisationName = Literal["uniform", "xavier", "he", "normal"]
 OptimizerName = Literal["sgd", "momentum", "adam"]
@@ -17,10 +19,11 @@ ScheduleName = Literal["triangular", "constant", "step", "cosine", "one_cycle"]
 StatisticsName = Literal["own", "precise"]
 CorruptionName = Literal["brightness", "contrast", "noise", "translation"]
 
-BEST = "best_"  # before a schedule's name: the run that trains the best lambda by it
+BEST = "best_"  # best_SCHEDULE is the run that trains the best lambda with a schedule
 SYNTHETIC = "synthetic"
 FILES = ("batches.meta", *(f"data_batch_{n}" for n in range(1, 6)), "test_batch")
-IMAGES = 50_000  # of data_batch_1 to 5: for training and validation
+IMAGES = 50_000  # for training and validation, in data_batch_1 to 5
+# Old names of settings, and the present ones.
 RENAMED = {"gradient_momentum": "momentum", "shift": "augment_shift", "shifts": "corruptions"}
 
 
@@ -34,12 +37,15 @@ class Section(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _has_known_keys(cls, section: Any) -> Any:
-        """Whole files may have others, sections of the user's own, unless they look misspelt."""
+        """Raises ValueError for an unknown key. A whole file may have other sections, for stages of
+        the user, unless a name looks misspelt.
+        """
         extra, known = cls.model_config["extra"], list(cls.model_fields)
         if extra == "allow" or not isinstance(section, dict):
             return section
+        likeness = 0.8 if extra == "ignore" else 0.6
         for key in [key for key in section if key not in known]:
-            name, likeness = RENAMED.get(key, str(key).lower()), 0.8 if extra == "ignore" else 0.6
+            name = RENAMED.get(key, str(key).lower())
             close = get_close_matches(name, known, 1, likeness)
             if close or extra == "forbid":
                 fix = f": did you mean {close[0]}?" if close else f" (known: {', '.join(known)})"
@@ -54,8 +60,8 @@ class Section(BaseModel):
         return self
 
     def rules(self) -> Iterator[tuple[object, str]]:
-        """What its keys have to hold together, each with the message where they do not, which
-        begins with the key that is wrong.
+        """Rules about several keys: whether each holds, and the message when it does not, which
+        begins with the wrong key.
         """
         yield from ()
 
@@ -81,26 +87,26 @@ Name = Annotated[str, Field(pattern="^[A-Za-z0-9_][A-Za-z0-9_-]{0,99}$")]  # a p
 class Training(Section):
     """How a network is built and trained.
 
-    A setting with a default goes further than the report and may be left out, which is the same
-    as the default: off. Then nothing is drawn, no operation changes, and the files of trained
-    networks do not name it.
+    A setting with a default goes further than the report. It may be left out, which is the same as
+    the default: off. Then it draws no random numbers, changes no operation, and is not written to
+    the files of trained networks.
     """
 
     hidden: Hidden
     """Units of each hidden layer, first to last."""
     block: Annotated[tuple[LayerName, ...], Several]
-    """The layers of each hidden layer, in their order, such as affine, batch_norm, relu."""
+    """The parts of each hidden layer, in order, such as affine, batch_norm, relu."""
     epsilon: Above0
     """Added to the variance in batch normalisation."""
     bn_momentum: Share
-    """Of the running averages: new = bn_momentum * old + (1 - bn_momentum) * batch."""
+    """Decay of the running averages: new = bn_momentum * old + (1 - bn_momentum) * batch."""
     initialisation: InitialisationName
     """Initial weights: uniform within 1/sqrt(fan in), xavier, he, or normal with sigma."""
     sigma: Above0
     """Standard deviation of initial weights, where initialisation is normal."""
     batch_size: Positive
-    """Images of a mini-batch. Where it does not divide the training images, the last, incomplete
-    batch of each epoch is left out; with reshuffle false its images are never seen."""
+    """Images of a mini-batch. An incomplete batch at the end of an epoch is left out; without
+    reshuffle its images are never seen."""
     learning_rate_min: Above0
     """Where each cycle of the learning rate begins and ends."""
     learning_rate_max: Annotated[float, Field(gt=0, le=1e6)]
@@ -112,33 +118,35 @@ class Training(Section):
     cycles: Positive
     """Cycles of the learning rate, 2 * half_cycle steps each."""
     seeds: Seeds
-    """A network for each: of its initial weights and of the order of the images."""
+    """A network for each seed, which decides its initial weights and the order of the images."""
     evaluation_interval: Positive
     """Steps between two points of the curves; the last step is always one."""
     skip: Annotated[int, Field(ge=0)] = 0
-    """Hidden layers that a skip connection goes over, from the second one on; 0 without."""
+    """Hidden layers that a skip connection goes over, from the second one on; 0 for none."""
     dropout: Share = 0.0
-    """Share of the units that `dropout` in the block puts to 0 in training."""
+    """Share of the units that the layer dropout sets to 0 in training."""
     label_smoothing: Share = 0.0
     """Share of each label that is spread evenly over all classes in training."""
     optimizer: OptimizerName = "sgd"
     """sgd, momentum (SGD with momentum), or adam with decoupled decay 2 * learning rate * l2."""
     momentum: Share = 0.9
-    """Of momentum, and of Adam's mean gradient (beta_1)."""
+    """Decay of momentum's velocity and of Adam's mean gradient (beta_1)."""
     schedule: ScheduleName = "triangular"
-    """The learning rate: triangular or cosine in each cycle, constant, step or one_cycle in all."""
+    """The learning rate: triangular or cosine in each cycle; constant, step or one_cycle over the
+    whole training."""
     reshuffle: bool = True
-    """Whether every epoch has an order of its own, or all that of the first."""
+    """Whether the images are shuffled again for every epoch."""
     flip: bool = False
-    """Whether half of the training images, drawn anew each time, are mirrored."""
+    """Whether training images are mirrored at random, half of each batch on average."""
     augment_shift: Annotated[int, Field(ge=0, le=16)] = 0
-    """Largest number of pixels by which training images are shifted, drawn anew each time."""
+    """Training images are shifted at random by up to this number of pixels."""
     statistics: Annotated[tuple[StatisticsName, ...], List, AfterValidator(_different)] = ()
-    """For inference beside the running averages: own of the evaluated set, precise (PreciseBN)."""
+    """Other statistics for inference, besides the running averages: own (of the evaluated images)
+    and precise (PreciseBN)."""
     corruptions: Annotated[tuple[CorruptionName, ...], List, AfterValidator(_different)] = ()
-    """Corrupted test images that are evaluated at the end, with all statistics."""
+    """Corruptions of the test images, which are evaluated at the end with all statistics."""
     views: bool = False
-    """Whether networks are at the end also evaluated by their mean over views of each image."""
+    """Whether networks are also evaluated by mean probabilities over ten views of each image."""
 
     def rules(self) -> Iterator[tuple[object, str]]:
         low, high = self.learning_rate_min, self.learning_rate_max
@@ -154,7 +162,7 @@ class Training(Section):
             "dropout should be 0.0 where block does not name the layer dropout",
         )
         if self.skip:
-            starts = range(0, len(self.hidden) - self.skip, self.skip)  # as the network has it
+            starts = range(0, len(self.hidden) - self.skip, self.skip)  # as in the network
             yield starts, f"skip should be below {len(self.hidden)}, the number of hidden layers"
             yield (
                 all(self.hidden[n] == self.hidden[n + self.skip] for n in starts),
@@ -171,17 +179,17 @@ class DataConfig(Section):
     """Where the images come from and how they are divided."""
 
     source: Literal["cifar10", "synthetic"]
-    """The images of CIFAR-10, or synthetic ones that the project makes itself."""
+    """CIFAR-10, or synthetic images, which the project makes itself."""
     sha256: list[Annotated[str, Field(pattern=r"^[0-9a-f]{64} +\S+$")]]
-    """The seven files that are accepted, each `DIGEST NAME`, as sha256sum prints them."""
+    """The seven accepted files, each as `DIGEST NAME`, as sha256sum prints them."""
     mirrors: list[Annotated[str, Field(pattern=r"^https?://\S+$")]]
     """Addresses of the archive, tried in this order."""
     timeout: Annotated[float, Field(gt=0, le=3600)]
     """Seconds without an answer, or without a byte, after which a mirror is skipped."""
     synthetic_seed: Annotated[int, Field(ge=0)]
-    """Of the synthetic images."""
+    """Seed of the synthetic images."""
     validation: Annotated[int, Field(ge=1, le=10_000)]
-    """How many images validate: the first of data_batch_1."""
+    """Number of validation images: the first ones of data_batch_1."""
 
     @property
     def digests(self) -> dict[str, str]:
@@ -194,12 +202,12 @@ class DataConfig(Section):
 
 
 class CheckGradients(Section):
-    """What is checked: every network of `hidden`, with and without BN, with each l2."""
+    """The gradient check: every network of `hidden`, with and without BN, with each l2."""
 
     images: Annotated[int, Field(ge=2)]
-    """Images of the batch."""
+    """Number of images in the batch."""
     features: Annotated[int, Field(ge=1, le=3072)]
-    """Features that are kept of an image, evenly spread."""
+    """Number of features of an image that are used, evenly spread."""
     hidden: Annotated[tuple[Hidden, ...], Several]
     """The networks: units of the hidden layers of each."""
     l2: Annotated[tuple[From0, ...], Several]
@@ -207,38 +215,38 @@ class CheckGradients(Section):
     tolerance: Above0
     """Largest relative error."""
     seed: Annotated[int, Field(ge=0)]
-    """Of the random weights."""
+    """Seed of the random weights."""
 
 
 class Coarse(Section):
-    """Values on a logarithmic scale, one network each."""
+    """The coarse search: values on a logarithmic scale, one network each."""
 
     count: Positive
-    """How many values."""
+    """Number of values."""
     largest: Above0
     """The largest value."""
     smallest: Above0
     """The smallest value."""
     seed: Seed
-    """Of all networks of the phase."""
+    """Seed of all networks of the phase."""
 
     def rules(self) -> Iterator[tuple[object, str]]:
         yield self.smallest <= self.largest, f"smallest should be at most largest, {self.largest}"
 
 
 class Fine(Section):
-    """Values around the best region of the coarse search, a network for each seed."""
+    """The fine search: values around the best region of the coarse search."""
 
     count: Positive
-    """How many values, besides lambda = 0."""
+    """Number of values, besides lambda = 0."""
     decades: Annotated[float, Field(gt=0, le=10)]
     """Width of the region around the centre, in powers of ten."""
     seeds: Seeds
-    """A network of each value for each."""
+    """A network of each value for each seed."""
 
 
 class Search(Section):
-    """How lambda is searched, and how the best one is then trained."""
+    """The search of lambda, and the training of the best one."""
 
     training: Training
     """What differs from the section `training`."""
@@ -246,8 +254,8 @@ class Search(Section):
     """The first phase."""
     fine: Fine
     """The second phase."""
-    schedules: Annotated[dict[Name, Training], Field(min_length=1)] = {}  # the stage has none
-    """What differs from both in training the best lambda, by the name of the schedule."""
+    schedules: Annotated[dict[Name, Training], Field(min_length=1)] = {}  # not for stage search_l2
+    """The schedules that train the best lambda, by name: what differs from both."""
 
     def rules(self) -> Iterator[tuple[object, str]]:
         limit = 1 / (2 * self.training.learning_rate_max) / 10 ** (self.fine.decades / 2)
@@ -260,9 +268,9 @@ class Search(Section):
 
 
 class Params(Section, extra="ignore"):
-    """params.yaml, in which each run has all its settings: those of `training`, and its own.
+    """params.yaml. Each run gets the settings of `training` with its own changes.
 
-    Other sections, of stages of the user's own, are left alone.
+    Other sections belong to stages of the user, and are ignored.
     """
 
     data: DataConfig
@@ -285,7 +293,7 @@ class Params(Section, extra="ignore"):
                 "search": search | {"training": searching, "schedules": schedules},
             }
         except (KeyError, TypeError, AttributeError):
-            return sections  # a section that is missing, or none, is named by its own class
+            return sections  # the classes name what is missing or is not a section
 
     def rules(self) -> Iterator[tuple[object, str]]:
         images = IMAGES - self.data.validation
@@ -297,22 +305,22 @@ class Params(Section, extra="ignore"):
 
     @property
     def runs(self) -> dict[str, Training]:
-        """Every run by its name: the experiments, then best_SCHEDULE, the best lambda trained by
-        each schedule. The l2 of the latter is not known before the search.
+        """Every run by its name: the experiments, then best_SCHEDULE for each schedule, whose l2 is
+        not known before the search.
         """
         return self.experiments | {f"{BEST}{n}": t for n, t in self.search.schedules.items()}
 
 
 Lists = dict[str, Annotated[list[Any], Field(min_length=1)]]
 Range = Annotated[tuple[Above0, Above0], List]
-OF_STUDY = {"seeds", "statistics", "corruptions", "views"}  # the same for all its networks
+COMMON = {"seeds", "statistics", "corruptions", "views"}  # the same for all networks of a study
 
 
 class Random(Section):
-    """Values drawn anew for each seed, evenly in their logarithm."""
+    """Random values for each seed, evenly spread in their logarithm."""
 
     count: Annotated[int, Field(ge=1, le=10_000)]
-    """How many."""
+    """Number of values for each seed."""
     ranges: Annotated[dict[str, Range], Field(min_length=1)]
     """Smallest and largest value of each setting, above 0."""
 
@@ -322,25 +330,28 @@ class Random(Section):
 
 
 class Variant(Section, extra="allow"):
-    """What a variant changes of `training`, and the values that it has for itself."""
+    """What a variant changes of `training`, and values for this variant only."""
 
     grid: Lists = {}
-    """Values of each setting, all combinations of them."""
+    """Values of each setting; all combinations are trained."""
     random: Random | None = None
-    """Drawn values, instead of a grid."""
+    """Random values, instead of a grid."""
 
     @property
     def changes(self) -> dict[str, Any]:
-        """Of the section `training`."""
+        """The changes of the section `training`."""
         return self.model_extra or {}
 
     @property
     def own(self) -> Mapping[str, Any]:
-        """Its own values, by setting."""
+        """The values for this variant only, by setting."""
         return self.random.ranges if self.random else self.grid
 
     def rules(self) -> Iterator[tuple[object, str]]:
-        yield not (self.random and self.grid), "grid is not for one with random: make two variants"
+        yield (
+            not (self.random and self.grid),
+            "grid and random exclude each other: make two variants",
+        )
 
 
 class Study(Section):
@@ -349,18 +360,18 @@ class Study(Section):
     question: str
     """The title of its section on the page."""
     ask: Literal["gain", "range", "best_value", "best_gain", "statistics", "level"]
-    """What the answer is computed of, see docs/studies.md."""
+    """The kind of question, see docs/studies.md."""
     variants: Annotated[
         dict[Name, Annotated[Variant, BeforeValidator(lambda changes: changes or {})]],
         Field(min_length=1),
     ]
-    """What each changes, by its name; the first is the one that others are compared with."""
+    """What each variant changes, by its name; the others are compared with the first."""
     training: dict[str, Any] = {}
     """What all variants change of the section `training`."""
     across: Lists = {}
-    """Values of a setting, all for each variant; further lists go along with the first one."""
+    """Values of a setting, all for each variant; further lists vary together with the first."""
     test: bool = True
-    """Whether the test images are looked at; a search leaves them alone (ask: level)."""
+    """Whether networks are tested; false for a search (ask: level)."""
 
     def rules(self) -> Iterator[tuple[object, str]]:
         ask, count = self.ask, len(self.variants)
@@ -381,11 +392,11 @@ class Study(Section):
         yield len({len(values) for values in lists}) < 2, "across: lists should be of equal length"
         for name, variant in self.variants.items():
             changes, own = variant.changes.keys(), variant.own.keys()
-            if own and ask not in ("best_gain", "level"):  # the only ones of chosen values
-                yield False, f"variants.{name} has values of its own, which {ask} cannot compare"
+            if own and ask not in ("best_gain", "level"):  # which choose a value for each variant
+                yield False, f"variants.{name} has a grid or random, which {ask} cannot compare"
             for key in changes & (own or self.across.keys()):
                 yield False, f"variants.{name}.{key} has no effect, as {key} varies: remove one"
-            for key in (changes | own | self.across.keys()) & OF_STUDY:
+            for key in (changes | own | self.across.keys()) & COMMON:
                 yield False, f"variants.{name}: {key} is the same for all, move it to training"
 
 
@@ -410,4 +421,4 @@ class Trials(Section):
     """All networks of a study by variant, value and seed, as the stage reads them."""
 
     networks: Annotated[tuple[Trial, ...], List]
-    test: bool  # whether they are tested
+    test: bool  # whether the networks are tested

@@ -1,1 +1,1 @@
-"""The images: where they come from and how they are read. Imports errors alone."""
+"""The images: their files, how they are read, synthetic and corrupted ones. Imports errors only."""

@@ -1,7 +1,7 @@
 """CIFAR-10's seven files: read from a folder or an archive, checked, and decoded.
 
-Their SHA-256 decide, whatever holds them. Nothing is unpacked to disk, so links, devices and paths
-in an archive have no effect.
+A file counts when its SHA-256 is right, whatever the source. Nothing is unpacked to disk, so links,
+devices and paths in an archive have no effect.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LARGEST_FILE = 32_000_000  # bytes; a batch has 31 million
 
 
 class MissingFilesError(Exception):
-    """A source does not have all files. Its text names them."""
+    """A source lacks some of the seven files. The message names them."""
 
 
 def read(source: Path | IO[bytes], digests: Mapping[str, str]) -> dict[str, bytes]:
@@ -66,7 +66,7 @@ def decode(files: Mapping[str, bytes]) -> tuple[Split, tuple[str, ...]]:
     """The 60,000 images, in the order of their batches, and the names of the classes.
 
     `files` has the content of the seven files, by name. Raises KlayerError, which names the file,
-    when one has other content than CIFAR-10's.
+    when one is not in CIFAR-10's format.
     """
     images, labels, name = [], [], "batches.meta"
     try:
@@ -82,7 +82,7 @@ def decode(files: Mapping[str, bytes]) -> tuple[Split, tuple[str, ...]]:
             labels.append(numbers)
     except Exception as error:  # a damaged pickle raises almost anything
         raise KlayerError(
-            f"{FOLDER / name} is not as CIFAR-10's ({one_line(error)}): correct the file"
+            f"{FOLDER / name} is not in CIFAR-10's format ({one_line(error)}): correct the file"
         ) from None
     return Split(np.concatenate(images), np.concatenate(labels).astype(np.uint8)), classes
 
@@ -91,19 +91,19 @@ def _unpickled(content: bytes) -> Any:
     return _Unpickler(io.BytesIO(content), encoding="latin-1").load()
 
 
-NAMES: dict[str, Any] = {
+ALLOWED: dict[str, Any] = {
     "numpy.ndarray": np.ndarray,
-    # Old pickles have numbers in the place of truth values, of which NumPy warns.
+    # Old pickles have 0 and 1 for False and True; NumPy would warn.
     "numpy.dtype": lambda kind, align, copy: np.dtype(kind, bool(align), bool(copy)),
     "numpy._core.multiarray._reconstruct": np.empty(0).__reduce__()[0],
 }
 
 
 class _Unpickler(pickle.Unpickler):
-    """Knows the names that an array needs, and no other: nothing else can be called."""
+    """Loads arrays and built-in types only, so that a pickle cannot run other code."""
 
     def find_class(self, module: str, name: str) -> Any:
-        known = NAMES.get(f"{module}.{name}".replace("numpy.core", "numpy._core"))
-        if known is None:
+        value = ALLOWED.get(f"{module}.{name}".replace("numpy.core", "numpy._core"))
+        if value is None:
             raise pickle.UnpicklingError(f"{module}.{name} is not allowed")
-        return known
+        return value

@@ -1,4 +1,4 @@
-"""Corrupted test images: what a camera or another light may do to them.
+"""Corrupted test images, as another camera or other light would give them.
 
 After Hendrycks and Dietterich (2019), "Benchmarking Neural Network Robustness to Common
 Corruptions and Perturbations". All arithmetic is on whole numbers, the same on every machine.
@@ -31,7 +31,7 @@ def contrast(images: Wide) -> Wide:
 
 
 def noise(images: Wide) -> Wide:
-    """Nearly normal noise with a deviation of 26, independent in every number."""
+    """Nearly normal noise with a deviation of 26, independent for each colour of each pixel."""
     noisy, generator = images.copy(), np.random.default_rng(SEED)
     for _ in range(DRAWS):
         noisy += generator.integers(-NOISE, NOISE, images.shape, np.int16, endpoint=True)
@@ -51,6 +51,6 @@ CORRUPTIONS: dict[str, Callable[[Wide], Wide]] = {
 
 
 def corrupted(name: str, split: Split) -> Split:
-    """The part of the data with its 8-bit images corrupted, cut off at 0 and 255."""
+    """The part of the data with corrupted 8-bit images; values are clipped to 0 to 255."""
     wide = CORRUPTIONS[name](split.images.astype(np.int16))
     return Split(wide.clip(0, 255).astype(np.uint8), split.labels)

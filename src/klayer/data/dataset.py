@@ -14,16 +14,14 @@ from klayer.errors import KlayerError, one_line
 
 PROCESSED = Path("data/processed")
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-BATCH = (
-    10_000  # images of a file of CIFAR-10: five batches are for training, the last one for tests
-)
-CHUNK = 250  # images measured at once: the sum of their squares fits into 32 bits
+BATCH = 10_000  # images in a file of CIFAR-10: five are for training, the sixth for tests
+CHUNK = 250  # images that are measured at once: the sum of their squares fits into 32 bits
 PIXELS = 3072  # 3 colour planes of 32 rows of 32 pixels
 
 
 @dataclass(frozen=True)
 class Split:
-    """A part of the data."""
+    """Images of a part of the data, and their labels."""
 
     images: NDArray[Any]  # (N, 3072): 8-bit as on disk, or normalised
     labels: NDArray[np.uint8]  # (N,)
@@ -43,7 +41,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """The three parts, mean and deviation of the training images, (3072,) each, and class names."""
+    """The three parts, the training images' mean and deviation, (3072,) each, and class names."""
 
     train: Split
     validation: Split
@@ -56,8 +54,8 @@ class Dataset:
 def measure(images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and standard deviation (d,) of each feature of images (N, d), N > 0.
 
-    The sums are of whole numbers, hence exact and the same everywhere. A feature that never
-    changes gets the deviation 1, so that normalising makes it 0 rather than not a number.
+    The sums are of whole numbers, hence exact and the same everywhere. A feature that is always the
+    same gets the deviation 1: normalised it is 0, not NaN.
     """
     total = np.zeros(images.shape[1], np.int64)
     squares = np.zeros(images.shape[1], np.int64)
@@ -70,9 +68,9 @@ def measure(images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.
 
 
 def open_dataset(folder: str | Path = PROCESSED) -> Dataset:
-    """Maps the images of `preprocess` into memory, and reads the rest.
+    """Opens the files of `preprocess`; images are mapped into memory.
 
-    Raises KlayerError when a file is missing, damaged or of another shape.
+    Raises KlayerError when a file is missing, damaged, or has another shape.
     """
     folder, splits = Path(folder), {}
     try:
@@ -92,7 +90,7 @@ def open_dataset(folder: str | Path = PROCESSED) -> Dataset:
 
 
 def _load(path: Path, dtype: type[np.generic], *shape: int) -> NDArray[Any]:
-    """The array of a file; images, which have two axes, are mapped. A length of 0 is any."""
+    """The array of a file; with two axes it is mapped into memory. 0 stands for any length."""
     array = np.asarray(np.load(path, mmap_mode="r" if len(shape) == 2 else None))
     expected = tuple(n or len(array) for n in shape)
     if array.shape != expected or array.dtype != dtype or not array.size:

@@ -10,13 +10,13 @@ import numpy as np
 from klayer.data.dataset import BATCH, PIXELS, Split
 
 NAMES = tuple(f"class {i}" for i in range(10))
-CONTRAST, NOISE = 3, 100  # the most that either adds to a pixel or takes from it, of 128
+CONTRAST, NOISE = 3, 100  # largest changes of a pixel, from its mean of 128
 
 
 def synthetic_images(seed: int) -> Split:
-    """60,000 images in 6 batches, each class as often in a batch as any other.
+    """60,000 images in 6 batches; each batch has as many images of each class.
 
-    A pattern has 8 x 8 coloured squares of 4 x 4 pixels. A linear classifier can tell most images.
+    A pattern has 8 x 8 coloured squares of 4 x 4 pixels. A linear classifier recognises many.
     """
     generator = np.random.default_rng(seed)
     squares = generator.integers(-CONTRAST, CONTRAST, (10, 3, 8, 8), np.int16, endpoint=True)

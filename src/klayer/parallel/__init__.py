@@ -1,1 +1,1 @@
-"""Many networks at once, on processes or a cluster, and nothing finished lost. Imports training."""
+"""Many networks at once, on processes or a cluster; finished ones are kept. Imports training."""

@@ -1,7 +1,7 @@
-"""Keeps the finished networks of a stage, so that an interrupted one goes on where it stopped.
+"""Checkpoints: the finished networks of a stage, so that an interrupted stage can continue.
 
-The outcome of a job is kept under a digest of all that decides its bytes: settings, data, code and
-libraries. A stage that ends well forgets its outcomes, so a forced run trains everything again.
+The name of a checkpoint is a digest of all that decides its bytes: settings, data, code, libraries.
+A stage that ends well removes its checkpoints, so `dvc repro --force` trains all networks again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ GROUPS = ("curves", "layers", "predictions", "network")  # of the arrays of an o
 
 
 def keep(stage: str, job: Job, outcome: Outcome) -> None:
-    """Writes the outcome of a job, whole or not at all. Raises KlayerError where it cannot."""
+    """Writes a checkpoint, whole or not at all. Raises KlayerError when it cannot be written."""
     arrays = {f"{g}.{n}": a for g in GROUPS for n, a in getattr(outcome, g).items()}
     np.savez(file := io.BytesIO(), row=np.array(json.dumps(outcome.row)), **arrays)
     content = file.getvalue()
@@ -37,7 +37,7 @@ def keep(stage: str, job: Job, outcome: Outcome) -> None:
 
 
 def find(stage: str, job: Job) -> Outcome | None:
-    """The outcome that was kept of a job, or None where there is no whole one."""
+    """The outcome in the checkpoint of a job; None when there is none, or it is damaged."""
     try:
         kept = _path(stage, job).read_bytes()
     except FileNotFoundError:
@@ -53,7 +53,7 @@ def find(stage: str, job: Job) -> Outcome | None:
 
 
 def forget(stage: str) -> None:
-    """Removes the kept jobs of a stage."""
+    """Removes the checkpoints of a stage."""
     shutil.rmtree(CHECKPOINTS / stage, ignore_errors=True)
 
 
@@ -64,8 +64,8 @@ def _path(stage: str, job: Job) -> Path:
 
 @cache
 def identity() -> dict[str, str]:
-    """The versions of Python and of the libraries that compute, and a digest of klayer's code: two
-    processes of which it is the same train the same network.
+    """The versions of Python and of the libraries that compute, and a digest of klayer's code.
+    Processes with the same identity train the same network.
     """
     return {
         "python": platform.python_version().rpartition(".")[0],
@@ -76,7 +76,7 @@ def identity() -> dict[str, str]:
 
 @cache
 def _images() -> str:
-    """A digest of the prepared images: their mean and deviation stand for the training images."""
+    """A digest of the prepared images; mean and deviation stand for the large training images."""
     return _digest(set(PROCESSED.iterdir()) - {PROCESSED / "train_images.npy"})
 
 

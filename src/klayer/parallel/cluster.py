@@ -1,8 +1,8 @@
 """Trains on the workers of a Dask cluster, the one that DASK_SCHEDULER_ADDRESS names.
 
-By Dask's own client, not by joblib's backend for it: that one gives tasks no names of ours, and
-waits for ever when the scheduler is gone. The only module that names Dask; it is imported where the
-variable is set, and by the workers.
+It uses Dask's client, not joblib's backend for Dask: with that, tasks cannot be named, and a lost
+scheduler is waited for without end. This is the only module that names Dask. It is imported when
+the variable is set, and by the workers.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from klayer.parallel.checkpoints import identity
 from klayer.parallel.runner import CLUSTER, GO_ON, Result
 from klayer.training.trainer import Job, train
 
-TIMEOUT = 15  # seconds until a scheduler that does not answer is given up
+TIMEOUT = 15  # seconds to wait for the scheduler's answer
 
 
 def results(name: str, jobs: Sequence[Job], dataset: Dataset) -> Iterator[Result]:
-    """The outcome of each job of the stage `name`, as soon as it is there.
+    """Yields the outcome of each job of the stage `name` as soon as it is finished.
 
     Raises KlayerError when the scheduler does not answer or is gone, when a worker has other
-    versions or other code than this process, and when workers die of a task.
+    versions or other code than this process, and when a task kills its workers.
     """
     for logger in ("distributed", "distributed.client", "asyncio"):
         logging.getLogger(logger).setLevel(logging.CRITICAL)  # errors are raised
@@ -46,7 +46,7 @@ def results(name: str, jobs: Sequence[Job], dataset: Dataset) -> Iterator[Result
     try:
         if not client.scheduler_info()["workers"]:
             print("no worker yet: waiting for one", file=sys.stderr, flush=True)
-        # A task of its own: it is done again where a worker dies that alone has the images.
+        # As a task, which Dask repeats when the worker that holds the images dies.
         images = client.submit(lambda dataset: dataset, dataset, pure=False)
         futures = []
         for job in jobs:
@@ -69,7 +69,7 @@ def results(name: str, jobs: Sequence[Job], dataset: Dataset) -> Iterator[Result
 
 
 def _work(job: Job, images: Dataset, needed: dict[str, str]) -> Result:
-    """Runs in a worker. Raises KlayerError when it has other versions or other code."""
+    """Trains a network in a worker. Raises KlayerError when versions or code are others there."""
     for name, value in needed.items():
         if (own := identity().get(name)) != value:
             raise KlayerError(

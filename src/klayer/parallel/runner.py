@@ -1,4 +1,4 @@
-"""Trains the networks of a stage, on all cores or a cluster, and loses none that is finished."""
+"""Trains the networks of a stage, on all cores or on a cluster. Finished networks are kept."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ Train = Callable[[Sequence[Job]], list[Outcome]]
 
 @contextmanager
 def checkpointed(name: str) -> Iterator[Train]:
-    """Around a stage that trains: gives a function from jobs to their outcomes.
+    """Wraps a stage that trains. Yields a function that trains jobs and returns their outcomes.
 
-    What an earlier, interrupted run finished is not trained again. When the stage has ended well,
-    its checkpoints are removed, and one line says what was trained.
+    Networks that an interrupted run has finished are not trained again. When the stage has ended
+    well, its checkpoints are removed, and one line is printed.
     """
-    begun, jobs, outcomes = time.monotonic(), list[Job](), list[Outcome]()
+    start, jobs, outcomes = time.monotonic(), list[Job](), list[Outcome]()
 
-    def train_more(more: Sequence[Job]) -> list[Outcome]:
-        trained = train_jobs(name, more, kept=True)
-        jobs.extend(more)
+    def train_some(some_jobs: Sequence[Job]) -> list[Outcome]:
+        trained = train_jobs(name, some_jobs, kept=True)
+        jobs.extend(some_jobs)
         outcomes.extend(trained)
         return trained
 
-    yield train_more
+    yield train_some
     checkpoints.forget(name)
-    print(summary(name, jobs, outcomes, time.monotonic() - begun))
+    print(summary(name, jobs, outcomes, time.monotonic() - start))
 
 
 def train_jobs(name: str, jobs: Sequence[Job], kept: bool = False) -> list[Outcome]:
-    """The outcome of each job, in order. With `kept` finished ones are checkpoints of stage `name`.
+    """The outcome of each job, in order. With `kept`, finished networks become checkpoints.
 
     Raises KlayerError as `open_dataset`, `train` and the workers do.
     """
@@ -64,7 +64,7 @@ def train_jobs(name: str, jobs: Sequence[Job], kept: bool = False) -> list[Outco
         initial=sum(job.training.steps for job in outcomes),
         unit=" steps",
         unit_scale=True,
-        smoothing=0,  # of all networks, as those of all processes end at once
+        smoothing=0,  # the mean speed, as networks of all processes end at once
         leave=False,
         disable=None,
     )
@@ -80,7 +80,7 @@ def train_jobs(name: str, jobs: Sequence[Job], kept: bool = False) -> list[Outco
 
 
 def _results(name: str, jobs: Sequence[Job], dataset: Dataset) -> Iterator[Result]:
-    """On the cluster that the environment names, else on this machine."""
+    """Yields each result as soon as it is finished, from the cluster or from this machine."""
     if not os.environ.get(CLUSTER):
         return map_tasks(partial(_train, PROCESSED.absolute()), jobs)
     try:
@@ -94,19 +94,19 @@ def _results(name: str, jobs: Sequence[Job], dataset: Dataset) -> Iterator[Resul
 
 
 def _train(images: Path, job: Job) -> Result:
-    """In a worker."""
+    """Trains a network in a worker process."""
     return job, train(job, open_dataset(images))
 
 
 def map_tasks(function: Callable[[Any], Any], tasks: Sequence[Any]) -> Iterator[Any]:
-    """function(task) of each task, as soon as it is there, on all cores of this machine.
+    """Yields function(task) of each task, in the order in which they finish, on all cores.
 
-    Where one process is enough it is this one. Raises KlayerError when a worker dies.
+    On one core there is no worker process. Raises KlayerError when a worker dies.
     """
-    warnings.filterwarnings("ignore", r"\d+ tasks", module="joblib")  # of an error that is raised
+    warnings.filterwarnings("ignore", r"\d+ tasks", module="joblib")  # the error is raised anyway
     processes = max(1, min(joblib.cpu_count(), len(tasks)))
     try:
-        with joblib.parallel_config("loky", initializer=_begin, initargs=(os.getpid(),)):
+        with joblib.parallel_config("loky", initializer=_prepare, initargs=(os.getpid(),)):
             parallel = joblib.Parallel(processes, batch_size=1, return_as="generator_unordered")
             yield from parallel(joblib.delayed(function)(task) for task in tasks)
     except BrokenProcessPool as error:
@@ -115,25 +115,28 @@ def map_tasks(function: Callable[[Any], Any], tasks: Sequence[Any]) -> Iterator[
         ) from error
 
 
-def _begin(parent: int) -> None:
-    """In a new worker."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent answers to Ctrl-C
+def _prepare(parent: int) -> None:
+    """Prepares a new worker process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     end_with(parent)
 
 
 def summary(name: str, jobs: Sequence[Job], outcomes: Sequence[Outcome], seconds: float) -> str:
-    """One line about a stage: how many networks, how many steps, and how accurate they are."""
-    count = f"{len(jobs)} network{'s' if len(jobs) > 1 else ''}"
-    steps = sorted({job.training.steps for job in jobs})
-    each = f"{steps[0]:,} steps each" if len(steps) == 1 else f"{steps[0]:,} to {steps[-1]:,} steps"
+    """The last line of a stage: the number of networks, their steps, and their accuracy."""
+    networks = f"{len(jobs)} network{'s' if len(jobs) > 1 else ''}"
+    lengths = [job.training.steps for job in jobs]
+    low, high = min(lengths), max(lengths)
+    steps = f"{low:,} steps each" if low == high else f"{low:,} to {high:,} steps"
     diverged = sum(outcome.row["diverged_at"] != -1 for outcome in outcomes)
     suffix = f", {diverged} diverged" if diverged else ""
-    shown = f"{count}, {each}, {seconds:,.0f} s: {accuracy(jobs, outcomes)}{suffix}"
-    return f"{name.rpartition('@')[2]}: {shown}"
+    text = f"{networks}, {steps}, {seconds:,.0f} s: {accuracy(jobs, outcomes)}{suffix}"
+    return f"{name.rpartition('@')[2]}: {text}"
 
 
 def accuracy(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> str:
-    """Mean and standard deviation over the seeds of one setting; of several settings the range."""
+    """The accuracy in words: mean ± standard deviation when all jobs have the same settings, else
+    the range.
+    """
     part = "test" if all(job.test for job in jobs) else "validation"
     percent = [100 * float(outcome.row[f"{part}_accuracy"]) for outcome in outcomes]
     if any(job.training != jobs[0].training for job in jobs):

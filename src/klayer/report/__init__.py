@@ -1,4 +1,3 @@
-"""What the metrics and plots of the pipeline say, as a page and as Markdown.
-
-Imports params and errors alone; reads metrics/ and plots/ only.
+"""The report, as a page and as Markdown. It reads metrics/ and plots/ only, and imports params and
+errors only.
 """

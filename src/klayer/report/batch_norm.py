@@ -15,7 +15,7 @@ from klayer.report.page import Figure, Panel, asks, attempt
 from klayer.report.statistics import GAIN, Values, Verdict
 
 TRAINABLE = {2: "makes it trainable", **GAIN}
-LEARNS = 0.5  # share of networks: more is trainable, no more is not
+LEARNS = 0.5  # a run is trainable when a larger share of its networks learns
 LESS = {1: "less", 0: "no difference", -1: "more"}
 STYLES = ("-", "--", ":", "-.")  # of the deviations σ
 
@@ -35,7 +35,7 @@ def shallow(evidence: Evidence) -> dict[str, Any]:
 
 
 def _adjective(pair: Pair) -> str:
-    """3-layer."""
+    """The depth of a pair, as an adjective: 3-layer."""
     return f"{len(pair[0].settings['hidden']) + 1}-layer"
 
 
@@ -50,7 +50,9 @@ def gain(evidence: Evidence, name: str) -> Verdict:
 
 @asks("deep", "Does BN make the 9-layer network trainable?")
 def deep(evidence: Evidence) -> dict[str, Any]:
-    """BN in the 9-layer network, why it dies without, and whether He initialisation saves it."""
+    """BN in the 9-layer network, why the network without BN does not train, and whether He
+    initialisation is enough.
+    """
     pair, he = evidence.pair("nine_layer"), attempt(trainable, evidence, "nine_layer_he")
     lines, start = charts.lines_of(pair), ""
     if he:
@@ -100,7 +102,7 @@ def trainable(evidence: Evidence, better: str) -> Verdict:
 
 @asks("start", "Does BN make the initial weights matter less?")
 def initial_weights(evidence: Evidence) -> dict[str, Any]:
-    """How far the accuracy moves over σ, with and without BN."""
+    """The range of the accuracy over σ, with and without BN."""
     pairs = sigma_pairs(evidence)
     lines = [
         line._replace(label=f"{line.label}, σ = {line.run.settings['sigma']:g}", style=style)
@@ -119,22 +121,23 @@ def initial_weights(evidence: Evidence) -> dict[str, Any]:
 
 
 def start(evidence: Evidence) -> Verdict:
-    """The verdict on the range over σ, without BN less with."""
+    """The verdict on the range over σ without BN, less that with BN."""
     plain, normalised = _ranges(evidence)
     return statistics.differing(plain - normalised, LESS)
 
 
 def _ranges(evidence: Evidence) -> tuple[Values, ...]:
-    """Largest less smallest test accuracy over σ of each seed, without BN and with."""
+    """For each seed the largest less the smallest test accuracy over σ, without BN and with it."""
     kinds = zip(*sigma_pairs(evidence), strict=True)
     table = evidence.table(*(run.name for runs in kinds for run in runs))
     return tuple(np.ptp(half, axis=1) for half in np.split(table, 2, axis=1))
 
 
 def sigma_pairs(evidence: Evidence) -> list[Pair]:
-    """The pairs sigma_..., of normal initial weights, the largest σ first.
+    """The pairs sigma_X and sigma_X_bn, the largest σ first.
 
-    Raises Unanswered where there are fewer than two, or more than σ and BN is different.
+    Raises Unanswered when there are fewer than two, when initial weights are not normal, or when
+    the pairs differ in more than σ.
     """
     names = [n for n in evidence.runs if n.startswith("sigma_") and not n.endswith("_bn")]
     pairs = [evidence.pair(name) for name in names]
@@ -144,7 +147,7 @@ def sigma_pairs(evidence: Evidence) -> list[Pair]:
     for plain, _ in pairs:
         if plain.settings["initialisation"] != "normal":
             raise Unanswered(f"the initial weights of {plain.name} are not normal")
-        if more := words.differences(plain.settings, first, but=("sigma",)):
+        if more := words.differences(plain.settings, first, ("sigma",)):
             raise Unanswered(f"{plain.name} differs from {names[0]} in more than σ: {more}")
     return sorted(pairs, key=lambda pair: -pair[0].settings["sigma"])
 

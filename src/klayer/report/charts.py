@@ -1,5 +1,6 @@
-"""Draws panels as PNG, the same bytes for the same numbers however Matplotlib is configured, and
-what several questions draw: training over the steps, the layers, seeds. Style: charts.mplstyle.
+"""Draws panels as PNG: the same numbers give the same bytes, however Matplotlib is configured. Also
+the panels that several questions share: training over the steps, layers, seeds. The style is in
+charts.mplstyle.
 
 A colour means the same in every chart: blue is with BN, orange without, green without BN but with
 He initialisation, black what was reported. `OTHERS` are for what a legend names.
@@ -32,7 +33,7 @@ COLOURS = 256  # of a PNG: a third of the bytes that all would take
 RIGHT, TITLE, ROW = 0.12, 0.3, 0.165  # inches: at the right, of the title, of a row of a legend
 KEY, LETTER = 0.45, 0.058  # inches in a legend: a line with its spaces, a letter
 MEASURES = {"accuracy": "accuracy (%)", "loss": "cross-entropy loss"}
-LARGEST_LOSS = 4.0  # nats; what is above is cut off, chance level is at 2.3
+LARGEST_LOSS = 4.0  # nats; larger losses are cut off, chance level is at 2.3
 QUANTITIES = {
     "score_std": "standard deviation of the scores",
     "gradient_norm": "norm of the gradient of W",
@@ -64,14 +65,14 @@ def png(panel: Panel) -> bytes:
         _draw(sheet, panel)
         canvas.draw()  # type: ignore[no-untyped-call]
         pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
-    few = Image.fromarray(pixels).convert("RGB").quantize(COLOURS, Image.Quantize.FASTOCTREE)
+    picture = Image.fromarray(pixels).convert("RGB").quantize(COLOURS, Image.Quantize.FASTOCTREE)
     file = io.BytesIO()
-    few.save(file, format="PNG")
+    picture.save(file, format="PNG")
     return file.getvalue()
 
 
 def _draw(sheet: Figure, panel: Panel) -> None:
-    """Margins are given, as measuring all labels would take as long as the drawing itself."""
+    """The margins are given: measuring all labels would take as long as the drawing."""
     axes = sheet.add_axes((0, 0, 1, 1))
     panel.draw(axes)
     handles, labels = axes.get_legend_handles_labels()
@@ -89,7 +90,7 @@ def _draw(sheet: Figure, panel: Panel) -> None:
 
 
 def _columns(labels: Sequence[str], across: float) -> int:
-    """In how many columns a legend has room."""
+    """The largest number of columns of a legend that fit into `across` inches."""
     for columns in range(len(labels), 1, -1):
         longest = [max(map(len, part)) for part in np.array_split(labels, columns)]
         if sum(KEY + LETTER * length for length in longest) <= across:
@@ -98,7 +99,7 @@ def _columns(labels: Sequence[str], across: float) -> int:
 
 
 def power(value: float) -> str:
-    """A power of ten as a tick says it: 1e-3."""
+    """A power of ten, as a tick shows it: 1e-3."""
     return f"1e{round(math.log10(value))}"
 
 
@@ -123,19 +124,19 @@ def lines_of(pair: Pair) -> list[Line]:
     return [Line("without BN", ORANGE, pair[0]), Line("with BN", BLUE, pair[1])]
 
 
-def own_lines(runs: Mapping[str, Run]) -> list[Line]:
-    """Runs by their labels, each in a colour of its own."""
+def coloured_lines(runs: Mapping[str, Run]) -> list[Line]:
+    """A line for each run, by its label, in different colours."""
     return [Line(name, OTHERS[i % len(OTHERS)], runs[name]) for i, name in enumerate(runs)]
 
 
 def source(files: str, runs: Iterable[Run]) -> str:
-    """How to get a picture: its files, and the command that makes them."""
+    """How to get a figure: the files behind it, and the command that makes them."""
     return f"{files} · dvc repro {' '.join(run.stage for run in runs)}"
 
 
 def training_panel(lines: Sequence[Line], measure: str) -> Panel:
-    """Accuracy or loss over the steps: on validation images with a band of one standard deviation
-    over seeds, on training images dotted.
+    """Accuracy or loss over the steps. Lines are of validation images, with a band of one standard
+    deviation over the seeds; dotted lines are of training images.
     """
 
     def draw(axes: Axes) -> None:
@@ -159,7 +160,7 @@ def training_panel(lines: Sequence[Line], measure: str) -> Panel:
 
 
 def learning_rate_panels(lines: Sequence[Line]) -> list[Panel]:
-    """The learning rate at the points of the curves, where the runs differ in it."""
+    """A panel with the learning rates of the runs; none when they are equal."""
     rates = [line.run.curves[["step", "learning_rate"]] for line in lines]
 
     def draw(axes: Axes) -> None:
@@ -185,8 +186,8 @@ def layers_panel(lines: Sequence[Line], quantity: str, title: str) -> Panel:
 
 
 def seeds_panel(title: str, rows: Sequence[Row], xlabel: str) -> Panel:
-    """A row for each label: each seed a dot; below, the mean with its 95 % interval (thick) and
-    where one more run would lie (thin).
+    """For each row a dot for each seed; below, the mean with its 95 % interval (thick line) and the
+    prediction of one more run (thin line).
     """
 
     def draw(axes: Axes) -> None:

@@ -1,5 +1,5 @@
-"""The whole report: a section for each question, in order; here those of the gradients and of every
-run.
+"""The whole report, a section for each question. The sections on gradients and on all runs are
+written here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ HEAD = ("name", "network", "besides", "failed", "test (%)", "BN's gain (points)"
 
 @asks("gradients", "Are the gradients right?")
 def gradients(evidence: Evidence) -> dict[str, Any]:
-    """The largest relative error of analytic against numerical ones, and all of them by layer."""
+    """The largest relative error of the analytic gradients, and all errors by layer."""
     errors = read_table("plots/check_gradients.csv", "network layer parameter relative entries")
     allowed = reference.REPORT["gradient_tolerance"]
 
@@ -49,8 +49,8 @@ def gradients(evidence: Evidence) -> dict[str, Any]:
 def every_run(evidence: Evidence) -> dict[str, Any]:
     """A row for each run; curves of experiments that the study does not have."""
     runs = list(evidence.runs.values())
-    mine = {run.name: run for run in runs if reference.own(run)}
-    lines = charts.own_lines(mine)
+    mine = {run.name: run for run in runs if reference.is_own(run)}
+    lines = charts.coloured_lines(mine)
     panels = [charts.training_panel(lines, measure) for measure in ("accuracy", "loss")]
     panels += charts.learning_rate_panels(lines)
     files = charts.source("plots/train/*.csv", mine.values())
@@ -70,16 +70,17 @@ def every_run(evidence: Evidence) -> dict[str, Any]:
 
 
 def _row(evidence: Evidence, run: Run) -> tuple[str, ...]:
-    network = reference.REPORT["experiments"]["nine_layer_bn"]  # what the label of it says
+    # The label already says `hidden` and `block` where they are those of the 9-layer network.
+    network = reference.REPORT["experiments"]["nine_layer_bn"]
     labelled = [key for key, value in network.items() if run.settings[key] == value]
-    but = [*labelled, "initialisation", "sigma"]
-    changes = words.differences(run.settings, evidence.sections["training"], but)
+    ignored = [*labelled, "initialisation", "sigma"]
+    changes = words.differences(run.settings, evidence.sections["training"], ignored)
     numbers = (run.failed, words.spread(run.test_accuracy), _gain(evidence, run))
     return (run.name, words.label(run.settings), changes, *numbers)
 
 
 def _gain(evidence: Evidence, run: Run) -> str:
-    """BN's gain over each run without BN that is equal in all else."""
+    """BN's gain over each run that differs in BN alone."""
     gains = []
     for other in evidence.runs.values():
         try:

@@ -1,10 +1,10 @@
-"""Reads what the stages wrote to metrics/ and plots/, for the names in the settings."""
+"""Reads the results of the stages, metrics/ and plots/, of the runs that params.yaml names."""
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,23 +17,23 @@ from klayer.errors import KlayerError
 from klayer.report.statistics import Values
 from klayer.report.words import Settings, differences, normalises
 
-Read = TypeVar("Read", dict[str, Any], pd.DataFrame)
-SMALLEST = 1e-12  # what is smaller is drawn here, over the layers
+Read = TypeVar("Read", "pd.Series[float]", pd.DataFrame)
+SMALLEST = 1e-12  # in charts over the layers, smaller values are drawn here
 Pair = tuple["Run", "Run"]  # without and with BN
-# Columns of text, in which None, NA or 007 is a name.
+# Columns of text: None, NA or 007 is a name there.
 TEXT = """
 actual predicted class phase network parameter question seeds direction word settings
 parameters_sha256
 """
 
 
-class Unanswered(Exception):  # noqa: N818 - no fault: the page says so
-    """A question whose runs are missing, or are not what it asks. The message says why."""
+class Unanswered(Exception):  # noqa: N818 - not an error: the page says why
+    """A question cannot be answered: its runs are missing, or have other settings than it asks."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What came of a run, an experiment or a training of the best λ: a network for each seed."""
+    """The results of a run: an experiment, or a training of the best λ. Each seed is a network."""
 
     name: str
     settings: Settings  # the section `training` with what the run changes
@@ -81,9 +81,9 @@ class Run:
 
 
 class Evidence:
-    """All that the report stands on. A file is read when it is asked for.
+    """All results behind the report. A file is read when it is needed first.
 
-    Raises KlayerError when it is missing or cannot be read, with its name.
+    Raises KlayerError, which names the file, when it is missing or cannot be read.
     """
 
     def __init__(self, sections: Mapping[str, Any]) -> None:
@@ -112,14 +112,14 @@ class Evidence:
         return self.runs[self.schedules[0]]
 
     def run(self, name: str) -> Run:
-        """Raises Unanswered where it is missing."""
+        """The run of this name. Raises Unanswered when params.yaml does not have it."""
         if name not in self.runs:
             raise Unanswered(f"params.yaml has no {name}")
         self.asked.add(name)
         return self.runs[name]
 
     def pair(self, name: str) -> Pair:
-        """The runs without and with BN. Raises Unanswered where one is missing, or more differs."""
+        """The runs NAME and NAME_bn. Raises Unanswered when one is missing or more differs."""
         return only_bn((self.run(name), self.run(f"{name}_bn")))
 
     def table(self, *names: str, measure: str = "test_accuracy") -> Values:
@@ -129,7 +129,7 @@ class Evidence:
 
     @cached_property
     def best_l2(self) -> float:
-        """The choice of the search."""
+        """The λ that the search chose."""
         return read_number("metrics/search_l2.json", "best_l2")
 
     @cached_property
@@ -139,7 +139,7 @@ class Evidence:
 
 
 def only_bn(pair: Pair) -> Pair:
-    """The pair. Raises Unanswered where more than BN is different."""
+    """Returns the pair. Raises Unanswered unless the second run is the first one with BN."""
     plain, other = (
         {**run.settings, "block": [name for name in run.settings["block"] if name != "batch_norm"]}
         for run in pair
@@ -162,18 +162,22 @@ def _seeds(name: str) -> pd.DataFrame:
 
 
 def read_number(path: str, key: str) -> float:
-    """From a JSON file of another stage. Raises KlayerError when it cannot be read or lacks it."""
-    numbers = read(path, key, lambda text: {k: float(v) for k, v in dict(json.loads(text)).items()})
+    """A number of a metrics file. Raises KlayerError when it is missing or cannot be read."""
+    numbers = read(path, key, lambda text: pd.Series(json.loads(text), dtype=np.float64))
     return float(numbers[key])
 
 
 def read_table(path: str | Path, columns: str) -> pd.DataFrame:
     """A CSV file of another stage. Raises KlayerError when it cannot be read, or lacks a column."""
-    return read(path, columns, _whole_table)
+    return read(path, columns, lambda text: parse_table(text, TEXT.split()))
 
 
-def _whole_table(text: str) -> pd.DataFrame:
-    types = dict.fromkeys(TEXT.split(), str)
+def parse_table(text: str, text_columns: Sequence[str]) -> pd.DataFrame:
+    """A CSV file: the text columns as they are written, all others as finite numbers.
+
+    Raises ValueError when the file was cut short or a number is damaged.
+    """
+    types = dict.fromkeys(text_columns, str)
     table = pd.read_csv(io.StringIO(text), dtype=types, keep_default_na=False)
     numbers = table.drop(columns=types, errors="ignore").to_numpy(np.float64)
     if not (text.endswith("\n") and len(table) and np.isfinite(numbers).all()):

@@ -21,9 +21,9 @@ SOURCE = "plots/search_l2_runs.csv · dvc repro search_l2"
 
 
 class Search:
-    """Validation accuracies of the fine search, and what they tell.
+    """Validation accuracies of the fine search, and their statistics.
 
-    Raises Unanswered without λ = 0, another value and two seeds.
+    Raises Unanswered unless there are λ = 0, another value, and two seeds.
     """
 
     def __init__(self, runs: pd.DataFrame) -> None:
@@ -40,26 +40,28 @@ class Search:
         self.noise, self.width = map(float, noise_and_width(self.table))
         self.freedom = _freedom(self.table)
         near = self.means > self.means.max() - self.width
-        self.candidates = self.means.index[near].tolist()  # that may be the best
+        self.candidates = self.means.index[near].tolist()  # values that may be the best
 
     @property
     def smallest_gain(self) -> float:
-        """The gain over the highest of the others that this search sees in 80 % of cases."""
+        """The smallest gain over the highest other value that is seen in 80 % of such searches."""
         critical = hsu(self.values - 1, self.freedom)
         noncentrality = float(special.nctdtrinc(self.freedom, 1 - POWER, critical))
         return noncentrality * self.noise * float(np.sqrt(2 / self.seeds))
 
     @property
     def gain_of_all(self) -> Estimate:
-        """Mean of all λ > 0 less λ = 0: no choice is in it that luck could have made."""
+        """Mean of all λ > 0 less λ = 0: no value is chosen, so luck cannot choose."""
         error = self.noise * float(np.sqrt((1 / (self.values - 1) + 1) / self.seeds))
         gain = float(self.means.iloc[1:].mean() - self.means.iloc[0])
         return Estimate(gain, self.noise, self.freedom + 1, error)
 
     @property
     def verdict(self) -> Verdict:
-        """Whether λ = 0 may be the best, by Hsu's interval: the gain of the best λ > 0 ± width. Its
-        stability is that of simulated tables: means + noise.
+        """Whether λ = 0 may be the best, by Hsu's interval: the gain of the best λ > 0 ± width.
+
+        Tables of the means with simulated noise are judged as well: the share is of those with the
+        same direction.
         """
         error = self.width / float(statistics.quantile(self.freedom))
         gain = float(self.means.iloc[1:].max() - self.means.iloc[0])
@@ -74,7 +76,7 @@ class Search:
 
 
 def _directions(tables: Values) -> np.ndarray:
-    """Of tables (..., values, seeds), λ = 0 the first row."""
+    """The keys of DIRECTIONS, of tables (..., values, seeds) whose first row is λ = 0."""
     means, (_, width) = tables.mean(axis=-1), noise_and_width(tables)
     may = means > (means.max(axis=-1) - width)[..., np.newaxis]
     return np.where(may[..., 0], -1 * ~may[..., 1:].any(axis=-1), 1)
@@ -86,12 +88,13 @@ def _freedom(tables: Values) -> int:
 
 
 def noise_and_width(tables: Values) -> tuple[Values, Values]:
-    """Of tables (..., values, seeds): the deviation that values and seeds do not explain, and how
-    far below the highest mean a value may lie and still be the best, 95 % for all at once.
+    """Two numbers of tables (..., values, seeds): the standard deviation that values and seeds do
+    not explain; and how far below the highest mean a value may lie and still be the best (95 % for
+    all values at once).
     """
     values, seeds = tables.shape[-2:]
-    of_values, of_seeds = (tables.mean(axis=axis, keepdims=True) for axis in (-1, -2))
-    residual = tables - of_values - of_seeds + tables.mean(axis=(-1, -2), keepdims=True)
+    by_value, by_seed = (tables.mean(axis=axis, keepdims=True) for axis in (-1, -2))
+    residual = tables - by_value - by_seed + tables.mean(axis=(-1, -2), keepdims=True)
     noise = np.sqrt((residual**2).sum(axis=(-1, -2)) / _freedom(tables))
     return noise, hsu(values - 1, _freedom(tables)) * noise * np.sqrt(2 / seeds)
 
@@ -115,8 +118,9 @@ def section(evidence: Evidence) -> dict[str, Any]:
 
 
 @cache
-def hsu(others: int, freedom: int, chance: float = 0.95) -> float:
-    """The quantile of the largest of so many one-sided Student statistics that share a control:
+def hsu(others: int, freedom: int) -> float:
+    """The 95 % quantile of the largest of `others` one-sided Student statistics with one control.
+
     Hsu (1984), "Constrained simultaneous confidence intervals for multiple comparisons with the
     best". P(all < d) is the mean of Phi(sqrt(2) d s + z)^others over the control's z, standard
     normal, and s, root of a chi-squared over its degrees of freedom.
@@ -127,13 +131,13 @@ def hsu(others: int, freedom: int, chance: float = 0.95) -> float:
     low, high = 0.0, 20.0
     while high - low > 1e-6:
         d = (low + high) / 2
-        enough = (special.ndtr(np.sqrt(2) * d * s + z) ** others).mean() > chance
+        enough = (special.ndtr(np.sqrt(2) * d * s + z) ** others).mean() > 0.95
         low, high = (low, d) if enough else (d, high)
     return high
 
 
 def _coarse_panel(search: Search, coarse: pd.Series[float], reported: bool) -> Panel:
-    """One network for each λ, with the band that luck alone would fill."""
+    """The accuracy of one network for each λ, with the band in which luck alone would put them."""
 
     def draw(axes: Axes) -> None:
         half = 100 * 1.96 * search.noise
@@ -153,7 +157,7 @@ def _coarse_panel(search: Search, coarse: pd.Series[float], reported: bool) -> P
 
 
 def _fine_panel(search: Search, best: float) -> Panel:
-    """Means over seeds with their deviations, and how high one that may be the best has to lie."""
+    """Means over seeds with their deviations; above the limit lie those that may be the best."""
 
     def draw(axes: Axes) -> None:
         means, deviations = 100 * search.means, 100 * search.fine.std(axis=1)

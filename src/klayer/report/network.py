@@ -1,4 +1,4 @@
-"""The network with the best λ: what it gets right and wrong, and the first layers' weights."""
+"""The network with the best λ: its accuracy by class, its mistakes, and weights of first layers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from klayer.report.statistics import EQUAL
 SHEET = Path("plots/examples.png")  # the first test images side by side, of the stage preprocess
 SHOWN = 3  # classes of an example
 ACROSS = 3  # examples in a row
-# Whose first layer is shown, beside the best λ's.
+# Runs whose first layer is shown, besides the best λ.
 WEIGHTS = ("three_layer", "three_layer_bn", "nine_layer", "nine_layer_bn")
 
 
@@ -28,9 +28,9 @@ WEIGHTS = ("three_layer", "three_layer_bn", "nine_layer", "nine_layer_bn")
 def section(evidence: Evidence) -> dict[str, Any]:
     """Accuracy, mistakes, examples and weights."""
     run = evidence.best
-    counted = read_table(run.folder / "confusion.csv", "actual predicted count")
-    names = counted["actual"].unique()
-    counts = counted.pivot(index="actual", columns="predicted", values="count")
+    confusion = read_table(run.folder / "confusion.csv", "actual predicted count")
+    names = confusion["actual"].unique()
+    counts = confusion.pivot(index="actual", columns="predicted", values="count")
     counts = counts.reindex(index=names, columns=names)
     shares = counts.div(counts.sum(axis=1).clip(lower=1), axis=0)
     right = pd.Series(np.diag(shares), names)
@@ -41,7 +41,7 @@ def section(evidence: Evidence) -> dict[str, Any]:
     pictures = charts.source("plots/runs/*/weights.png", shown)
     return {
         "blocks": [Figure("final", [_confusion(shares), _examples(run)], files)],
-        "details": [Figure("weights", [_weights(one) for one in shown], pictures)],
+        "details": [Figure("weights", [_weights(run) for run in shown], pictures)],
         "accuracy": run.test_accuracy,
         "best": run.settings["l2"],
         "right": right,
@@ -51,7 +51,7 @@ def section(evidence: Evidence) -> dict[str, Any]:
 
 
 def _confusion(shares: pd.DataFrame) -> Panel:
-    """shares (actual classes, predicted classes)."""
+    """The confusion matrix: `shares` (actual classes, predicted classes)."""
 
     def draw(axes: Axes) -> None:
         paint = LinearSegmentedColormap.from_list("share", ["white", charts.BLUE])
@@ -103,7 +103,7 @@ def _weights(run: Run) -> Panel:
 
 
 def _pixels(path: Path) -> np.ndarray:
-    """Raises KlayerError when the picture cannot be read."""
+    """The picture as (rows, columns, 3). Raises KlayerError when it cannot be read."""
     try:
         return np.asarray(Image.open(path).convert("RGB"))
     except OSError as error:

@@ -1,12 +1,16 @@
-"""A page: what it is made of, and how it is written as HTML and as Markdown.
+"""A page: its parts, and how it is written as HTML and as Markdown.
 
 A page is a `Document`: a lead, a contents list, and a `Section` for each question. A section shows
-its answer and its first blocks, tables and figures; its details are folded.
+its answer and its first blocks, which are tables and figures; its details are folded.
 
-templates/questions/NAME.j2 has the sentences of a question in blocks: `answer`, one sentence, whose
-part up to a colon or semicolon stands in the contents list as well; `numbers`, which goes on from
-it; `how`, paragraphs that are folded; and a block of the name of each figure, its caption. They are
-filled with what the question has computed; the functions of words.py are filters there.
+templates/questions/NAME.j2 has the sentences of a question in blocks:
+
+- `answer`, one sentence; its part up to a colon or semicolon is also in the contents list
+- `numbers`, which continue the answer
+- `how`, paragraphs that are folded
+- a block for each figure, by its name: the caption
+
+The facts that the question has computed fill the blocks; the functions of words.py are filters.
 """
 
 from __future__ import annotations
@@ -33,7 +37,7 @@ REPORTS = Path("reports")
 
 @dataclass(frozen=True)
 class Table:
-    """The first column names the rows, the others hold numbers or words."""
+    """A table, whose first column names the rows."""
 
     caption: str
     head: Sequence[str]
@@ -43,7 +47,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Panel:
-    """A chart, a PNG of its own: a small screen stacks what a wide one sets side by side.
+    """A chart, in a separate PNG: a wide screen shows charts side by side, a small one stacks them.
 
     Lines that `draw` gives a label become the legend, inside the picture. Sizes are in inches.
     """
@@ -54,7 +58,7 @@ class Panel:
     bottom: float = 0.5
     width: float = 3.9
     height: float = 3.1
-    photo: bool = False  # whose colours a dark screen leaves as they are
+    photo: bool = False  # the colours stay as they are on a dark screen
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class Figure:
     name: str
     panels: Sequence[Panel]
     source: str = ""  # how to get this: files · command
-    caption: str = ""  # that of the question's template where none is given
+    caption: str = ""  # where none is given, that of the question's template
 
     @property
     def files(self) -> list[tuple[Panel, Path]]:
@@ -88,7 +92,7 @@ class Section:
     short: str  # the answer in a few words, for the contents list
     certainty: str  # clear, uncertain, too few seeds, ...; empty where nothing is judged
     answer: str  # one sentence
-    numbers: str = ""  # what goes on from it
+    numbers: str = ""  # continues the answer
     blocks: Sequence[Block] = ()
     how: Sequence[str] = ()  # paragraphs, folded
     details: Sequence[Block] = ()  # folded
@@ -106,8 +110,10 @@ class Document:
 
 
 def asks(name: str, title: str) -> Callable[[Ask], Callable[[Evidence], Section]]:
-    """Makes a section of a function that gives the arguments of `question`, its own title among
-    them where it has one. Where its runs are missing or are not what it asks, it is one line.
+    """Turns a function that returns the arguments of `question` into one that returns the section.
+
+    The arguments may include another title. When the function raises Unanswered, the section is one
+    line.
     """
 
     def decorated(ask: Ask) -> Callable[[Evidence], Section]:
@@ -134,8 +140,8 @@ def question(
 ) -> Section:
     """The section of a question: the sentences of its template, filled with facts.
 
-    The template is that of the question's name where no other one is given. Where the verdict has
-    too few seeds, or is none, the answer says so instead of the template.
+    The template has the name of the question unless another one is given. When the verdict has too
+    few seeds or was not judged, the answer says so instead of the template.
     """
     template = f"questions/{template or name}.j2"
     facts |= {"verdict": verdict}
@@ -159,7 +165,7 @@ def _captioned(block: Block, template: str, facts: Mapping[str, Any]) -> Block:
 
 
 def attempt(verdict: Callable[..., Verdict], *arguments: Any) -> Verdict | None:
-    """A verdict, or None where its question is not answered."""
+    """The verdict that the function computes, or None when it raises Unanswered."""
     try:
         return verdict(*arguments)
     except Unanswered:
@@ -191,12 +197,12 @@ def _paragraphs(text: str) -> list[str]:
 
 
 def page(document: Document) -> str:
-    """HTML that needs no other file: it holds the pictures, which have to be there."""
+    """The document as HTML that needs no other file: it holds the pictures, which have to exist."""
     return _environment().get_template("page.html.j2").render(document=document).strip() + "\n"
 
 
 def markdown(document: Document) -> str:
-    """For a terminal or a code host."""
+    """The document as Markdown, for a terminal or a code host."""
     text = _environment().get_template("report.md.j2").render(document=document)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
@@ -220,7 +226,7 @@ def _environment() -> Environment:
 
 
 def _columns(table: Table) -> str:
-    """A table in Markdown, with columns as wide as their widest cell, to be read as it is."""
+    """A table in Markdown, whose columns are as wide as their widest cell."""
     rows = [table.head, *table.rows]
     widths = [max(3, *map(len, column)) for column in zip(*rows, strict=True)]
     rows.insert(1, ["-" * width for width in widths])

@@ -30,16 +30,19 @@ class Reported:
 
     @property
     def learns(self) -> bool:
-        """Whether the network of the report learnt anything."""
+        """Whether the report's network is above chance level."""
         return self.test_accuracy > CHANCE
 
     def unlike(self, settings: Settings, free: Collection[str] = ()) -> str:
-        """What a training has that the report's has not; empty for the report's experiment."""
-        any_l2 = ("l2",) if self.run.startswith("best_") else ()  # as each search finds its own
-        return differences(settings, self.settings, but=(*any_l2, *free))
+        """How settings differ from the report's, in words; empty for the report's experiment.
+
+        The settings named in `free` may differ.
+        """
+        any_l2 = ("l2",) if self.run.startswith("best_") else ()  # each search finds another one
+        return differences(settings, self.settings, ignored=(*any_l2, *free))
 
     def comparable(self, evidence: Evidence) -> bool:
-        """Whether the run is there and is the report's experiment."""
+        """Whether the run exists and has the settings of the report."""
         run = evidence.runs.get(self.run)
         return run is not None and not self.unlike(run.settings)
 
@@ -52,8 +55,8 @@ ROWS = [
 KNOWN = {row.run for row in ROWS} | {"nine_layer_he"}  # experiments of the study
 
 
-def own(run: Run) -> bool:
-    """Whether it is an experiment that the study does not have."""
+def is_own(run: Run) -> bool:
+    """Whether the run is an experiment of the user, and none of the study."""
     return run.name not in KNOWN and not run.name.startswith("best_")
 
 
@@ -66,17 +69,17 @@ def schedule(run: Run) -> str:
 
 
 def check_images(evidence: Evidence) -> None:
-    """Raises Unanswered where the images are not the report's."""
+    """Raises Unanswered when the images are not the report's."""
     if images := other_images(evidence):
         raise Unanswered(f"the images are {images}")
 
 
 def other_images(evidence: Evidence) -> str:
-    """What the images are where they are not the report's; empty where they are."""
+    """How the images differ from the report's, in words; empty when they do not."""
     images = evidence.sections["data"]
     if read_number("metrics/data.json", "synthetic"):
         return "synthetic"
-    if files(images["sha256"]) != files(REPORT["data"]["sha256"]):
+    if digests(images["sha256"]) != digests(REPORT["data"]["sha256"]):
         return "not the original CIFAR-10"
     ours, theirs = images["validation"], REPORT["data"]["validation"]
     if ours != theirs:
@@ -84,6 +87,6 @@ def other_images(evidence: Evidence) -> str:
     return ""
 
 
-def files(lines: Collection[str]) -> set[tuple[str, ...]]:
-    """Digests and names of files, however they are spaced."""
+def digests(lines: Collection[str]) -> set[tuple[str, ...]]:
+    """Digest and name of each file, from lines as sha256sum prints them; spaces do not count."""
     return {tuple(line.split()) for line in lines}

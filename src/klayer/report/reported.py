@@ -1,5 +1,5 @@
-"""Are the reported numbers reproduced? All of them together, and the best λ, whose schedule is
-unknown: each schedule's two accuracies against the reported pair.
+"""Are the reported numbers reproduced? First all of them together, then those of the best λ: as the
+report does not name its schedule, each schedule's test and validation accuracy is compared.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ def numbers(evidence: Evidence) -> dict[str, Any]:
     bars = []
     for row, run in learning:
         colour = charts.BLUE if words.normalises(run.settings) else charts.ORANGE
-        away = 100 * (run.test_accuracy - row.test_accuracy)
-        bars.append(charts.Row(_title(row), away, colour))
+        points = 100 * (run.test_accuracy - row.test_accuracy)
+        bars.append(charts.Row(_title(row), points, colour))
     panel = charts.seeds_panel("Test accuracy", bars, "ours less reported (points)")
     rows = [_row(row, evidence) for row in ROWS]
-    held = [_held(row, run) for row, run in learning]
+    held = [_within_prediction(row, run) for row, run in learning]
     return {
         "verdict": verdict,
         "blocks": [Figure("comparison", [panel], SOURCE)],
         "details": [Table("Test accuracy, reported and ours (mean ± std)", HEAD, rows, SOURCE)],
         "count": len(learning),
         "of_all": sum(row.learns for row in ROWS),
-        "held": [one for one in held if one is not None],
+        "held": [within for within in held if within is not None],
         "at_chance": [(_title(row), run) for row, run in pairs if not row.learns],
         "without_best": learning[-1][0] is BEST and attempt(together, evidence, reference.RUNS),
     }
@@ -56,9 +56,9 @@ def _title(row: Reported) -> str:
 
 
 def together(evidence: Evidence, reported: Sequence[Reported] = ROWS) -> Verdict:
-    """The joint verdict over all rows that learn and are the report's experiment, by D.
+    """The joint verdict, by D, over all rows that learn and whose run has the report's settings.
 
-    Raises Unanswered where there is none.
+    Raises Unanswered when there is no such row.
     """
     reference.check_images(evidence)
     rows = [row for row in reported if row.learns and row.comparable(evidence)]
@@ -67,8 +67,9 @@ def together(evidence: Evidence, reported: Sequence[Reported] = ROWS) -> Verdict
     target = float(np.mean([row.test_accuracy for row in rows]))
 
     def difference(tables: Values) -> tuple[Values, Values]:
-        """D and its standard error, of tables (..., n seeds, R rows): what the seeds of all rows
-        have in common, and the scatter of the report's own single runs, taken to be ours.
+        """D and its standard error, of tables (..., n seeds, R rows). The error has two parts: what
+        the seeds of all rows have in common, and the scatter of the report's single runs, which is
+        assumed to be ours.
         """
         mean, shared = statistics.mean_and_error(tables.mean(axis=-1) - target)
         _, single = statistics.mean_and_error(np.swapaxes(tables, -2, -1))
@@ -78,8 +79,8 @@ def together(evidence: Evidence, reported: Sequence[Reported] = ROWS) -> Verdict
     return statistics.judge(evidence.table(*(row.run for row in rows)), difference, DIRECTIONS)
 
 
-def _held(row: Reported, run: Run) -> bool | None:
-    """Whether the prediction of one more run holds the number; None where there is none."""
+def _within_prediction(row: Reported, run: Run) -> bool | None:
+    """Whether the reported number lies where one more run would; None where that is unknown."""
     if (predicted := statistics.estimate(run.test_accuracy).prediction) is None:
         return None
     return predicted[0] - EQUAL <= row.test_accuracy <= predicted[1] + EQUAL
@@ -92,10 +93,13 @@ def _row(row: Reported, evidence: Evidence) -> tuple[str, ...]:
     start = (*reported, words.spread(run.test_accuracy), str(len(run.seeds)))
     if differs := row.unlike(run.settings):
         return (*start, "", "", f"not the report's experiment: {differs}")
-    held = {True: "yes", False: "no", None: "not judged"}[_held(row, run)]
-    away = words.points(run.test_accuracy.mean() - row.test_accuracy)
-    place = f"{statistics.rank(row.test_accuracy, run.test_accuracy):g} of {len(run.seeds)}"
-    return (*start, away, place, held if row.learns else f"{run.failed} failed to train")
+    difference = words.points(run.test_accuracy.mean() - row.test_accuracy)
+    rank = f"{statistics.rank(row.test_accuracy, run.test_accuracy):g} of {len(run.seeds)}"
+    if row.learns:
+        last = {True: "yes", False: "no", None: "not judged"}[_within_prediction(row, run)]
+    else:
+        last = f"{run.failed} failed to train"
+    return (*start, difference, rank, last)
 
 
 @asks("schedules", "Which schedule explains the reported best λ?")
@@ -112,8 +116,8 @@ def schedules(evidence: Evidence) -> dict[str, Any]:
     rows = [_schedule(name, runs[name], verdict) for name, verdict in verdicts.items()]
     files = "plots/seeds/best_*.csv · dvc repro train_best"
     table = Table(f"Accuracy with the best λ, mean ± std; {pair}", OF_SCHEDULES, rows, files)
-    lines = charts.own_lines(runs)
-    lines.sort(key=lambda line: -line.run.curves["step"].iloc[-1])  # the shorter ones on top
+    lines = charts.coloured_lines(runs)
+    lines.sort(key=lambda line: -line.run.curves["step"].iloc[-1])  # shorter runs on top
     panels = [charts.training_panel(lines, "accuracy"), *charts.learning_rate_panels(lines)]
     files = charts.source("plots/train/best_*.csv", runs.values())
     return {
@@ -145,19 +149,19 @@ def _schedule(name: str, run: Run, verdict: Verdict) -> list[str]:
 def cycles(evidence: Evidence) -> Verdict:
     """The verdict on three cycles less two, by test accuracy.
 
-    Raises Unanswered where the two runs are missing, or are not that.
+    Raises Unanswered when a run is missing, or when they differ in more than the cycles.
     """
     two, three = (evidence.run(f"best_{name}_cycles") for name in ("two", "three"))
     numbers = [run.settings["cycles"] for run in (two, three)]
-    if words.differences(three.settings, two.settings, but=("cycles",)) or numbers != [2, 3]:
+    if words.differences(three.settings, two.settings, ("cycles",)) or numbers != [2, 3]:
         raise Unanswered(f"{three.name} and {two.name} differ in more than a third cycle")
     return statistics.compared(two.test_accuracy, three.test_accuracy)
 
 
 def agreement(evidence: Evidence, run: Run) -> Verdict:
-    """In which of the two reported accuracies a schedule agrees.
+    """With which of the two reported accuracies a schedule agrees.
 
-    Raises Unanswered where the report has no such training.
+    Raises Unanswered when the run differs from the report's in more than the schedule.
     """
     reference.check_images(evidence)
     if other := BEST.unlike(run.settings, free=("half_cycle", "cycles")):
@@ -167,13 +171,15 @@ def agreement(evidence: Evidence, run: Run) -> Verdict:
 
 
 def _least(table: Values) -> tuple[Values, Values]:
-    """The test accuracy, with the smaller error of the two accuracies: both need scatter."""
+    """The mean test accuracy, and the smaller error of the two: there is no verdict unless both
+    accuracies scatter.
+    """
     means, errors = statistics.mean_and_error(table.T)
     return means[0], errors.min()
 
 
 def _agrees(tables: Values) -> np.ndarray:
-    """Columns: test and validation accuracy."""
+    """The keys of AGREEMENT, of tables (..., n seeds, 2): test and validation accuracy."""
     count = tables.shape[-2]
     mean, deviation = tables.mean(axis=-2), tables.std(axis=-2, ddof=1)
     half = statistics.quantile(count - 1) * deviation[..., 0] * np.sqrt(1 + 1 / count)
@@ -184,18 +190,18 @@ def _agrees(tables: Values) -> np.ndarray:
 
 @cache
 def highest(count: int) -> tuple[float, float]:
-    """Where the highest of 50 more runs lies with 95 % probability: so many deviations above the
-    mean of `count` runs. The formula stands in docs/evidence.md.
+    """The 95 % interval of the highest of 50 more runs, in standard deviations above the mean of
+    `count` runs. The formula is in docs/evidence.md.
     """
-    chance, of_mean, of_highest = np.random.default_rng(1).random((3, 20_000))
-    scale = np.sqrt((count - 1) / special.chdtri(count - 1, 1 - chance))
-    z0, z = special.ndtri(of_mean), special.ndtri(of_highest ** (1 / TRIED))
+    for_scale, for_mean, for_highest = np.random.default_rng(1).random((3, 20_000))
+    scale = np.sqrt((count - 1) / special.chdtri(count - 1, 1 - for_scale))
+    z0, z = special.ndtri(for_mean), special.ndtri(for_highest ** (1 / TRIED))
     low, high = np.quantile(scale * (z0 / np.sqrt(count) + z), [0.025, 0.975])
     return float(low), float(high)
 
 
 def _highest_of(run: Run) -> tuple[float, float]:
-    """Where the highest validation accuracy of 50 more runs would lie, of two seeds or more."""
+    """The 95 % interval of the highest validation accuracy of 50 more runs; takes two seeds."""
     validation = statistics.estimate(run.seeds["validation_accuracy"])
     low, high = (validation.mean + q * validation.deviation for q in highest(validation.count))
     return low, high

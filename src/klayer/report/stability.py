@@ -23,11 +23,12 @@ EARLIER = Path("plots/earlier.csv")  # verdicts of an earlier run of the whole s
 COLUMNS = "question seeds direction word estimate low high settings"
 OUTDATED = "made with other settings: run `klayer stability`"
 SEARCH = "l2"  # the question that the search answers
-CERTAINTY = {"shown": "clear", "not shown": "clear", "suggested": "uncertain"}  # by the rule's word
+# The page's word for a verdict's word in plots/.
+CERTAINTY = {"shown": "clear", "not shown": "clear", "suggested": "uncertain"}
 
 
-# Questions by their names in docs/evidence.md: a title, and how the verdict is computed. The close
-# ones are those that a few tenths of a point decide.
+# Questions by their names in docs/evidence.md: a title, and the function that computes the verdict.
+# In the close questions a few tenths of a point decide.
 Question = tuple[str, Callable[[Evidence], Verdict]]
 CLOSE: dict[str, Question] = {
     "reported": ("reported numbers", reported.together),
@@ -44,24 +45,25 @@ OTHERS: dict[str, Question] = {
 
 
 def close_answers(evidence: Evidence) -> dict[str, tuple[Verdict, list[str]]]:
-    """The verdicts on the close questions, where their runs are there, each with the names of the
-    runs that it is computed from: none for the search's.
+    """The verdict on each close question whose runs exist, with the names of the runs that it is
+    computed from. The verdict on L2 has none, as it is computed from the search.
     """
     answers = {}
-    for name, (_, judged) in CLOSE.items():
+    for name, (_, compute) in CLOSE.items():
         evidence.asked.clear()
-        if verdict := attempt(judged, evidence):
+        if verdict := attempt(compute, evidence):
             answers[name] = verdict, sorted(evidence.asked)
     return answers
 
 
 def settings_digests(evidence: Evidence) -> dict[str, str]:
-    """Of the settings behind each verdict, without seeds: those of its runs or of the search, and
-    of the images. Settings that are off, or that change no network, have no part in it.
+    """A digest of the settings behind each verdict: those of its runs or of the search, and of the
+    images. Seeds, settings that are off, and settings that change no network are left out.
     """
     data = evidence.sections["data"]
     keys = ["source", "validation", *(["synthetic_seed"] * (data["source"] == "synthetic"))]
-    images = {key: data[key] for key in keys} | {"files": sorted(reference.files(data["sha256"]))}
+    files = sorted(reference.digests(data["sha256"]))
+    images = {key: data[key] for key in keys} | {"files": files}
     fine = evidence.search_runs[evidence.search_runs["phase"] != "coarse"]
     search = words.effective(evidence.searching) | {"values": sorted(set(fine["l2"].tolist()))}
     del search["l2"]
@@ -73,10 +75,10 @@ def settings_digests(evidence: Evidence) -> dict[str, str]:
 
 
 def study_digest(evidence: Evidence) -> str:
-    """Of the settings of its runs, without the user's own experiments and the best λ, which the
-    search finds.
+    """A digest of the settings of all runs of the study. The user's own experiments are left out,
+    and so is the best λ, which the search finds.
     """
-    study = [run for run in evidence.runs.values() if not reference.own(run)]
+    study = [run for run in evidence.runs.values() if not reference.is_own(run)]
     runs = {run.name: words.effective(run.settings) for run in study}
     for name in evidence.schedules:
         del runs[name]["l2"]
@@ -92,45 +94,44 @@ def table(evidence: Evidence, seeds: str, digests: Mapping[str, str]) -> pd.Data
     rows = []
     for name, (verdict, _) in close_answers(evidence).items():
         number = verdict.estimate
-        numbers = (number.mean, *(number.interval or [number.mean] * 2)) if number else (0.0,) * 3
-        points = [round(100 * value, 4) for value in numbers]
+        mean = number.mean if number else 0.0
+        low, high = (number and number.interval) or (mean, mean)
+        points = [round(100 * value, 4) for value in (mean, low, high)]
         rows.append((name, seeds, verdict.direction, verdict.word, *points, digests[name]))
     return pd.DataFrame(rows, columns=COLUMNS.split())
 
 
 @asks("stability", "Would other seeds say the same?")
 def section(evidence: Evidence) -> dict[str, Any]:
-    """Every verdict of the study, of the fresh seeds, and of the earlier run."""
+    """Each verdict of the study beside that of the fresh seeds and that of the earlier run."""
     if not FRESH.exists():
         raise Unanswered("`klayer stability`, which trains fresh seeds, has not been run")
-    again, earlier = fresh_verdicts(evidence), _earlier(evidence)
+    fresh, earlier = fresh_verdicts(evidence), _earlier(evidence)
     rows: list[tuple[str, ...]] = []
-    same, changed, before = 0, dict[str, str](), list[bool]()
+    same, changed, same_before = 0, dict[str, str](), list[bool]()
     questions = CLOSE | OTHERS
     for run in map(evidence.run, evidence.schedules):
         agreement = partial(reported.agreement, run=run)
         questions[run.name] = f"best λ: {reference.schedule(run)}", agreement
-    for name, (title, judged) in questions.items():
-        if not (verdict := attempt(judged, evidence)):
+    for name, (title, compute) in questions.items():
+        if not (verdict := attempt(compute, evidence)):
             continue
-        tables = [table[table["question"] == name] for table in (again, earlier)]
+        tables = [table[table["question"] == name] for table in (fresh, earlier)]
         cells = ["; ".join(_answer(row) for _, row in table.iterrows()) for table in tables]
         if name in CLOSE and not cells[0]:
             cells[0] = OUTDATED
         rows.append((title, f"{verdict.direction} ({verdict.certainty})", *cells))
         if verdict.share is not None:
-            fresh, old = (
-                [one == verdict.direction for one in table["direction"] if one != NOT_JUDGED]
-                for table in tables
-            )
-            same, before = same + sum(fresh), before + old
-            if not all(fresh):
+            judged = [table["direction"][table["direction"] != NOT_JUDGED] for table in tables]
+            same_now, same_then = (list(directions == verdict.direction) for directions in judged)
+            same, same_before = same + sum(same_now), same_before + same_then
+            if not all(same_now):
                 changed[title] = verdict.certainty
-    seeds = ", ".join(dict.fromkeys(again["seeds"])) or "none"
+    seeds = ", ".join(dict.fromkeys(fresh["seeds"])) or "none"
     head = ("question", "the study", f"fresh seeds ({seeds})", "an earlier run of the study")
     caption = "Answers of the study, of seeds that it did not use, and of an earlier run"
     answers = Table(caption, head, rows, f"{FRESH}, {EARLIER} · klayer stability")
-    return {"blocks": [answers], "same": same, "changed": changed, "before": before}
+    return {"blocks": [answers], "same": same, "changed": changed, "before": same_before}
 
 
 def fresh_verdicts(evidence: Evidence) -> pd.DataFrame:
@@ -140,8 +141,8 @@ def fresh_verdicts(evidence: Evidence) -> pd.DataFrame:
 
 
 def _earlier(evidence: Evidence) -> pd.DataFrame:
-    """The rows of plots/earlier.csv, if there is such a file, and it is of the present settings
-    and of the report's images.
+    """The rows of plots/earlier.csv that were made with the present settings; none where the file
+    is missing or the images are not the report's.
     """
     columns = "question direction word settings"
     if not EARLIER.exists() or reference.other_images(evidence):
@@ -151,6 +152,6 @@ def _earlier(evidence: Evidence) -> pd.DataFrame:
 
 
 def _answer(row: pd.Series[Any]) -> str:
-    """A row of verdicts, by the rule's word: helps (clear), +0.63 points."""
+    """A verdict from a row of a table: helps (clear), +0.63 points."""
     text = f"{row['direction']} ({CERTAINTY.get(row['word'], row['word'])})"
     return f"{text}, {words.points(row['estimate'] / 100)} points" if "estimate" in row else text

@@ -1,4 +1,4 @@
-"""What a few seeds can tell: intervals, and the rule of all verdicts; see docs/evidence.md."""
+"""Intervals from a few seeds, and the rule of all verdicts; see docs/evidence.md."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import special  # scipy.stats takes a second to load
 
-EQUAL = 1e-9  # shares that differ by less are equal: rounding moves them by 1e-16, an image by 1e-4
+EQUAL = 1e-9  # smaller differences of shares are rounding (1e-16); one image makes 1e-4
 DRAWS = 2000
-STABLE = 0.9  # share of draws that say the same
+STABLE = 0.9  # of the draws have to give the same direction
 FEW = 3  # seeds: with so few, "no difference" cannot be stable, see docs/evidence.md
 NOT_JUDGED = "not judged"
 ONE_SEED, NO_SCATTER, NO_COMMON = "one seed", "no scatter over the seeds", "no seed in common"
@@ -28,7 +28,7 @@ Direction = Callable[[Values], NDArray[np.int_]]
 
 
 def quantile(freedom: int) -> Any:
-    """Student's, of a two-sided 95 % interval."""
+    """Student's quantile for a two-sided 95 % interval, by degrees of freedom."""
     return special.stdtrit(freedom, 0.975)
 
 
@@ -48,7 +48,7 @@ class Estimate:
 
     @property
     def prediction(self) -> tuple[float, float] | None:
-        """Where one more value would lie with 95 % probability; None as for the interval."""
+        """The 95 % prediction interval of one more value; None as for the interval."""
         return self._around(self.deviation * float(np.sqrt(1 + 1 / self.count)))
 
     def _around(self, error: float) -> tuple[float, float] | None:
@@ -92,9 +92,9 @@ def rank(value: float, among: ArrayLike) -> float:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A direction, the number behind it, and how many draws of the seeds have the same direction.
+    """A direction, the number behind it, and the share of redrawn seeds with the same direction.
 
-    Where there is no verdict, the direction is `not judged`, and `why` says for what reason.
+    When there is no verdict, the direction is `not judged`, and `why` has the reason.
     """
 
     direction: str
@@ -106,7 +106,7 @@ class Verdict:
 
     @property
     def word(self) -> str:
-        """The rule's word, as it stands in plots/: shown, suggested, not shown, or the reason."""
+        """The word in plots/: shown, suggested, not shown, or the reason why it is not judged."""
         if self.share is None:
             return self.why
         if self.share < STABLE:
@@ -115,7 +115,7 @@ class Verdict:
 
     @property
     def certainty(self) -> str:
-        """The page's word: clear, uncertain, too few seeds, or not judged."""
+        """The word on the page: clear, uncertain, too few seeds, or not judged."""
         if self.share is None:
             return "too few seeds" if self.why in (ONE_SEED, NO_COMMON) else NOT_JUDGED
         if not self.differs and self.estimate and self.estimate.count <= FEW:
@@ -134,10 +134,11 @@ def judge(
     words: Mapping[int, str],
     direction: Direction | None = None,
 ) -> Verdict:
-    """Judges a table (n seeds, k columns) by its rows, redrawn; `words` names the directions.
+    """The verdict on a table (n seeds, k columns), whose rows are redrawn; `words` has the names of
+    the directions.
 
-    A direction is the side of 0 on which the statistic's interval lies, where nothing else is
-    given. No verdict for a single seed, or where the statistic has no scatter.
+    By default the direction is the side of 0 on which the statistic's interval lies. There is no
+    verdict for a single seed, or when the statistic has no scatter.
     """
     if not (count := len(table)):
         return Verdict(NOT_JUDGED, why=NO_COMMON)

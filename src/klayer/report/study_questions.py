@@ -1,7 +1,7 @@
-"""The page of studies/: the section of a study, by what it asks.
+"""The page of studies/: a section for each study, by its `ask` in params.yaml.
 
-`ASKS` has a function for each name that `ask` may have, which computes the facts that a template
-says: templates/questions/study_*.j2.
+`ASKS` has a function for each `ask`, which computes the facts of its template,
+templates/questions/study_*.j2.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from klayer.report.charts import BLUE, ORANGE, OTHERS, Row, at_values, seeds_pan
 from klayer.report.evidence import read_number
 from klayer.report.page import Document, Figure, Panel, Section, Table, assemble, question, sentence
 from klayer.report.statistics import EQUAL, Verdict, compared
-from klayer.report.study_results import Study, in_words, read_study
+from klayer.report.study_results import Study, name_in_words, read_study
 
 BETTER = {1: "better", 0: "no difference", -1: "worse"}
 RANGE = {1: "matters more", 0: "matters as much", -1: "matters less"}
@@ -42,7 +42,7 @@ Facts = dict[str, Any]
 
 
 class Comparison(NamedTuple):
-    """A number of each seed for one kind of networks, against that for the first kind."""
+    """A number of each seed for one kind of network, against that for the first kind."""
 
     label: str  # of the kind
     place: str  # at which value, or on which images; may be empty
@@ -57,7 +57,7 @@ class Comparison(NamedTuple):
 
     @property
     def answer(self) -> str:
-        """Comparisons with equal answers are named together."""
+        """The direction, or why there is none. Equal answers are named together."""
         return words.undecided(self.verdict).split(":")[0] or self.verdict.direction
 
     @property
@@ -79,7 +79,7 @@ def page_of_studies(sections: Mapping[str, Any]) -> Document:
 
 
 def section(study: Study) -> Section:
-    """The answer of a study. Several verdicts have one certainty, or each its own in the text."""
+    """The section of a study. When certainties differ, the text has that of each verdict."""
     ask, template = ASKS[study.ask]
     facts: Facts = {"study": study, "first": study.label(study.variants[0]), "comparisons": []}
     facts |= ask(study)
@@ -95,16 +95,16 @@ def section(study: Study) -> Section:
         panel, table = _gains(study, facts)
         panels, tables = [*panels, panel], [table, *tables]
     blocks = [Figure(study.name, panels, study.source, CAPTION)] if panels else []
-    one = verdicts[0] if len(verdicts) == 1 else None
-    whole = question(study.name, study.question, one, blocks, tables, template, **facts)
-    if one:
-        return whole
+    single = verdicts[0] if len(verdicts) == 1 else None
+    answered = question(study.name, study.question, single, blocks, tables, template, **facts)
+    if single:
+        return answered
     short = " ".join(sentence(f"questions/{template}.j2", "short", facts).split())
-    return replace(whole, short=short or whole.answer, certainty=facts["common"])
+    return replace(answered, short=short or answered.answer, certainty=facts["common"])
 
 
 def _by_answer(comparisons: Sequence[Comparison]) -> dict[str, dict[str, list[Comparison]]]:
-    """By answer, those that are better and worse first; then by label."""
+    """Groups comparisons by answer, better and worse first, then by label."""
     answers: dict[str, dict[str, list[Comparison]]] = {BETTER[1]: {}, BETTER[-1]: {}}
     for comparison in comparisons:
         labels = answers.setdefault(comparison.answer, {})
@@ -158,7 +158,9 @@ def statistics(study: Study) -> Facts:
 
 
 def ranges(study: Study) -> Facts:
-    """Does what varies matter more for a variant? Largest less smallest accuracy of each seed."""
+    """Each variant against the first, by the range over the values: largest less smallest accuracy
+    of each seed.
+    """
     first, *others = study.variants
     by_seed = study.networks.groupby(["variant", "seed"])["test_accuracy"]
     spans = by_seed.max() - by_seed.min()
@@ -192,8 +194,8 @@ def best_value(study: Study) -> Facts:
 
 
 def _near(study: Study, variant: str, below: float) -> pd.Series[float]:
-    """The values, by seed, of networks that learn and whose validation accuracy is at most so far
-    below the highest of their seed; of the highest ones, those that are alone.
+    """The values, by seed, of the networks that learn and whose validation accuracy is at most
+    `below` under the highest of their seed. For 0, seeds with two highest values are left out.
     """
     networks = study.networks[study.networks["variant"] == variant].set_index("seed")
     accuracy = networks["validation_accuracy"]
@@ -203,7 +205,7 @@ def _near(study: Study, variant: str, below: float) -> pd.Series[float]:
 
 
 def level(study: Study) -> Facts:
-    """How good the chosen networks are; by validation images where no others were looked at."""
+    """The accuracies of the chosen networks: in test, or in validation where none was tested."""
     measures = {m: name for m, name in MEASURES.items() if m in study.networks}
     tested = {m: name for m, name in measures.items() if m.startswith("test")} or measures
     chosen = study.networks[study.networks["chosen"] == 1]
@@ -213,7 +215,7 @@ def level(study: Study) -> Facts:
             study.label(v): {name: study.chosen(v, m) for m, name in tested.items()}
             for v in study.variants
         },
-        "settings": {in_words(key): chosen[key].iloc[0] for key in study.varied if same},
+        "settings": {name_in_words(key): chosen[key].iloc[0] for key in study.varied if same},
     }
 
 
@@ -247,26 +249,27 @@ def _gains(study: Study, facts: Facts) -> tuple[Panel, Table]:
 
 
 def _networks(study: Study) -> Table:
-    """Every kind of network, or, where there are many, those that were chosen for some seed."""
+    """A row for each variant and value; of many, only those that were chosen for a seed."""
     measures = {m: name for m, name in MEASURES.items() if m in study.networks}
     shown: Any = dict.fromkeys(measures, words.spread)
     shown |= {"chosen": "sum", "learnt": lambda learnt: (learnt == 0).sum(), "seed": "size"}
     groups = study.networks.groupby(["variant", "value", *study.varied], sort=False)
     table = groups.agg(shown).astype(str).reset_index().drop(columns="value")
     table["variant"] = table["variant"].map(study.label)
-    table[study.varied] = table[study.varied].map(in_words)
+    table[study.varied] = table[study.varied].map(name_in_words)
     caption = "Accuracies in per cent, mean ± std over seeds; chosen by validation accuracy"
     if len(table) > LONGEST:
         table = table[table["chosen"] != "0"]
         caption += " (those that were never chosen are left out)"
-    head = ("kind", *map(in_words, study.varied), *measures.values(), "chosen", "failed", "seeds")
+    settings = map(name_in_words, study.varied)
+    head = ("kind", *settings, *measures.values(), "chosen", "failed", "seeds")
     return Table(caption, head, table.to_numpy().tolist(), study.source)
 
 
 def _draw_values(study: Study, axes: Axes) -> None:
-    """Test accuracy of each network over the values; numbers are joined by a line, others not.
+    """Test accuracy of each network over the values; a line joins values that are numbers.
 
-    Blue is BN, orange the first variant beside it.
+    Blue is BN; beside it the first variant is orange.
     """
     values = pd.to_numeric(pd.Series(study.values), errors="coerce")
     numbers = bool((values > 0).all())  # on a logarithmic axis

@@ -1,29 +1,26 @@
-"""Reads what the stages of studies/ wrote to plots/, and names it in plain words."""
+"""Reads the results of the studies, and puts variants, settings and values into words."""
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from klayer.errors import KlayerError
-from klayer.report.evidence import read
+from klayer.report.evidence import parse_table, read
 
-NETWORKS = "variant value seed chosen validation_accuracy learnt"
-SHA256 = "parameters_sha256"  # text, though it may look like a number
+COLUMNS = "variant value seed chosen validation_accuracy learnt"
 WORDS = {"adam": "Adam", "bn": "BN", "he": "He", "hidden": "hidden layers", "l2": "L2"}
 WORDS |= {"no": "without", "sgd": "SGD", "xavier": "Xavier"}
 
 
 @dataclass(frozen=True)
 class Study:
-    """What came of a study: a row of `networks` for each."""
+    """The results of a study: a row of `networks` for each network."""
 
     name: str
     question: str
@@ -49,7 +46,7 @@ class Study:
     @property
     def setting(self) -> str:
         """Which setting varies, in words; empty where none does."""
-        return in_words(self.varied[0]) if self.varied else ""
+        return name_in_words(self.varied[0]) if self.varied else ""
 
     @property
     def source(self) -> str:
@@ -58,13 +55,14 @@ class Study:
         return f"{table} · stage {stage} · dvc repro {stage}, in studies/"
 
     def label(self, variant: str) -> str:
-        """A variant in words; one that joins others is called after them: BN and skips."""
+        """A variant in words. One that combines other variants is called BN and skips."""
         parts = variant.split("_")
-        joined = len(parts) > 1 and set(parts) <= set(self.variants)
-        return " and ".join(map(in_words, parts)) if joined else in_words(variant)
+        if len(parts) > 1 and set(parts) <= set(self.variants):
+            return " and ".join(map(name_in_words, parts))
+        return name_in_words(variant)
 
     def place(self, value: str) -> str:
-        """Where a comparison was made, in words: with 9 layers, at batch size 10, without BN."""
+        """The value of a comparison, in words: with 9 layers, at batch size 10, without BN."""
         if not value:
             return ""
         plain = {v.replace(" batch_norm", "") for v in self.values}
@@ -72,7 +70,7 @@ class Study:
             return "with BN" if "batch_norm" in value else "without BN"
         if self.varied[0] == "hidden":
             return f"with {value}" if value.endswith("layers") else f"with {value} units"
-        return f"at {self.setting} {in_words(value)}"
+        return f"at {self.setting} {name_in_words(value)}"
 
     def at(self, variant: str, value: str) -> pd.Series[float]:
         """Test accuracy of a variant's networks at a value, by seed."""
@@ -85,20 +83,20 @@ class Study:
         return rows.set_index("seed")[measure]
 
 
-def in_words(name: str) -> str:
-    """A name of the settings in words: learning rate, without BN."""
+def name_in_words(name: str) -> str:
+    """The name of a setting or a variant, in words: learning rate, without BN."""
     parts = name.removesuffix("_max").replace("_", " ").split()
     return " ".join(WORDS.get(part, part) for part in parts)
 
 
 def read_study(name: str, asked: Mapping[str, Any]) -> Study:
-    """What came of a study of params.yaml, `asked`.
+    """The results of the study NAME; `asked` is its section of params.yaml.
 
-    Raises KlayerError where its table is missing, cut short or damaged, or lacks networks.
+    Raises KlayerError when its table is missing, cut short or damaged, or lacks networks.
     """
     path = Path(f"plots/seeds/{name}.csv")
     tested = "" if asked["ask"] == "level" else " test_accuracy"
-    networks = read(path, NETWORKS + tested, _parse)
+    networks = read(path, COLUMNS + tested, _parse)
     across = asked.get("across") or {}
     values = {v: _values(changes or {}, across) for v, changes in asked["variants"].items()}
     trained = pd.crosstab(networks["variant"], networks["seed"])
@@ -119,11 +117,6 @@ def _values(variant: Mapping[str, Any], across: Mapping[str, Any]) -> int:
 
 
 def _parse(text: str) -> pd.DataFrame:
-    """A CSV file of a study: text as it is written up to the column `seed`, then numbers."""
-    table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
-    first = list(table).index("seed")
-    numbers = table.iloc[:, first:].drop(columns=SHA256, errors="ignore").apply(pd.to_numeric)
-    table[numbers.columns] = numbers
-    if not (text.endswith("\n") and np.isfinite(numbers.to_numpy(np.float64)).all()):
-        raise ValueError("it has been cut short or damaged")
-    return table
+    """The table of a study: columns before `seed` are text."""
+    columns = text.partition("\n")[0].split(",")
+    return parse_table(text, [*columns[: columns.index("seed")], "parameters_sha256"])

@@ -1,5 +1,5 @@
-"""In words: numbers, accuracies in per cent and differences in points of a per cent; settings of a
-training, and what two of them differ in.
+"""Puts numbers and settings into words: accuracies in per cent, their differences in points, the
+settings of a training, and how two trainings differ.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from klayer.report.statistics import Estimate, Verdict, estimate
 
 Settings = Mapping[str, Any]  # of a training
 
-# Settings that change what is measured, and no network.
+# Settings that change what is measured; the networks stay the same.
 WATCHED = ("seeds", "evaluation_interval", "statistics", "corruptions", "views")
 OFF: Settings = {  # settings that may be left out, which is the same as these values
     "skip": 0,
@@ -26,7 +26,7 @@ OFF: Settings = {  # settings that may be left out, which is the same as these v
     "flip": False,
     "augment_shift": 0,
 }
-IN_WORDS = {  # others by their names
+IN_WORDS = {  # other settings are called by their names
     "hidden": "hidden layers of {} units",
     "block": "hidden layers made of {}",
     "initialisation": "{} initialisation",
@@ -66,16 +66,16 @@ def between(interval: tuple[float, float] | None) -> str:
 
 def difference(number: Estimate | None) -> str:
     """A difference and its 95 % interval: +0.45 points (95 % interval +0.23 to +0.67; 16 seeds)."""
-    return f"{points(number.mean)} points ({_around(number)})" if number else "no seed in common"
+    return f"{points(number.mean)} points ({_interval(number)})" if number else "no seed in common"
 
 
 def support(verdict: Verdict) -> str:
-    """What stands behind an answer: 95 % interval +0.23 to +0.67; 16 seeds; clear."""
-    around = _around(verdict.estimate)
-    return around if undecided(verdict) else f"{around}; {verdict.certainty}"
+    """The support of an answer: 95 % interval +0.23 to +0.67; 16 seeds; clear."""
+    interval = _interval(verdict.estimate)
+    return interval if undecided(verdict) else f"{interval}; {verdict.certainty}"
 
 
-def _around(number: Estimate | None) -> str:
+def _interval(number: Estimate | None) -> str:
     if number is None:
         return "no seed in common"
     if number.count < 2:
@@ -94,12 +94,12 @@ def brief(verdict: Verdict) -> str:
 
 
 def undecided(verdict: Verdict) -> str:
-    """The answer where the seeds give none; empty where they do."""
+    """The answer when the seeds do not decide the question; empty when they do."""
     if verdict.certainty in ("clear", "uncertain"):
         return ""
     few = verdict.certainty == "too few seeds"
-    by = f": {points(verdict.estimate.mean)} points" if verdict.estimate else ""
-    return f"Too few seeds to say{by}" if few else f"Not judged, as nothing scatters{by}"
+    text = "Too few seeds to say" if few else "Not judged, as nothing scatters"
+    return f"{text}: {points(verdict.estimate.mean)} points" if verdict.estimate else text
 
 
 def agreement(verdict: Verdict) -> str:
@@ -131,7 +131,7 @@ def probability(value: float) -> str:
 
 
 def effective(settings: Settings) -> dict[str, Any]:
-    """The settings that decide what is trained, without those that are off."""
+    """The settings that have an effect on the network: without those that are off or unused."""
     unused = {*WATCHED, *(key for key, value in settings.items() if OFF.get(key) == value)}
     if not normalises(settings):
         unused |= {"epsilon", "bn_momentum"}
@@ -153,7 +153,7 @@ def layers(settings: Settings) -> str:
 
 
 def label(settings: Settings) -> str:
-    """A network in words: depth, BN, and other initial weights than the uniform ones."""
+    """A network in words: depth, BN, and the initial weights where they are not uniform."""
     parts = [layers(settings), "with BN" if normalises(settings) else "without BN"]
     key = "sigma" if settings["initialisation"] == "normal" else "initialisation"
     if settings["initialisation"] != "uniform":
@@ -175,12 +175,12 @@ def in_words(key: str, value: Any) -> str:
     return IN_WORDS.get(key, key.replace("_", " ") + " {}").format(value)
 
 
-def differences(settings: Settings, other: Settings, but: Collection[str] = ()) -> str:
-    """What the first of two trainings has that the other has not, in words."""
-    mine = effective(settings)
-    values = {key: mine.get(key, OFF.get(key)) for key in {**mine, **effective(other)}}
+def differences(settings: Settings, other: Settings, ignored: Collection[str] = ()) -> str:
+    """The settings of the first training that differ from those of the other one, in words."""
+    first = effective(settings)
+    values = {key: first.get(key, OFF.get(key)) for key in {**first, **effective(other)}}
     return ", ".join(
         in_words(key, value)
         for key, value in values.items()
-        if key not in but and value not in (None, other.get(key, OFF.get(key)))
+        if key not in ignored and value not in (None, other.get(key, OFF.get(key)))
     )

@@ -16,7 +16,7 @@ from klayer.files import write_metrics, write_table
 from klayer.networks.gradient_check import check_gradients, check_layer
 from klayer.networks.layer import Array, Labels, Layer
 from klayer.networks.network import Architecture
-from klayer.params import of_stage
+from klayer.params import stage_settings
 from klayer.settings import CheckGradients
 
 
@@ -25,7 +25,7 @@ def run() -> None:
 
     Raises KlayerError, which names layer and parameter, when an error exceeds the tolerance.
     """
-    settings, dataset = of_stage("check_gradients", CheckGradients), open_dataset()
+    settings, dataset = stage_settings("check_gradients", CheckGradients), open_dataset()
     images, labels = _few_images(settings, dataset)
     rows = []
     for hidden, batch_norm, l2 in product(settings.hidden, (False, True), settings.l2):
@@ -41,8 +41,9 @@ def run() -> None:
         raise KlayerError(
             f"the gradient of {worst['parameter']} in layer {worst['layer']} is wrong "
             f"({worst['network']}, l2 {worst['l2']}): its relative error is "
-            f"{worst['relative']:.1e}, allowed are {settings.tolerance:.0e}, and rounding may do "
-            f"{worst['rounding']:.0e}: look at its backward pass, or at check_gradients.tolerance"
+            f"{worst['relative']:.1e}, the tolerance is {settings.tolerance:.0e}, and rounding may "
+            f"cause {worst['rounding']:.0e}: correct its backward pass, or change "
+            "check_gradients.tolerance"
         )
     write_table(Path("plots/check_gradients.csv"), table)
     write_metrics(Path("metrics/check_gradients.json"), {"worst": float(worst["relative"])})
@@ -52,15 +53,15 @@ def run() -> None:
 
 def _few_images(settings: CheckGradients, dataset: Dataset) -> tuple[Array, Labels]:
     """The first training images, reduced to evenly spread features, normalised in float64."""
-    few = dataset.train.head(settings.images)
+    split = dataset.train.head(settings.images)
     features = np.linspace(0, len(dataset.mean) - 1, settings.features).astype(int)
-    images = few.images[:, features].astype(np.float64)
-    return (images - dataset.mean[features]) / dataset.deviation[features], few.labels
+    images = split.images[:, features].astype(np.float64)
+    return (images - dataset.mean[features]) / dataset.deviation[features], split.labels
 
 
 def run_layer(address: str) -> None:
-    """`klayer check-gradients --layer FILE:CLASS`: prints a sentence for each derivative of a layer
-    of the user's own.
+    """`klayer check-gradients --layer FILE:CLASS`: prints a sentence for each derivative of a
+    user's layer.
 
     Raises KlayerError when one is wrong, and when the layer cannot be loaded or run.
     """
@@ -76,10 +77,10 @@ def run_layer(address: str) -> None:
         raise
     except NotImplementedError as error:
         raise KlayerError(f"{file}: {error or 'a gap'} is not filled yet") from None
-    except Exception as error:  # of the user's code: its last line there is what they look for
+    except Exception as error:  # in the user's code: the last line in their file is named
         frames = traceback.extract_tb(error.__traceback__)
-        where = [f", line {frame.lineno}" for frame in frames if frame.filename == file] or [""]
-        raise KlayerError(f"{file}{where[-1]}: {type(error).__name__}: {error}") from None
+        lines = [f", line {frame.lineno}" for frame in frames if frame.filename == file] or [""]
+        raise KlayerError(f"{file}{lines[-1]}: {type(error).__name__}: {error}") from None
     for derivative in derivatives:
         print(derivative.sentence)
     if wrong := [derivative.name for derivative in derivatives if not derivative.is_right]:

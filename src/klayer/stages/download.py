@@ -1,7 +1,7 @@
-"""Stage `download`: brings CIFAR-10's seven files to data/, from this machine or from a mirror.
+"""Stage `download`: copies CIFAR-10's seven files to data/, from this machine or from a mirror.
 
-DVC does not remove this stage's output before it starts (`persist`): files that are there already,
-of torchvision for example, are a source like others.
+DVC does not remove this stage's output before it starts (`persist`): files that are already in the
+folder, for example from torchvision, are a source like others.
 """
 
 from __future__ import annotations
@@ -19,42 +19,42 @@ from tqdm import tqdm
 from klayer.data.cifar10 import FOLDER, MissingFilesError, read
 from klayer.errors import KlayerError, NoArchiveError
 from klayer.files import write_folder
-from klayer.params import of_stage, read_settings
+from klayer.params import read_settings, stage_settings
 from klayer.settings import SYNTHETIC, DataConfig
 
 VARIABLE = "CIFAR10_ARCHIVE"
 COPIES = "cifar-10-*"  # folders and archives of torchvision and Keras
-REPLACED = ("readme.html", ".partial")  # of the archive; of a download that was killed
+REPLACED = ("readme.html", ".partial")  # in the archive; left by a download that was killed
 
 
 def run() -> None:
     """Fills data/cifar-10-batches-py with the files of data.sha256. For synthetic images, which
-    `preprocess` makes, it leaves what is there: DVC only asks that the folder exists.
+    `preprocess` makes, nothing is written: DVC only needs the folder.
 
-    Raises KlayerError when other files lie there, or when CIFAR10_ARCHIVE names no copy; if no
-    source has the files NoArchiveError. Before, a line says what is wrong with each source.
+    Raises KlayerError when the folder has other files, or when CIFAR10_ARCHIVE is no copy, and
+    NoArchiveError when no source has the files. A line is printed for each source that fails.
     """
-    data = of_stage("data", DataConfig, **read_settings("mirrors"))
+    data = stage_settings("data", DataConfig, **read_settings("mirrors"))
     if data.source == SYNTHETIC:
         FOLDER.mkdir(parents=True, exist_ok=True)
     else:
         _refuse_other_files(data.digests)
-        write_folder(FOLDER, _first(data))
+        write_folder(FOLDER, _fetch(data))
 
 
 def _refuse_other_files(digests: Mapping[str, str]) -> None:
-    """Such as images of the user's own: the seven files would take their place."""
+    """Raises KlayerError for other files, such as the user's images: they would be overwritten."""
     files = [path for path in sorted(FOLDER.glob("*")) if not path.name.endswith(REPLACED)]
-    digest = {path.name: sha256(path.read_bytes()).hexdigest() for path in files}
-    if other := [name for name in digest if digest[name] != digests.get(name)]:
+    others = [f.name for f in files if sha256(f.read_bytes()).hexdigest() != digests.get(f.name)]
+    if others:
         raise KlayerError(
-            f"{FOLDER} has other files than CIFAR-10's of params.yaml: move {', '.join(other)} "
+            f"{FOLDER} has other files than CIFAR-10's of params.yaml: move {', '.join(others)} "
             "away, then run the same command again"
         )
 
 
-def _first(data: DataConfig) -> dict[str, bytes]:
-    """The seven files, of the first source that has them."""
+def _fetch(data: DataConfig) -> dict[str, bytes]:
+    """The seven files, from the first source that has them."""
     if named := os.environ.get(VARIABLE):
         sources: list[Path | str] = [Path(named).expanduser().absolute()]
     else:
@@ -62,7 +62,8 @@ def _first(data: DataConfig) -> dict[str, bytes]:
         copies = [path for folder in (Path("data"), keras) for path in sorted(folder.glob(COPIES))]
         sources = [*copies, *data.mirrors]
     for source in sources:
-        # Of an address the host alone, and of errors the class: the rest may hold a password.
+        # Only the host of an address and the class of an error are printed: the rest may hold a
+        # password.
         name = source if isinstance(source, Path) else urlsplit(source).hostname
         try:
             files = _read(source, data)
@@ -81,7 +82,7 @@ def _first(data: DataConfig) -> dict[str, bytes]:
 
 
 def _read(source: Path | str, data: DataConfig) -> dict[str, bytes]:
-    """The seven files, of a copy on this machine or of the archive at an address."""
+    """The seven files, from a copy on this machine or from the archive at an address."""
     if isinstance(source, Path):
         return read(source, data.digests)
     with requests.get(source, stream=True, timeout=data.timeout) as response:

@@ -1,4 +1,4 @@
-"""Stage `preprocess`: reads or makes the images, divides them, and measures the training images."""
+"""Stage `preprocess`: reads or makes the images, divides them, computes mean and deviation."""
 
 from __future__ import annotations
 
@@ -14,28 +14,29 @@ from klayer.data.dataset import BATCH, PROCESSED, measure
 from klayer.data.synthetic import NAMES, synthetic_images
 from klayer.errors import KlayerError
 from klayer.files import whole_file, write_metrics, write_picture, write_text
-from klayer.params import of_stage, read_settings
+from klayer.params import read_settings, stage_settings
 from klayer.settings import SYNTHETIC, DataConfig
 
-EXAMPLES = 12  # test images in the picture, side by side
+EXAMPLES = 12  # test images in plots/examples.png, side by side
 
 
 def run() -> None:
     """Writes data/processed, metrics/data.json and plots/examples.png.
 
-    Raises KlayerError when a file of CIFAR-10 is missing, damaged, or not the one of data.sha256.
+    Raises KlayerError when a file of CIFAR-10 is missing, damaged, or has not the SHA-256 of
+    params.yaml.
     """
-    data = of_stage("data", DataConfig, **read_settings("mirrors"))
+    data = stage_settings("data", DataConfig, **read_settings("mirrors"))
     synthetic = data.source == SYNTHETIC
     if synthetic:
         images, classes = synthetic_images(data.synthetic_seed), NAMES
     else:
         try:
             images, classes = decode(read(FOLDER, data.digests))
-        except MissingFilesError as reason:
+        except MissingFilesError as error:
             raise KlayerError(
-                f"{FOLDER} {reason}: move others of that name away, then run `dvc repro --force "
-                "download`"
+                f"{FOLDER} {error}: move other files of that name away, then run `dvc repro "
+                "--force download`"
             ) from None
     train = images.part(data.validation, 5 * BATCH - data.validation)
     test = images.part(5 * BATCH, BATCH)

@@ -16,20 +16,20 @@ from klayer.report.study_questions import page_of_studies
 
 
 def run() -> None:
-    """Writes what metrics/ and plots/ say to reports/: index.html, report.md and figures/*.png.
+    """Writes the report: reports/index.html, report.md and figures/*.png.
 
-    Raises KlayerError when a file of another stage is missing.
+    Raises KlayerError when a file of another stage is missing or damaged.
     """
     publish(report(Evidence(read_settings("report"))))
 
 
 def run_studies() -> None:
-    """The same for the studies, in their folder."""
+    """Writes the page of the studies, in studies/."""
     publish(page_of_studies(read_settings("all.studies", Path("settings"))))
 
 
 def publish(document: Document) -> None:
-    """Writes a page, its Markdown and its pictures. Prints the short answers and its address."""
+    """Writes a page as HTML, Markdown and pictures. Prints the short answers and its address."""
     width = shutil.get_terminal_size().columns
     for section in document.sections:
         for block in (*section.blocks, *section.details):

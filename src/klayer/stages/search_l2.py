@@ -1,14 +1,16 @@
 """Stage `search_l2`: searches the L2 strength lambda by the validation images, coarse, then fine.
 
-The rule, in both phases: the best value has the lowest mean validation loss, of several that are
-equal the largest one. In the coarse phase, which trains one network for each value, the mean goes
-over neighbouring values, and their middle is the centre of the fine phase; there it goes over the
-seeds, and the best of its values is the result. lambda = 0 is trained to compare with, and is not
-chosen.
+The rule, in both phases: the best value has the lowest mean validation loss; among equal ones it is
+the largest value.
 
-The loss and not the accuracy, as the cross-entropy follows lambda smoothly, while the accuracies of
-such values differ less than those of two seeds: the largest one is picked by luck, and would be
-another with other seeds or other rounding.
+- Coarse phase: one network for each value. The mean is over neighbouring values, and the middle of
+  the best ones is the centre of the fine phase.
+- Fine phase: a network for each value and seed. The mean is over the seeds, and the best value is
+  the result. lambda = 0 is trained for comparison, and is not chosen.
+
+Why the loss and not the accuracy: the loss changes smoothly with lambda. The accuracies of such
+values differ less than those of two seeds, so luck would choose the highest one, and other seeds or
+other rounding would choose another value.
 """
 
 from __future__ import annotations
@@ -25,13 +27,13 @@ from numpy.typing import NDArray
 from klayer.files import write_metrics, write_table
 from klayer.kernels.elementary import exp, log
 from klayer.parallel.runner import checkpointed
-from klayer.params import of_stage, read_settings
+from klayer.params import read_settings, stage_settings
 from klayer.settings import Coarse, Fine, Search, Training
 from klayer.training.results import deviation
 from klayer.training.trainer import Job, Outcome
 
 STAGE = "search_l2"
-NEIGHBOURS = 5  # values of the coarse search that are averaged: half a decade of the study's six
+NEIGHBOURS = 5  # values of the coarse search that are averaged: about half a decade in the study
 MEASURES = ("validation_accuracy", "validation_loss", "train_accuracy", "diverged_at")
 
 Values = NDArray[np.float64]
@@ -40,10 +42,10 @@ Values = NDArray[np.float64]
 def run() -> None:
     """Writes plots/search_l2.csv, plots/search_l2_runs.csv and metrics/search_l2.json.
 
-    The fine phase also trains without L2, as the phase `none`, to compare with.
+    The networks without L2 of the fine phase have the phase `none` in the tables.
     """
-    training = read_settings(STAGE)["training"] | {"l2": 0.0, "seeds": [0]}  # each has its own
-    settings = of_stage(STAGE, Search, training=training)
+    training = read_settings(STAGE)["training"] | {"l2": 0.0, "seeds": [0]}  # replaced in each job
+    settings = stage_settings(STAGE, Search, training=training)
     with checkpointed(STAGE) as train:
 
         def runs(phase: str, values: Sequence[float], seeds: Sequence[int]) -> pd.DataFrame:
@@ -72,9 +74,9 @@ def fine_values(fine: Fine, centre: float) -> list[float]:
 
 
 def _powers(factor: Decimal, first: Decimal, last: Decimal, count: int) -> list[float]:
-    """The factor times 10^x, for x from first to last, or in the middle where count is 1.
+    """The factor times 10^x, for `count` values of x from first to last; for 1 the middle.
 
-    Powers of Python's decimal numbers are the same on every machine, those of C are not.
+    Powers of Python's decimal numbers are the same on every machine; those of C are not.
     """
     if count == 1:
         first = last = (first + last) / 2
@@ -83,7 +85,7 @@ def _powers(factor: Decimal, first: Decimal, last: Decimal, count: int) -> list[
 
 
 def jobs(training: Training, values: Sequence[float], seeds: Sequence[int]) -> list[Job]:
-    """A network for each value and seed; those of one seed have the same start and mini-batches."""
+    """A job for each value and seed. Networks of a seed share initial weights and mini-batches."""
     return [
         Job(training.model_copy(update={"l2": l2, "seeds": (seed,)}), seed, test=False)
         for seed in seeds
@@ -92,12 +94,12 @@ def jobs(training: Training, values: Sequence[float], seeds: Sequence[int]) -> l
 
 
 def best(l2: Values, loss: Values) -> float:
-    """The rule: the value with the lowest mean validation loss, of equal ones the largest."""
+    """The rule: the value with the lowest mean validation loss, among equal ones the largest."""
     return float(l2[loss == loss.min()].max())
 
 
 def centre(coarse: pd.DataFrame) -> float:
-    """Around which value to search finely: the middle of the best neighbours of the coarse runs."""
+    """The centre of the fine search: the middle of the best neighbours among the coarse runs."""
     ordered = coarse.sort_values("l2")
     width = min(NEIGHBOURS, len(ordered))
     logs, losses = (
@@ -119,7 +121,7 @@ def runs_table(phase: str, trained: Sequence[Job], outcomes: Sequence[Outcome]) 
 
 def means_table(runs: pd.DataFrame) -> pd.DataFrame:
     """A row for each phase and l2: mean accuracy with its standard deviation (0 for one seed), mean
-    loss, and over how many seeds.
+    loss, and the number of seeds.
     """
     return runs.groupby(["phase", "l2"], as_index=False).agg(
         validation_accuracy=("validation_accuracy", "mean"),

@@ -1,8 +1,8 @@
-"""Stage `settings`: checks params.yaml and writes down what each stage takes from it.
+"""Stage `settings`: checks params.yaml and writes the settings of each stage to a file.
 
-DVC deletes the results of a stage before it runs it. All stages follow this one, so a wrong setting
-ends here and costs no result. A run takes its settings from several sections and overrides some:
-it is trained again when its own change, with all put together, or a library that computes.
+DVC deletes the results of a stage before it runs it. All stages depend on this one, so a wrong
+setting costs no result. A run takes its settings from several sections. Its file has them merged,
+with the versions of the libraries that compute: the run is trained again when one of them changes.
 """
 
 from __future__ import annotations
@@ -21,33 +21,34 @@ from klayer.params import SETTINGS
 from klayer.settings import Params, Training
 
 LIBRARIES = ("llvmlite", "numba", "numpy", "pandas", "pillow", "safetensors")
-DATA = ("source", "sha256", "synthetic_seed", "validation")  # how images are fetched is no matter
+DATA = ("source", "sha256", "synthetic_seed", "validation")  # others tell how images are fetched
 REPORTED = ("training", "experiments", "search")
 RESULTS = ("metrics/train/*.json", "plots/train/*.csv", "plots/seeds/*.csv", "plots/runs/*")
 
 
 def run() -> None:
-    """Writes data/settings, and names the results of runs that params.yaml has no longer.
+    """Writes data/settings, and names results of runs that are no longer in params.yaml.
 
-    Raises KlayerError, before anything is written, where params.yaml is wrong.
+    Raises KlayerError, before anything is written, when params.yaml is wrong.
     """
     sections = params.read()
-    write(SETTINGS, of_stages(sections), Path("requirements.lock"), indent=2)
+    write(SETTINGS, stage_files(sections), Path("requirements.lock"), indent=2)
     name_leftovers(RESULTS, check(sections).runs)
 
 
 def check(sections: Mapping[str, Any] | None = None) -> Params:
-    """The settings of all runs, of params.yaml. Raises KlayerError with all that is wrong there."""
+    """The settings of all runs. Raises KlayerError, with a line for each key that is wrong."""
     sections = params.read() if sections is None else sections
     if "studies" in sections:
         raise KlayerError("params.yaml has studies: here run `klayer studies ...` or `dvc repro`")
     return params.check(Params, sections)
 
 
-def of_stages(sections: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """What is taken from params.yaml, by the stage in dvc.yaml, without settings that are off.
+def stage_files(sections: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The settings of each stage of dvc.yaml, without those that are off.
 
-    `data` is for all that make the images; `mirrors`, how they are fetched, is no dependency.
+    The stages that make the images share `data`. No stage depends on `mirrors`: how images are
+    fetched changes no result.
     """
     checked, data, search = check(sections), sections["data"], sections["search"]
     images = {key: data[key] for key in DATA}
@@ -64,31 +65,30 @@ def of_stages(sections: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return files | {f"train_best@{name}": _written(t, {"l2"}) for name, t in schedules.items()}
 
 
-def _written(training: Training, but: set[str] | None = None) -> dict[str, Any]:
-    """Without what a stage finds out itself, and without settings that are off."""
-    return training.model_dump(mode="json", exclude=but, exclude_defaults=True)
+def _written(training: Training, exclude: set[str] | None = None) -> dict[str, Any]:
+    """As JSON, without settings that are off, and without those that the stage itself decides."""
+    return training.model_dump(mode="json", exclude=exclude, exclude_defaults=True)
 
 
 def write(folder: Path, files: Mapping[str, Mapping[str, Any]], lock: Path, indent: int) -> None:
     """Writes a file of settings for each stage, with the versions of the libraries that compute."""
     libraries, contents = locked(lock), {}
     for name, settings in files.items():
-        ordered = indent == 2 and name != "report"  # the page has the order of params.yaml
-        whole = {**settings, "libraries": libraries}
-        text = json.dumps(whole, indent=indent, sort_keys=ordered)
+        ordered = indent == 2 and name != "report"  # pages keep the order of params.yaml
+        text = json.dumps({**settings, "libraries": libraries}, indent=indent, sort_keys=ordered)
         contents[f"{name}.json"] = f"{text}\n".encode()
     write_folder(folder, contents)
 
 
 def name_leftovers(patterns: Iterable[str], known: Iterable[str]) -> None:
-    """Prints which results are of runs that params.yaml does not have, as after one was renamed,
-    and the command that removes them: Git keeps them, and `dvc plots show` draws them.
+    """Prints which results are of runs that params.yaml does not have, for example after a run was
+    renamed, and the command that removes them. Git keeps them, and `dvc plots show` draws them.
     """
     files = [path for pattern in patterns for path in sorted(Path().glob(pattern))]
-    if left := [path for path in files if path.stem not in known]:
-        gone = ", ".join(sorted({path.stem for path in left}))
-        command = shlex.join(["rm", "-r", "--", *map(str, left)])
-        print(f"params.yaml does not have {gone}, whose results are still here; to remove them:")
+    if leftovers := [path for path in files if path.stem not in known]:
+        runs = ", ".join(sorted({path.stem for path in leftovers}))
+        command = shlex.join(["rm", "-r", "--", *map(str, leftovers)])
+        print(f"params.yaml does not have {runs}, whose results are still here; to remove them:")
         print(f"  {command}")
 
 

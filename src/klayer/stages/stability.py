@@ -1,4 +1,4 @@
-"""`klayer stability`: the close questions again, with fresh seeds, beside the default pipeline."""
+"""`klayer stability`: answers the close questions again with fresh seeds. It is not in dvc.yaml."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from klayer.training.trainer import one_for_each_seed
 
 
 def run(seeds: Sequence[int]) -> None:
-    """Writes the verdicts of the seeds into plots/stability.csv, beside those of other sets.
+    """Adds the verdicts of the seeds to plots/stability.csv.
 
-    The fine search is made again at the values of the study's, with as many seeds as it had.
-    Raises KlayerError when the study has not been run, or when one of its seeds is not fresh.
+    The fine search is repeated at the values of the study, with as many seeds as the study had.
+    Raises KlayerError when the study has not been run, or when the study has used a seed.
     """
     checked, study = check(), Evidence(params.read())
     answers = stability.close_answers(study)
@@ -38,23 +38,24 @@ def run(seeds: Sequence[int]) -> None:
     used = {seed for run in runs.values() for seed in run.seeds.index} | set(fine["seed"])
     if stale := sorted(used & set(seeds)):
         raise KlayerError(f"--seeds: {stale} are the study's own, fresh ones are needed")
-    again = copy(study)
+    fresh = copy(study)
     with checkpointed("stability") as train:
-        again.runs = {}
+        fresh.runs = {}
         for name, known in runs.items():
             print(f"{name}, {len(seeds)} seeds", flush=True)
             training = training_of(name).model_copy(update={"seeds": tuple(seeds)})
             measures = seeds_table(train(one_for_each_seed(training))).set_index("seed")
-            again.runs[name] = replace(known, seeds=measures)
+            fresh.runs[name] = replace(known, seeds=measures)
         if SEARCH in answers:
-            fresh = seeds[: fine["seed"].nunique()]
-            print(f"fine search, {len(fresh)} seeds", flush=True)
-            jobs = search_l2.jobs(checked.search.training, fine["l2"].unique().tolist(), fresh)
-            tried = search_l2.runs_table("fine", jobs, train(jobs))
-            again.search_runs = pd.concat([study.search_runs[coarse], tried], ignore_index=True)
+            fine_seeds = seeds[: fine["seed"].nunique()]
+            print(f"fine search, {len(fine_seeds)} seeds", flush=True)
+            values = fine["l2"].unique().tolist()
+            jobs = search_l2.jobs(checked.search.training, values, fine_seeds)
+            searched = search_l2.runs_table("fine", jobs, train(jobs))
+            fresh.search_runs = pd.concat([study.search_runs[coarse], searched], ignore_index=True)
         digests = stability.settings_digests(study)
-        rows = stability.table(again, f"{min(seeds)}-{max(seeds)}", digests)
-        if FRESH.exists():  # rows of other seeds that were made with the present settings stay
+        rows = stability.table(fresh, f"{min(seeds)}-{max(seeds)}", digests)
+        if FRESH.exists():  # keep rows of other seeds that were made with the present settings
             others = stability.fresh_verdicts(study)
             kept = others[others["seeds"] != rows["seeds"].iloc[0]]
             rows = pd.concat([kept, rows], ignore_index=True)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from klayer.files import write_metrics, write_table
 from klayer.parallel.runner import checkpointed
-from klayer.params import of_stage
+from klayer.params import stage_settings
 from klayer.settings import Trial, Trials
 from klayer.training import results
 from klayer.training.trainer import Job, Outcome
@@ -21,7 +21,7 @@ def run(name: str) -> None:
 
     Raises KlayerError when its settings or the data are missing.
     """
-    settings = of_stage(name, Trials, Path("settings"))
+    settings = stage_settings(name, Trials, Path("settings"))
     trials = settings.networks
     jobs = [Job(t.training, t.training.seeds[0], test=settings.test) for t in trials]
     with checkpointed(f"study@{name}") as train:
@@ -33,13 +33,13 @@ def run(name: str) -> None:
 
 
 def networks_table(trials: Sequence[Trial], outcomes: Sequence[Outcome]) -> pd.DataFrame:
-    """A row for each network: variant, value, what varies, seed, chosen, and its final measures.
+    """A row for each network: variant, value, settings that vary, seed, chosen, final measures.
 
-    chosen is 1 for the value with the highest validation accuracy of a variant's networks of one
-    seed, of equal ones the first; test images have no part in it.
+    `chosen` is 1 for the value with the highest validation accuracy among a variant's networks of
+    one seed, and for the first of equal ones. Test images play no part.
     """
     rows = [{"variant": trial.variant, "value": trial.value, **trial.varied} for trial in trials]
-    settings = pd.DataFrame(rows).fillna("-")  # what another variant alone varies
+    settings = pd.DataFrame(rows).fillna("-")  # for a setting that only another variant varies
     measures = results.seeds_table(outcomes)  # the seed first
     table = pd.concat([settings, measures], axis=1)
     best = table.groupby(["variant", "seed"])["validation_accuracy"].idxmax()
@@ -48,10 +48,7 @@ def networks_table(trials: Sequence[Trial], outcomes: Sequence[Outcome]) -> pd.D
 
 
 def curves_table(trials: Sequence[Trial], outcomes: Sequence[Outcome]) -> pd.DataFrame:
-    """A row for each variant, value and point of their curves: means and deviations over its seeds.
-
-    A value that was drawn for one seed alone has a curve of its own.
-    """
+    """A row for each variant, value and point of the curves: means and deviations over seeds."""
     pairs = zip(trials, outcomes, strict=True)
     tables = {
         key: results.curves_table([outcome for _, outcome in group])
@@ -62,11 +59,11 @@ def curves_table(trials: Sequence[Trial], outcomes: Sequence[Outcome]) -> pd.Dat
 
 
 def summary(table: pd.DataFrame) -> dict[str, float]:
-    """The few numbers that people compare: of the networks chosen by validation accuracy.
+    """The metrics of a study, of the networks chosen by validation accuracy.
 
-    They are those of the variant with the highest validation accuracy but the first, whose test
-    accuracy is `baseline`. Without test images there are no test accuracies, without a second
-    variant no `baseline`.
+    They are of the variant with the highest validation accuracy, without the first variant, whose
+    test accuracy is `baseline`. Of a single variant there is no `baseline`; networks that were not
+    tested have a validation accuracy only.
     """
     chosen = table[table["chosen"] == 1]
     means = chosen.groupby("variant", sort=False)["validation_accuracy"].mean()

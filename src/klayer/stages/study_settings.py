@@ -1,9 +1,9 @@
-"""Stage `settings` of studies/: checks params.yaml and writes down the networks of each study.
+"""Stage `settings` of studies/: checks params.yaml and writes the networks of each study to a file.
 
-A study trains *variants*, each what it changes of `training`. `across` gives a setting several
-values, each for every variant; lists of equal length go along with the first one. A variant may
-have values of its own, all combinations of a `grid` or `random` draws, as a search has them. Each
-combination is trained with every seed, a network alone.
+A study trains *variants*, each with its changes of `training`. `across` gives a setting several
+values, all for each variant; further lists of the same length vary together with the first. For a
+search, a variant has a `grid`, of which all combinations are trained, or `random` values. Each
+variant and value is trained with every seed.
 """
 
 from __future__ import annotations
@@ -24,16 +24,17 @@ from klayer.stages.settings import name_leftovers, write
 
 SETTINGS = Path("settings")
 ALL = "all.studies"  # no study can have this name
-MANY = 3  # hidden layers that are written out, 50-50-50
+LONGEST = 3  # hidden layers that are written in full, 50-50-50
 
 
 def run() -> None:
-    """Writes settings/NAME.json for each study, and names files of studies that are gone.
+    """Writes settings/NAME.json for each study, and names results of studies that are no longer in
+    params.yaml.
 
-    Raises KlayerError, before anything is written, where params.yaml is wrong, a batch is larger
-    than the training images, or these are not prepared: later DVC would have removed results.
+    Raises KlayerError, before anything is written, when params.yaml is wrong, a batch is larger
+    than the training set, or the images are not prepared: later, DVC would have removed results.
     """
-    images, files = len(open_dataset().train), of_stages()
+    images, files = len(open_dataset().train), study_files()
     for name in files.keys() - {ALL}:
         if max(network["training"]["batch_size"] for network in files[name]["networks"]) > images:
             raise KlayerError(
@@ -43,10 +44,10 @@ def run() -> None:
     name_leftovers(("metrics/*.json", "plots/*/*.csv"), files)
 
 
-def of_stages() -> dict[str, Mapping[str, Any]]:
-    """What is taken from params.yaml: the networks of each study, and all studies for the page.
+def study_files() -> dict[str, Mapping[str, Any]]:
+    """The contents of the files: the networks of each study, and all studies for the page.
 
-    Raises KlayerError for what is wrong, or could not be answered.
+    Raises KlayerError for a wrong setting, and for a study that could not be answered.
     """
     sections = params.read()
     if "studies" not in sections:
@@ -63,11 +64,11 @@ def of_stages() -> dict[str, Mapping[str, Any]]:
 def trials(path: str, study: Study, training: Training) -> list[Trial]:
     """All networks of the study at a path of params.yaml, by variant, value and seed.
 
-    Raises KlayerError for settings that are wrong together, and for equal values or variants.
+    Raises KlayerError for wrong settings, and for equal values or variants.
     """
     defaults = training.model_dump()
-    named = {"seeds": study.training.get("seeds", training.seeds)}
-    seeds = params.check(Training, defaults | named, path).seeds
+    chosen = {"seeds": study.training.get("seeds", training.seeds)}
+    seeds = params.check(Training, defaults | chosen, path).seeds
     networks: dict[str, list[Trial]] = {}
     for name, variant in study.variants.items():
         networks[name] = []
@@ -96,7 +97,7 @@ Row = tuple[dict[str, Any], Sequence[int]]
 
 
 def _rows(study: Study, variant: Variant, seeds: Sequence[int]) -> list[Row]:
-    """What each value of a variant changes, and the seeds it is trained with."""
+    """For each value of a variant the settings that it changes, and the seeds."""
     if variant.random:
         return [(drawn, (seed,)) for seed in seeds for drawn in draws(variant.random, seed)]
     lists = variant.grid or study.across
@@ -105,7 +106,7 @@ def _rows(study: Study, variant: Variant, seeds: Sequence[int]) -> list[Row]:
 
 
 def draws(random: Random, seed: int) -> list[dict[str, float]]:
-    """The values of a random search, with three digits: what is written is what is trained."""
+    """The values of a random search, rounded to three digits, as the tables show them."""
     ends = [[math.log10(end) for end in ends] for ends in random.ranges.values()]
     low, high = zip(*ends, strict=True)
     exponents = np.random.default_rng(seed).uniform(low, high, (random.count, len(low))).tolist()
@@ -114,15 +115,17 @@ def draws(random: Random, seed: int) -> list[dict[str, float]]:
 
 
 def labels(values: Sequence[object]) -> list[str]:
-    """The values of a setting as the tables show them: numbers with six digits, units of hidden
-    layers as 50-50, of many as 9 layers where all values differ in their depth.
+    """The values of a setting as the tables show them: numbers with six digits; units of hidden
+    layers as 50-50, or for many layers as 9 layers, if all values differ in their depth.
     """
-    whole = [_label(value) for value in values]
+    full = [_label(value) for value in values]
     short = [
-        f"{len(value) + 1} layers" if isinstance(value, list) and text.count("-") >= MANY else text
-        for value, text in zip(values, whole, strict=True)
+        f"{len(value) + 1} layers"
+        if isinstance(value, list) and text.count("-") >= LONGEST
+        else text
+        for value, text in zip(values, full, strict=True)
     ]
-    return short if len(set(short)) == len(set(whole)) else whole
+    return short if len(set(short)) == len(set(full)) else full
 
 
 def _label(value: object) -> str:

@@ -1,7 +1,7 @@
-"""An audit of the results at hand: trains networks from scratch and compares each with its row.
+"""`klayer verify`, an audit: trains networks from scratch and compares each with its row.
 
-Every row of plots/seeds/NAME.csv holds the final measures of one network and the SHA-256 of its
-trained parameters, so that Git attests networks that it does not hold.
+A row of plots/seeds/NAME.csv has the final measures of a network and the SHA-256 of its trained
+parameters. So Git records each network without its file.
 """
 
 from __future__ import annotations
@@ -21,19 +21,21 @@ from klayer.training.trainer import Job
 
 
 def training_of(run: str) -> Training:
-    """The settings of a run; of one that trains the best lambda of the search, with it."""
+    """The settings of a run; best_SCHEDULE gets the best lambda of the search."""
     checked = check()
-    known = {} if run in checked.experiments else {"l2": best_l2()}
-    return checked.runs[run].model_copy(update=known)
+    training = checked.runs[run]
+    if run in checked.experiments:
+        return training
+    return training.model_copy(update={"l2": best_l2()})
 
 
 def verify_drawn(count: int) -> None:
-    """Audits so many networks, drawn at random from all runs.
+    """Audits `count` networks, drawn at random from all runs.
 
-    Raises KlayerError when one is not repeated, or when there are no results to compare with.
+    Raises KlayerError when a network differs from its row, or when there is no row.
     """
-    known = [(run, seed) for run, training in check().runs.items() for seed in training.seeds]
-    _audit(random.SystemRandom().sample(known, min(count, len(known))))
+    networks = [(run, seed) for run, training in check().runs.items() for seed in training.seeds]
+    _audit(random.SystemRandom().sample(networks, min(count, len(networks))))
 
 
 def verify_one(run: str, seed: int) -> None:
@@ -46,7 +48,7 @@ def verify_one(run: str, seed: int) -> None:
 
 
 def _audit(drawn: list[tuple[str, int]]) -> None:
-    """Of networks by run and seed."""
+    """Audits networks, given by run and seed."""
     committed = [_committed(run, seed) for run, seed in drawn]
     names = ", ".join(f"{run} {seed}" for run, seed in drawn)
     print(f"drawn: {names} (each again: klayer verify RUN SEED)", flush=True)
@@ -65,7 +67,7 @@ def _audit(drawn: list[tuple[str, int]]) -> None:
 
 
 def _committed(run: str, seed: int) -> dict[str, str]:
-    """A network's row as it stands in its file."""
+    """The row of a network in plots/seeds, as text."""
     path = Path(f"plots/seeds/{run}.csv")
     if path.is_file():
         for row in csv.DictReader(path.read_text(encoding="utf-8").splitlines()):
