@@ -246,7 +246,7 @@ def test_the_search() -> None:
     certainty, share = verdict(code(means, noise), again)
     assert f"** ({certainty})" in text
     assert share.replace("redrawn sets of seeds", "simulated searches") in text
-    assert f"{may_be_best(means, noise).sum()} of the 13 values cannot be told apart" in text
+    assert f"{may_be_best(means, noise).sum()} of the 13 values cannot be distinguished" in text
     half = stats.t.ppf(0.975, 24) * noise * math.sqrt((1 / 12 + 1) / 3)
     gain = means[1:].mean() - means[0]
     interval = f"{100 * (gain - half):+.2f} to {100 * (gain + half):+.2f}"
