@@ -97,3 +97,19 @@ def test_each_table_is_drawn_over_columns_that_it_has_by_a_template_that_exists(
             used.add(template)
     templates = {path.stem: json.loads(path.read_text()) for path in ROOT.glob(".dvc/plots/*")}
     assert set(templates) == used
+
+
+@pytest.mark.parametrize("folder", ["", "studies"])
+def test_the_lock_names_the_present_code(folder: str) -> None:
+    """With an older one, a small change of settings would train everything again."""
+    command = [sys.executable, "-m", "dvc", "status", "--json"]
+    status = subprocess.run(command, cwd=ROOT / folder, capture_output=True, check=True)
+    changed = {
+        path
+        for entries in json.loads(status.stdout).values()
+        for entry in entries
+        if isinstance(entry, dict)
+        for path, state in entry.get("changed deps", {}).items()
+        if state == "modified"
+    }
+    assert {path for path in changed if path.startswith(("src", "requirements"))} == set()
