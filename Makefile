@@ -22,7 +22,7 @@ studies: .venv/ready
 	@SHELL=/bin/sh dvc repro --quiet preprocess
 	@cd studies && SHELL=/bin/sh dvc repro
 
-# A first result in under a minute, in a copy: params.yaml and committed results do not change.
+# A first result in a few minutes, in a copy: params.yaml and committed results do not change.
 quick: .venv/ready
 	@python tools/quick.py
 

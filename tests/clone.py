@@ -16,7 +16,7 @@ from tools.quick import copy_tree
 # Back to what is committed, whatever was added, removed or changed (README.md).
 GO_BACK = (
     "git restore -SW params.yaml dvc.lock metrics plots reports && "
-    "git clean -fdq metrics plots reports && dvc checkout"
+    "git clean -fdq metrics plots reports && dvc checkout --allow-missing"
 )
 
 
