@@ -181,7 +181,7 @@ def test_a_terminal_has_one_bar_over_the_networks(
     monkeypatch.setattr("sys.stderr", terminal := Terminal())
     train_jobs("train@plain", [one(1), one(2)])
     drawn = terminal.getvalue().split("\r")
-    half = r"train@plain: +50%.* 40.0/80.0 .*<00:00, \d+ steps/s, 1 of 2 networks, .* 10\.0 %\] *"
+    half = r"plain: .*\| 00:00 left, \d+ steps/s, 1/2 networks, test 10\.0 % *"
     assert any(re.fullmatch(half, line) for line in drawn), drawn
     assert drawn[-2].strip() == ""  # it is wiped out at the end
 

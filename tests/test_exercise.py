@@ -51,7 +51,7 @@ def test_a_usual_mistake_is_named_in_plain_words(
     with pytest.raises(KlayerError, match=r"wrong gradient of the input$"):
         check(tmp_path, BACKWARD.replace(" - through_mean", ""))
     output = capsys.readouterr().out
-    assert "the mean of the batch is taken for a constant" in output
+    assert "the part through the mean of the batch is missing or wrong" in output
     assert output.count("is right") == 2
 
 

@@ -147,8 +147,8 @@ class StudentsBatchNorm(BatchNorm):
 
 MISTAKES = [
     ("", [], ""),
-    ("no mean", ["the input"], "the mean of the batch is taken for a constant"),
-    ("no variance", ["the input"], "the variance of the batch is taken for a constant"),
+    ("no mean", ["the input"], "through the mean of the batch is missing or wrong"),
+    ("no variance", ["the input"], "through the variance of the batch is missing or wrong"),
     ("gamma by the output", ["gamma"], "it is the sum of the output times its gradient"),
     ("unfilled", ["gamma"], "it is 0 everywhere"),
     ("accumulated", ["beta"], "it is 2 times the right one"),

@@ -87,9 +87,9 @@ def _run(group: click.Group, function: str, *names: str) -> None:
 # For each stage its command with the argument, its function in klayer.stages, and its help.
 STAGES = (
     ("settings", "settings:run", "Check params.yaml and write the settings of each stage."),
-    ("download", "download:run", "Fetch CIFAR-10's files, unless they exist, and check them."),
+    ("download", "download:run", "Fetch CIFAR-10's files where they are missing."),
     ("preprocess", "preprocess:run", "Write images, labels, mean and deviation of CIFAR-10."),
-    ("train NAME", "train:run", "Train and test the experiment NAME, a network for each seed."),
+    ("train NAME", "train:run", "Train and test the experiment NAME."),
     ("search-l2", "search_l2:run", "Search the L2 strength, coarse and then fine."),
     ("train-best SCHEDULE", "train:run_best", "Train and test the best L2 strength by a SCHEDULE."),
     ("report", "report:run", "Write reports/ from metrics and plots."),
@@ -130,7 +130,7 @@ def check_gradients(layer: str | None) -> None:
 @click.argument("network", nargs=2, type=(str, int), required=False, metavar="[RUN SEED]")
 @click.option("--networks", default=3, type=click.IntRange(min=1), help="How many are drawn.")
 def verify(network: tuple[str, int] | None, networks: int) -> None:
-    """Audit the results: train networks again and compare every digit.
+    """Train networks again and compare every digit.
 
     The networks are drawn at random from all runs. To choose one, give its RUN (such as
     three_layer_bn or best_two_cycles) and its SEED.
@@ -152,6 +152,8 @@ def _seeds(_ctx: click.Context, _option: click.Parameter, value: str) -> list[in
 @main.command()
 @click.option("--seeds", default="17-32", callback=_seeds, show_default=True, help="Fresh seeds.")
 def stability(seeds: list[int]) -> None:
-    """Answer the study's close questions again with fresh seeds, into plots/stability.csv."""
+    """Answer the close questions again with fresh seeds.
+
+    Writes plots/stability.csv."""
     _begin()
     _call("stability:run", seeds)

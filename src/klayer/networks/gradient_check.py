@@ -155,9 +155,9 @@ def _hint(analytic: Array, numerical: Array, x: Array, weighted: Array) -> str:
         return "; it is the sum of the output times its gradient, not of what the parameter scales"
     if error.shape == x.shape:
         if near(error, error[:1]):
-            return "; it looks as if the mean of the batch is taken for a constant"
+            return "; the part through the mean of the batch is missing or wrong"
         if near(error, centred * (error * centred).sum(axis=0) / (centred**2).sum(axis=0)):
-            return "; it looks as if the variance of the batch is taken for a constant"
+            return "; the part through the variance of the batch is missing or wrong"
     return ""
 
 

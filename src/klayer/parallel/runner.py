@@ -59,11 +59,12 @@ def train_jobs(name: str, jobs: Sequence[Job], kept: bool = False) -> list[Outco
     outcomes = {job: o for job in jobs if kept and (o := checkpoints.find(name, job))}
     waiting = [job for job in jobs if job not in outcomes]
     bar = tqdm(
-        desc=name,
+        desc=name.rpartition("@")[2],
         total=sum(job.training.steps for job in jobs),
         initial=sum(job.training.steps for job in outcomes),
         unit=" steps",
         unit_scale=True,
+        bar_format="{desc}: {bar}| {remaining} left, {rate_noinv_fmt}{postfix}",
         smoothing=0,  # the mean speed, as networks of all processes end at once
         leave=False,
         disable=None,
@@ -74,7 +75,8 @@ def train_jobs(name: str, jobs: Sequence[Job], kept: bool = False) -> list[Outco
             if kept:
                 checkpoints.keep(name, job, outcome)
             so_far = accuracy(jobs, list(outcomes.values()))
-            bar.set_postfix_str(f"{len(outcomes)} of {len(jobs)} networks, {so_far}", refresh=False)
+            so_far = so_far.replace(" accuracy", "")  # for a terminal of 80 columns
+            bar.set_postfix_str(f"{len(outcomes)}/{len(jobs)} networks, {so_far}", refresh=False)
             bar.update(job.training.steps)
     return [outcomes[job] for job in jobs]
 

@@ -67,7 +67,10 @@ def run_layer(address: str) -> None:
     """
     file, _, name = address.rpartition(":")
     if not Path(file).is_file():
-        raise KlayerError(f"--layer {address}: give FILE:CLASS, such as my_layers.py:BatchNorm")
+        raise KlayerError(
+            f"--layer {address}: give FILE:CLASS, such as my_layers.py:BatchNorm, of a file that "
+            "exists"
+        )
     try:
         kind = runpy.run_path(file).get(name)
         if not (isinstance(kind, type) and issubclass(kind, Layer)):
