@@ -212,7 +212,7 @@ def test_every_reported_number_among_our_runs() -> None:
         rank, word = f"{place:g} of {len(ours)}", "yes" if held else "no"
         assert (f"{100 * reported:.2f}", spread, str(len(ours)), away, rank, word) in found, run
     text = section("Are the reported numbers reproduced?")
-    assert f"{inside} of the {len(REPORTED)} lie where one more run" in text
+    assert f"{inside} of the {len(REPORTED)} lie within the 95 % range" in text
 
 
 def may_be_best(means: np.ndarray, noise: float) -> np.ndarray:
@@ -250,7 +250,7 @@ def test_the_search() -> None:
     half = stats.t.ppf(0.975, 24) * noise * math.sqrt((1 / 12 + 1) / 3)
     gain = means[1:].mean() - means[0]
     interval = f"{100 * (gain - half):+.2f} to {100 * (gain + half):+.2f}"
-    assert f"{100 * gain:+.2f} points (95 % interval {interval})" in text
+    assert f"{100 * gain:.2f} points ahead of λ = 0 (95 % interval of the lead {interval})" in text
     assert f"{100 * 2.889 * noise:.2f} points" in text
 
 

@@ -120,7 +120,12 @@ def test_he_initialisation_is_judged_where_it_was_run(
     ("gain_of_best", "gain_of_any", "answer", "certainty"),
     [
         (0.05, 0.03, "Some L2 is better than none", "clear"),
-        (0, 0, "No: λ = 0 cannot be distinguished from the best; which value hardly matters", "uncertain"),
+        (
+            0,
+            0,
+            "No: λ = 0 cannot be distinguished from the best; which value hardly matters",
+            "uncertain",
+        ),
     ],
 )
 def test_the_search_sees_a_gain_that_is_there(

@@ -119,7 +119,7 @@ def test_runs_without_a_common_seed_are_not_compared(project: Path) -> None:
     answers = sections()
     for anchor in ("reported", "shallow", "deep", "start"):
         assert answers[anchor].startswith("Too few seeds to say (no seed in common)"), anchor
-    assert "of the 8 lie where one more run of ours would" in answers["reported"]
+    assert "of the 8 lie within the 95 % range of one more run of ours" in answers["reported"]
     check_sentences()
 
 

@@ -36,7 +36,7 @@ def numbers(evidence: Evidence) -> dict[str, Any]:
         colour = charts.BLUE if words.normalises(run.settings) else charts.ORANGE
         points = 100 * (run.test_accuracy - row.test_accuracy)
         bars.append(charts.Row(_title(row), points, colour))
-    panel = charts.seeds_panel("Test accuracy", bars, "ours less reported (points)")
+    panel = charts.seeds_panel("Test accuracy", bars, "ours minus reported (points)")
     rows = [_row(row, evidence) for row in ROWS]
     held = [_within_prediction(row, run) for row, run in learning]
     return {
