@@ -164,7 +164,7 @@ def _fine_panel(search: Search, best: float) -> Panel:
         values = means.index.to_numpy(np.float64)
         zero = values[1] ** 2 / values[-1] / 1.5  # where λ = 0 is drawn: a logarithm has none
         limit, blue = means.max() - 100 * search.width, charts.BLUE
-        axes.axhline(limit, ls="--", lw=1, color=blue, label="may be the best: above")
+        axes.axhline(limit, ls="--", lw=1, color=blue, label="above: may be the best")
         axes.axvline(best or zero, ls=":", lw=1.2, color=blue)
         bars: Any = {"fmt": "o", "ms": 4, "capsize": 2, "label": "mean ± std", "color": blue}
         axes.errorbar([zero, *values[1:]], means, deviations, **bars)

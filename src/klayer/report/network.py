@@ -86,12 +86,12 @@ def _examples(run: Run) -> Panel:
                 weight = "bold" if row["class"] == row["actual"] else "normal"
                 text = f"{row['class']} {100 * row['probability']:.0f} %"
                 place = x + 0.34, y + 0.68 - 0.2 * line
-                axes.text(*place, text, va="center", fontsize=6.5, fontweight=weight)
+                axes.text(*place, text, va="center", fontsize=6.2, fontweight=weight)
         axes.set(xlim=(0, ACROSS), ylim=(0, rows))
         axes.axis("off")
 
     title = "First test images (bold: the actual class)"
-    return Panel(title, draw, 0.1, bottom=0.0, width=4.2, height=0.4 + 0.7 * rows, photo=True)
+    return Panel(title, draw, 0.1, bottom=0.0, width=4.8, height=0.4 + 0.7 * rows, photo=True)
 
 
 def _weights(run: Run) -> Panel:
@@ -99,7 +99,8 @@ def _weights(run: Run) -> Panel:
         axes.imshow(_pixels(run.folder / "weights.png"), interpolation="nearest")
         axes.axis("off")
 
-    return Panel(words.label(run.settings), draw, 0.1, 0.1, height=2.2, photo=True)
+    title = words.label(run.settings) + (", best λ" if run.name.startswith("best_") else "")
+    return Panel(title, draw, 0.1, 0.1, height=2.2, photo=True)
 
 
 def _pixels(path: Path) -> np.ndarray:
