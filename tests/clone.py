@@ -35,7 +35,8 @@ class Clone:
             **{f"GIT_{who}_EMAIL": "test@localhost" for who in ("AUTHOR", "COMMITTER")},
         }
         copy_tree(ROOT, folder)
-        for cached in ROOT.glob("src/klayer/**/__pycache__/*.nb?"):  # Numba's machine code
+        # Numba's machine code: to compile it again takes longer than all training.
+        for cached in ROOT.glob("src/klayer/**/__pycache__/*.nb?"):
             target = folder / cached.relative_to(ROOT)
             target.parent.mkdir(exist_ok=True)
             shutil.copy2(cached, target)

@@ -54,8 +54,7 @@ def main() -> None:
 
 
 def copy_tree(source: Path, target: Path) -> None:
-    """Copies what Git tracks, or would track, as it is in the working tree, and the code that Numba
-    has compiled, which takes longer than to train.
+    """Copies what Git tracks, or would track, as it is in the working tree.
 
     Raises KlayerError where Git does not know the source.
     """
@@ -63,10 +62,7 @@ def copy_tree(source: Path, target: Path) -> None:
     listed = subprocess.run(command, cwd=source, stdout=subprocess.PIPE, check=False)
     if listed.returncode:  # Git has printed why
         raise KlayerError("`make quick` needs a Git repository: clone the project (a ZIP has none)")
-    compiled = source.glob("src/klayer/**/__pycache__/*.nb?")
-    names = os.fsdecode(listed.stdout).split("\0")
-    names += [str(path.relative_to(source)) for path in compiled]
-    for name in filter(None, names):
+    for name in filter(None, os.fsdecode(listed.stdout).split("\0")):
         if os.path.lexists(source / name):  # one that is deleted is still listed
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source / name, target / name, follow_symlinks=False)
