@@ -74,9 +74,9 @@ def train_jobs(name: str, jobs: Sequence[Job], kept: bool = False) -> list[Outco
             outcomes[job] = outcome
             if kept:
                 checkpoints.keep(name, job, outcome)
-            so_far = accuracy(jobs, list(outcomes.values()))
-            so_far = so_far.replace(" accuracy", "")  # for a terminal of 80 columns
-            bar.set_postfix_str(f"{len(outcomes)}/{len(jobs)} networks, {so_far}", refresh=False)
+            part, so_far = accuracy(jobs, list(outcomes.values()))
+            state = f"{len(outcomes)}/{len(jobs)} networks, {part} {so_far}"  # fits 80 columns
+            bar.set_postfix_str(state, refresh=False)
             bar.update(job.training.steps)
     return [outcomes[job] for job in jobs]
 
@@ -131,17 +131,18 @@ def summary(name: str, jobs: Sequence[Job], outcomes: Sequence[Outcome], seconds
     steps = f"{low:,} steps each" if low == high else f"{low:,} to {high:,} steps"
     diverged = sum(outcome.row["diverged_at"] != -1 for outcome in outcomes)
     suffix = f", {diverged} diverged" if diverged else ""
-    text = f"{networks}, {steps}, {seconds:,.0f} s: {accuracy(jobs, outcomes)}{suffix}"
+    part, percent = accuracy(jobs, outcomes)
+    text = f"{networks}, {steps}, {seconds:,.0f} s: {part} accuracy {percent}{suffix}"
     return f"{name.rpartition('@')[2]}: {text}"
 
 
-def accuracy(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> str:
-    """The accuracy in words: mean ± standard deviation when all jobs have the same settings, else
-    the range.
+def accuracy(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> tuple[str, str]:
+    """The part of the data, and the accuracy there in per cent: mean ± standard deviation when all
+    jobs have the same settings, else the range.
     """
     part = "test" if all(job.test for job in jobs) else "validation"
     percent = [100 * float(outcome.row[f"{part}_accuracy"]) for outcome in outcomes]
     if any(job.training != jobs[0].training for job in jobs):
-        return f"{part} accuracy {min(percent):.1f} to {max(percent):.1f} %"
+        return part, f"{min(percent):.1f} to {max(percent):.1f} %"
     spread = f" ± {stdev(percent):.1f}" if len(percent) > 1 else ""
-    return f"{part} accuracy {mean(percent):.1f} %{spread}"
+    return part, f"{mean(percent):.1f} %{spread}"
