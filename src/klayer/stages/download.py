@@ -24,7 +24,7 @@ from klayer.settings import SYNTHETIC, DataConfig
 
 VARIABLE = "CIFAR10_ARCHIVE"
 COPIES = "cifar-10-*"  # folders and archives of torchvision and Keras
-REPLACED = ("readme.html", ".partial")  # in the archive; left by a download that was killed
+README = "readme.html"  # in the archive, beside the seven files
 
 
 def run() -> None:
@@ -43,9 +43,16 @@ def run() -> None:
 
 
 def _refuse_other_files(digests: Mapping[str, str]) -> None:
-    """Raises KlayerError for other files, such as the user's images: they would be overwritten."""
-    files = [path for path in sorted(FOLDER.glob("*")) if not path.name.endswith(REPLACED)]
-    others = [f.name for f in files if sha256(f.read_bytes()).hexdigest() != digests.get(f.name)]
+    """Raises KlayerError for other files, such as the user's images: they would be overwritten.
+
+    Hidden files do not count: a killed download and the desktop of macOS leave such files.
+    """
+    others = [
+        path.name
+        for path in sorted(FOLDER.glob("[!.]*"))
+        if path.is_file() and path.name != README
+        if sha256(path.read_bytes()).hexdigest() != digests.get(path.name)
+    ]
     if others:
         raise KlayerError(
             f"{FOLDER} has other files than CIFAR-10's of params.yaml: move {', '.join(others)} "
