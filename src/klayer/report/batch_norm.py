@@ -121,13 +121,13 @@ def initial_weights(evidence: Evidence) -> dict[str, Any]:
 
 
 def start(evidence: Evidence) -> Verdict:
-    """The verdict on the range over σ without BN, less that with BN."""
+    """The verdict on the range over σ without BN, minus that with BN."""
     plain, normalised = _ranges(evidence)
     return statistics.differing(plain - normalised, LESS)
 
 
 def _ranges(evidence: Evidence) -> tuple[Values, ...]:
-    """For each seed the largest less the smallest test accuracy over σ, without BN and with it."""
+    """For each seed the largest minus the smallest test accuracy over σ, without BN and with it."""
     kinds = zip(*sigma_pairs(evidence), strict=True)
     table = evidence.table(*(run.name for runs in kinds for run in runs))
     return tuple(np.ptp(half, axis=1) for half in np.split(table, 2, axis=1))

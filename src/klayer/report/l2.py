@@ -51,7 +51,7 @@ class Search:
 
     @property
     def gain_of_all(self) -> Estimate:
-        """Mean of all λ > 0 less λ = 0: no value is chosen, so luck cannot choose."""
+        """Mean of all λ > 0 minus λ = 0: no value is chosen, so luck cannot choose."""
         error = self.noise * float(np.sqrt((1 / (self.values - 1) + 1) / self.seeds))
         gain = float(self.means.iloc[1:].mean() - self.means.iloc[0])
         return Estimate(gain, self.noise, self.freedom + 1, error)

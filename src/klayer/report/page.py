@@ -122,7 +122,8 @@ def asks(name: str, title: str) -> Callable[[Ask], Callable[[Evidence], Section]
             try:
                 return question(name, **{"title": title, **ask(evidence)})
             except Unanswered as why:
-                return Section(name, title, f"Not answered: {why}", "", f"Not answered: {why}.")
+                answer = f"Not answered: {why}"
+                return Section(name, title, answer, "", f"{answer}.")
 
         return section
 

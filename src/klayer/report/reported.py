@@ -147,7 +147,7 @@ def _schedule(name: str, run: Run, verdict: Verdict) -> list[str]:
 
 
 def cycles(evidence: Evidence) -> Verdict:
-    """The verdict on three cycles less two, by test accuracy.
+    """The verdict on three cycles minus two, by test accuracy.
 
     Raises Unanswered when a run is missing, or when they differ in more than the cycles.
     """

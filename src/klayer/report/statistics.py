@@ -156,7 +156,7 @@ def judge(
 def compared(
     plain: pd.Series[float], other: pd.Series[float], words: Mapping[int, str] = GAIN
 ) -> Verdict:
-    """The verdict on `other` less `plain`, by seed (their index)."""
+    """The verdict on `other` minus `plain`, by seed (their index)."""
     return differing(np.asarray((other - plain).dropna(), np.float64), words)
 
 

@@ -52,7 +52,7 @@ class Comparison(NamedTuple):
 
     @property
     def verdict(self) -> Verdict:
-        """On the kind less the first one."""
+        """On the kind minus the first one."""
         return compared(self.plain, self.other, self.directions)
 
     @property
@@ -158,7 +158,7 @@ def statistics(study: Study) -> Facts:
 
 
 def ranges(study: Study) -> Facts:
-    """Each variant against the first, by the range over the values: largest less smallest accuracy
+    """Each variant against the first, by the range over the values: largest minus smallest accuracy
     of each seed.
     """
     first, *others = study.variants
