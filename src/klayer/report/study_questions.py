@@ -9,34 +9,23 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 
 from klayer.report import words
-from klayer.report.charts import BLUE, ORANGE, OTHERS, Row, at_values, seeds_panel
 from klayer.report.evidence import read_number
-from klayer.report.page import Document, Figure, Panel, Section, Table, assemble, question, sentence
+from klayer.report.page import Document, Figure, Section, assemble, question, sentence
 from klayer.report.statistics import EQUAL, Verdict, compared
-from klayer.report.study_results import Study, name_in_words, read_study
+from klayer.report.study_charts import gains_panel_and_table, networks_table, values_panel
+from klayer.report.study_results import MEASURES, Study, name_in_words, read_study
 
 BETTER = {1: "better", 0: "no difference", -1: "worse"}
 RANGE = {1: "matters more", 0: "matters as much", -1: "matters less"}
 VALUE = {1: "higher", 0: "the same", -1: "lower"}
 WITHIN = 0.05  # of the best accuracy: how far a value may fall, see docs/evidence.md
-MEASURES = {
-    "validation_accuracy": "validation",
-    "validation_accuracy_views": "validation over ten views",
-    "test_accuracy": "test",
-    "test_accuracy_views": "test over ten views",
-}
 STATISTICS = {"_own": "own statistics", "_precise": "PreciseBN"}
 DATA = "../metrics/data.json"  # of the pipeline that prepared the images
-LONGEST = 40  # rows of a table
-ASIDE = 0.07  # of the distance of two values in a chart, between the variants
 CAPTION = "Each point is a network of one seed, or the difference of two with the same seed."
 Facts = dict[str, Any]
 
@@ -88,11 +77,11 @@ def section(study: Study) -> Section:
     facts["common"] = certainties.pop() if len(certainties) == 1 else ""
     facts["several"] = len({c.label for c in facts["comparisons"]}) > 1
     facts["answers"] = _by_answer(facts["comparisons"])
-    panels, tables = [], [_networks(study)]
+    panels, tables = [], [networks_table(study)]
     if study.varied and ask in (gain, ranges, best_value):
-        panels.append(Panel("Test accuracy", partial(_draw_values, study), height=2.5))
+        panels.append(values_panel(study))
     if template == "study_gain":
-        panel, table = _gains(study, facts)
+        panel, table = gains_panel_and_table(study, facts)
         panels, tables = [*panels, panel], [table, *tables]
     blocks = [Figure(study.name, panels, study.source, CAPTION)] if panels else []
     single = verdicts[0] if len(verdicts) == 1 else None
@@ -228,68 +217,3 @@ ASKS = {
     "statistics": (statistics, "study_gain"),
     "level": (level, "study_level"),
 }
-
-
-def _gains(study: Study, facts: Facts) -> tuple[Panel, Table]:
-    """Differences of test accuracy, drawn and in a table."""
-    rows = [
-        Row(
-            f"{c.label}\n{c.place}".strip() if facts["several"] else c.place or c.label,
-            100 * (c.other - c.plain),
-            OTHERS[3],
-        )
-        for c in facts["comparisons"]
-    ]
-    first = facts["first"]
-    panel = seeds_panel(f"Against {first}", rows, "difference of test accuracy (points)")
-    narrow = replace(panel, left=1.4, width=4.3, height=1.5 + 0.36 * len(rows))  # for a phone
-    head = ("kind", f"{first} (%)", "this (%)", "difference (points)", "answer, redrawn seeds")
-    cells = [comparison.cells for comparison in facts.get("single") or facts["comparisons"]]
-    return narrow, Table("Test accuracy, mean ± std over seeds", head, cells, study.source)
-
-
-def _networks(study: Study) -> Table:
-    """A row for each variant and value; of many, only those that were chosen for a seed."""
-    measures = {m: name for m, name in MEASURES.items() if m in study.networks}
-    shown: Any = dict.fromkeys(measures, words.spread)
-    shown |= {"chosen": "sum", "learnt": lambda learnt: (learnt == 0).sum(), "seed": "size"}
-    groups = study.networks.groupby(["variant", "value", *study.varied], sort=False)
-    table = groups.agg(shown).astype(str).reset_index().drop(columns="value")
-    table["variant"] = table["variant"].map(study.label)
-    table[study.varied] = table[study.varied].map(name_in_words)
-    caption = "Accuracies in per cent, mean ± std over seeds; chosen by validation accuracy"
-    if len(table) > LONGEST:
-        table = table[table["chosen"] != "0"]
-        caption += " (those that were never chosen are left out)"
-    settings = map(name_in_words, study.varied)
-    head = ("kind", *settings, *measures.values(), "chosen", "failed", "seeds")
-    return Table(caption, head, table.to_numpy().tolist(), study.source)
-
-
-def _draw_values(study: Study, axes: Axes) -> None:
-    """Test accuracy of each network over the values; a line joins values that are numbers.
-
-    Blue is BN; beside it the first variant is orange.
-    """
-    values = pd.to_numeric(pd.Series(study.values), errors="coerce")
-    numbers = bool((values > 0).all())  # on a logarithmic axis
-    places = values.to_numpy() if numbers else np.arange(len(values))
-    others = iter(OTHERS * len(study.variants))
-    colours = {"bn": BLUE} | ({study.variants[0]: ORANGE} if "bn" in study.variants else {})
-    for i, variant in enumerate(study.variants):
-        aside = ASIDE * (i - (len(study.variants) - 1) / 2)
-        at = places * (1 + aside) if numbers else places + aside
-        style: dict[str, Any] = {"color": colours.get(variant) or next(others)}
-        accuracies = [100 * study.at(variant, value) for value in study.values]
-        for x, accuracy in zip(at, accuracies, strict=True):
-            axes.plot([x] * len(accuracy), accuracy, "o", ms=3.5, alpha=0.5, **style)
-        style |= {"ls": "-"} if numbers else {"ls": "", "marker": "_", "ms": 16, "mew": 2}
-        axes.plot(at, [a.mean() for a in accuracies], label=study.label(variant), **style)
-    if numbers:
-        at_values(axes, dict(zip(places, study.values, strict=True)))
-    else:
-        names = [study.place(v).removeprefix(f"at {study.setting} ") for v in study.values]
-        axes.set_xticks(places, [name.removeprefix("with ") for name in names])
-        axes.set_xlim(-0.5, len(places) - 0.5)
-    axes.set_xlabel(study.setting)
-    axes.set_ylabel("test accuracy (%)")

@@ -16,6 +16,12 @@ from klayer.report.evidence import parse_table, read
 COLUMNS = "variant value seed chosen validation_accuracy learnt"
 WORDS = {"adam": "Adam", "bn": "BN", "he": "He", "hidden": "hidden layers", "l2": "L2"}
 WORDS |= {"no": "without", "sgd": "SGD", "xavier": "Xavier"}
+MEASURES = {
+    "validation_accuracy": "validation",
+    "validation_accuracy_views": "validation over ten views",
+    "test_accuracy": "test",
+    "test_accuracy_views": "test over ten views",
+}
 
 
 @dataclass(frozen=True)
